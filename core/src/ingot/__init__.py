@@ -1,0 +1,1 @@
+"""A device-neutral autograd library that finds its hardware through plugins"""

@@ -1,0 +1,1 @@
+"""The contract between Ingot and hardware: hooks, discovery, devices, memory, kernels"""

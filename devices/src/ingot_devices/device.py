@@ -1,0 +1,178 @@
+"""One open device: what a plugin must give, and what it may.
+
+Third stop of discovery (`Backend.open` returns one) and last stop of both flows: `memory` calls the allocator and the
+copies, a `Plan` calls what `codegen` made of ``build`` and ``launch``. Handles are opaque: nothing here adds an offset
+to one; a view's element offset is an argument of the launch.
+
+Mandatory: ``limits``, ``allocate``, ``release``, ``copy_in``, ``copy_out``, ``copy``, ``synchronize``. With those alone
+every op works, through the host. ``codegen`` (or ``dialect``) with ``build`` and ``launch`` makes a device native. Each
+further capability has a default here.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from .errors import ContractError, DeviceLost
+from .limits import Limits
+
+if TYPE_CHECKING:
+    from .layout import Layout
+    from .memory import Block, Pool
+
+Handle = Any
+"""Whatever the plugin's allocator returns."""
+
+
+class Binding(NamedTuple):
+    """One buffer of a launch. ``access`` is ``"r"``, ``"w"`` or ``"rw"``."""
+
+    handle: Handle
+    access: str
+
+
+class Arguments(NamedTuple):
+    """What a launch passes: buffers, and all scalars packed as one C struct (native alignment)."""
+
+    bindings: tuple[Binding, ...]
+    scalars: bytes
+
+
+class Device:
+    """One open device. Subclass it; see the module's docstring for what is mandatory.
+
+    The contract sets ``name`` (``"acme:0"``), ``kind`` (``"acme"``), ``index`` and ``pool`` when it opens the device.
+    ``lost`` turns True when the incarnation is dead: it refuses work, and its releases do nothing.
+    """
+
+    limits: Limits = Limits()
+    codegen: ClassVar[Any] = None  # a Codegen: turns definitions into launches; None: through the host
+    host_visible: ClassVar[bool] = False  # handles can be read and written as NumPy arrays
+    streams: ClassVar[bool] = False  # has streams beside the default one
+
+    name: str = "?"
+    kind: str = "?"
+    index: int = 0
+    pool: Pool
+    lost: bool = False
+
+    # ---- mandatory ---------------------------------------------------------------------------------------------
+    def allocate(self, nbytes: int) -> Handle:
+        """Raw memory of ``nbytes`` (rounded and bounded by ``limits``); MemoryError when there is none."""
+        raise ContractError(f"{type(self).__name__} must define allocate(nbytes)")
+
+    def release(self, handle: Handle) -> None:
+        """Give back what ``allocate`` returned. Called when no queued work uses it any more."""
+        raise ContractError(f"{type(self).__name__} must define release(handle)")
+
+    def copy_in(self, handle: Handle, offset: int, data: memoryview) -> None:
+        """Host bytes to the device at byte ``offset``. Returns when ``data`` may be reused."""
+        raise ContractError(f"{type(self).__name__} must define copy_in(handle, offset, data)")
+
+    def copy_out(self, handle: Handle, offset: int, data: memoryview) -> None:
+        """Device bytes at ``offset`` into the writable ``data``. Returns when ``data`` is filled."""
+        raise ContractError(f"{type(self).__name__} must define copy_out(handle, offset, data)")
+
+    def copy(self, dst: Handle, dst_offset: int, src: Handle, src_offset: int, nbytes: int) -> None:
+        """Bytes within the device, in stream order. The ranges do not overlap."""
+        raise ContractError(f"{type(self).__name__} must define copy(...)")
+
+    def synchronize(self) -> None:
+        """Wait until all queued work is done."""
+        raise ContractError(f"{type(self).__name__} must define synchronize()")
+
+    # ---- native kernels ----------------------------------------------------------------------------------------
+    def build(self, source: Any, name: str) -> Any:
+        """Compile ``source`` (what the device's codegen renders) and return the entry point ``name``."""
+        raise ContractError(f"{self.name} declares a codegen and defines no build(source, name)")
+
+    def launch(
+        self,
+        entry: Any,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        arguments: Arguments,
+        stream: Any = None,
+    ) -> None:
+        """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
+        raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
+
+    def fingerprint(self) -> str:
+        """What a built kernel depends on beside its source: target, driver and compiler versions."""
+        return f"{self.kind}/{self.name}"
+
+    # ---- views -------------------------------------------------------------------------------------------------
+    def view(self, block: Block, layout: Layout, offset: int) -> Any:
+        """What kernels take for an operand: made once per tensor. The default is (handle, element offset)."""
+        return (block.handle, offset)
+
+    def host_bytes(self, handle: Handle) -> np.ndarray[Any, Any]:
+        """The memory of ``handle`` as a uint8 array; only where ``host_visible``."""
+        raise ContractError(f"{self.name} is not host visible")
+
+    # ---- streams, events and clocks ----------------------------------------------------------------------------
+    def create_stream(self) -> Any:
+        """A further queue. Devices without streams return None, the default one."""
+        return None
+
+    def set_stream(self, stream: Any) -> Any:
+        """Make ``stream`` current for this thread and return the one before."""
+        return None
+
+    def current_stream(self) -> Any:
+        """The stream that launches and copies of this thread go to; None is the default one."""
+        return None
+
+    def record_event(self, stream: Any = None) -> Any:
+        """An event after the work queued on ``stream`` so far. The default waits instead, and is always done."""
+        self.synchronize()
+        return time.perf_counter_ns()
+
+    def event_done(self, event: Any) -> bool:
+        """True when the work before ``event`` is done."""
+        return True
+
+    def wait_event(self, event: Any, stream: Any = None) -> None:
+        """Make ``stream`` wait for ``event`` (on the device, not in this thread)."""
+
+    def synchronize_event(self, event: Any) -> None:
+        """Wait in this thread until ``event`` is done."""
+
+    def elapsed_ms(self, start: Any, end: Any) -> float:
+        """Milliseconds between two done events."""
+        return float(end - start) / 1e6
+
+    # ---- other capabilities ------------------------------------------------------------------------------------
+    def copy_peer(
+        self, dst: Handle, dst_offset: int, source: Device, src: Handle, src_offset: int, nbytes: int
+    ) -> bool:
+        """Copy from another device without the host; False when that is not possible."""
+        return False
+
+    def begin_capture(self) -> bool:
+        """Start recording launches into a graph; False when the device has no graphs."""
+        return False
+
+    def end_capture(self) -> Any:
+        """The captured graph, an object with ``replay()``."""
+        raise ContractError(f"{self.name} has no graph capture")
+
+    def memory_info(self) -> tuple[int, int] | None:
+        """(free, total) bytes as the driver tells them, or None."""
+        return None
+
+    def close(self) -> None:
+        """Release what the incarnation holds. Called once; work after it is refused."""
+
+    # ---- written here, for every device ------------------------------------------------------------------------
+    def require(self) -> None:
+        """Raise `DeviceLost` if this incarnation is dead."""
+        if self.lost:
+            raise DeviceLost(f"{self.name} was lost; its tensors are gone. Open it again with "
+                             f"ingot.accelerator.reset({self.name!r}) and load a checkpoint")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"

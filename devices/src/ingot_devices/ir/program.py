@@ -1,0 +1,120 @@
+"""Second level of the kernel IR: *how* a device runs a definition, over flat memory offsets.
+
+A `Program` is a little structured language: parameters, workgroup memory, and statements over `Expr`. Schedules make one
+from a bound definition; renderers turn it into a device's source; ``sim`` runs it work-item by work-item.
+
+Every buffer parameter is typed by its *storage* dtype and addressed by ``get``/`Put` with a flat element offset. Scalars
+(sizes, strides, offsets, numbers) are ``var`` leaves that name a scalar parameter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Union
+
+from ..dtypes import DType
+from .expr import Expr
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A buffer parameter. ``binding`` numbers the launch's bindings: operands that share a handle share one."""
+
+    name: str
+    dtype: DType
+    access: str  # "r" | "w" | "rw"
+    binding: int
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A scalar parameter: an element of the packed block of arguments."""
+
+    name: str
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Let:
+    """``name`` = ``value``, in scope to the end of the block. Assignable with `Assign` when ``mutable``."""
+
+    name: str
+    value: Expr
+    mutable: bool = False
+
+
+@dataclass(frozen=True)
+class Assign:
+    """``name`` = ``value`` for a mutable `Let`."""
+
+    name: str
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Put:
+    """``memory[offset] = value``: a buffer, a `Local` or an `Array`."""
+
+    memory: str
+    offset: Expr
+    value: Expr
+
+
+@dataclass(frozen=True)
+class Array:
+    """``size`` elements private to the work-item, ``fill``ed at first."""
+
+    name: str
+    dtype: DType
+    size: int
+    fill: Expr
+
+
+@dataclass(frozen=True)
+class For:
+    """``for (index var = start; var < stop; var += step)``; ``unroll`` asks the renderer to unroll it."""
+
+    var: str
+    start: Expr
+    stop: Expr
+    step: Expr
+    body: tuple[Statement, ...]
+    unroll: bool = False
+
+
+@dataclass(frozen=True)
+class If:
+    """``body`` where ``condition`` holds, else ``orelse``."""
+
+    condition: Expr
+    body: tuple[Statement, ...]
+    orelse: tuple[Statement, ...] = ()
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """All work-items of the workgroup arrive here before one goes on; workgroup memory is then visible."""
+
+
+Statement = Union[Let, Assign, Put, Array, For, If, Barrier]
+
+
+@dataclass(frozen=True)
+class Local:
+    """Workgroup memory of ``size`` elements; its content is undefined at first."""
+
+    name: str
+    dtype: DType
+    size: int
+
+
+@dataclass(frozen=True)
+class Program:
+    """A kernel ready to be rendered. ``workgroup`` is its size; the grid is the launch's."""
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    scalars: tuple[Scalar, ...]
+    locals: tuple[Local, ...]
+    body: tuple[Statement, ...]
+    workgroup: tuple[int, int, int]

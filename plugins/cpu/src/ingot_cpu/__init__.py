@@ -1,0 +1,1 @@
+"""Ingot on the CPU: NumPy kernels, pooled and aligned memory"""

@@ -1,0 +1,1 @@
+"""Ingot on every OpenCL device, through pyopencl"""

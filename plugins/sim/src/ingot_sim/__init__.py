@@ -1,0 +1,1 @@
+"""A strict pretend accelerator: what the contract means, executable"""
