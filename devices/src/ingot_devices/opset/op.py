@@ -1,0 +1,289 @@
+"""The record of an op, and the result rules that rows share.
+
+An `Op` says what an op means, once, for every device: its operands, static attributes, result rule, and its meaning as
+one of: a scalar expression (pointwise), definitions in the kernel IR, a decomposition into other ops, or a view (a rule on
+layouts). Its gradient rule stands beside it. `resolve` turns an op and its operands' specs into a plan; the core records
+the gradient.
+
+Decompositions and gradient rules are functions of a *builder* ``b`` whose attributes are the ops of the table
+(``b.mul(g, y)``): data that needs no core. Their parameters are found by name:
+
+    gradient rule  ``b``; ``g`` (gradient of the first output) or ``g_<output>``; an operand's or output's name (its saved
+                   value); ``<operand>_spec`` (shape and dtype only: nothing is saved); an attribute's name
+    decomposition  ``b``, then operands and attributes by name
+
+A rule returns the gradient for its operand; the engine sums it to the operand's shape and casts it to its dtype.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from .. import dtypes as dt
+from ..dtypes import DType
+from ..ir.definition import Define, Definition, Operand
+from ..ir.expr import Expr
+from ..layout import broadcast_shapes
+
+Rule = Callable[..., Any]
+Attributes = Mapping[str, Any]
+NUMBER, ZERO_DIM, TENSOR = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and dtype of a value. ``rank`` orders it in promotion: a Python number, a zero-dim tensor, a tensor."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+    rank: int = TENSOR
+
+    @staticmethod
+    def of(shape: Sequence[int], dtype: DType) -> Spec:
+        """The spec of a tensor."""
+        return Spec(tuple(shape), dtype, TENSOR if shape else ZERO_DIM)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        n = 1
+        for extent in self.shape:
+            n *= extent
+        return n
+
+
+class Defaults:
+    """``float``: the dtype that Python floats and ``dtype=None`` factories take (`torch.set_default_dtype`)."""
+
+    float: DType = dt.float32
+
+
+def number_spec(kind: type) -> Spec:
+    """The spec of a Python number of type ``kind``."""
+    return Spec((), {bool: dt.bool_, int: dt.int64, float: Defaults.float}[kind], NUMBER)
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One row of the opset. See the module's docstring.
+
+    ``operands``: names; ``"bias?"`` may be None, ``"*xs"`` takes any number. ``attributes``: name → default, static and
+    hashable, in order. ``outputs`` beyond the first are residuals unless ``differentiable`` names them.
+    ``mutates`` maps an output's position to the operand that it is written into. ``dynamic`` ops read a count back.
+    """
+
+    name: str
+    group: str
+    operands: tuple[str, ...]
+    result: Callable[..., Sequence[Spec]]
+    attributes: Attributes = field(default_factory=dict)
+    outputs: tuple[str, ...] = ("out",)
+    expression: Callable[..., Any] | None = None
+    define: Callable[..., Any] | None = None
+    decompose: Rule | None = None
+    view: Callable[..., Any] | None = None
+    gradient: Mapping[str, Rule] | None = None
+    differentiable: tuple[str, ...] = ("out",)
+    mutates: Mapping[int, int] = field(default_factory=dict)
+    dynamic: bool = False
+    doc: str = ""
+
+    @cached_property
+    def variadic(self) -> bool:
+        """True when the last operand takes any number of values."""
+        return bool(self.operands) and self.operands[-1].startswith("*")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Operand names without their marks."""
+        return tuple(o.strip("?*") for o in self.operands)
+
+    @cached_property
+    def attribute_names(self) -> tuple[str, ...]:
+        return tuple(self.attributes)
+
+    def bind(self, attrs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Attribute values in declared order, defaults filled in; TypeError names one that does not exist."""
+        unknown = attrs.keys() - self.attributes.keys()
+        if unknown:
+            raise TypeError(f"{self.name} has no attribute {sorted(unknown)}; it has {list(self.attributes)}")
+        return tuple(attrs.get(k, v) for k, v in self.attributes.items())
+
+    def infer(self, specs: Sequence[Spec | None], attrs: tuple[Any, ...]) -> tuple[Spec, ...]:
+        """The specs of the outputs, by the row's result rule."""
+        return tuple(self.result(*self._spread(specs), **dict(zip(self.attributes, attrs, strict=True))))
+
+    def _spread(self, values: Sequence[Any]) -> list[Any]:
+        if not self.variadic:
+            return list(values)
+        fixed = len(self.operands) - 1
+        return [*values[:fixed], tuple(values[fixed:])]
+
+    def definitions(
+        self, specs: Sequence[Spec | None], attrs: tuple[Any, ...], outputs: Sequence[Spec]
+    ) -> tuple[Definition, ...]:
+        """The op's meaning in the kernel IR for these specs; empty when it has none (a decomposition or a view)."""
+        named = dict(zip(self.attributes, attrs, strict=True))
+        values, operands, params = _operands(self, specs, outputs)
+        if self.expression is not None:
+            return (_pointwise(self, specs, values, operands, params, named),)
+        if self.define is None:
+            return ()
+        made: list[Definition] = []
+        for write in _writers(self.define):
+            d = Define(self.name, operands, params)
+            if write(d, *self._spread(values), **named) is not False:
+                made.append(d.finish())
+        return tuple(made)
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def _writers(define: Any) -> tuple[Callable[..., Any], ...]:
+    return define if isinstance(define, tuple) else (define,)
+
+
+def _operands(
+    op: Op, specs: Sequence[Spec | None], outputs: Sequence[Spec]
+) -> tuple[list[Any], list[Operand], list[tuple[int, DType]]]:
+    """Numbered operands: inputs as they come (numbers become params, None stays None), then outputs."""
+    values: list[Any] = []
+    operands: list[Operand] = []
+    params: list[tuple[int, DType]] = []
+    mutated = {v: k for k, v in op.mutates.items()}
+    for n, spec in enumerate(specs):
+        name = op.names[min(n, len(op.names) - 1)] if op.names else str(n)
+        if spec is None:
+            values.append(None)
+        elif spec.rank == NUMBER:
+            params.append((n, spec.dtype))
+            values.append(Expr.of("param", (), spec.dtype, n))
+        else:
+            operands.append(Operand(n, name, spec.dtype, spec.shape, output=n in mutated))
+            values.append(operands[-1])
+    for k, spec in enumerate(outputs):
+        if k not in op.mutates:
+            operands.append(Operand(len(specs) + k, op.outputs[min(k, len(op.outputs) - 1)], spec.dtype, spec.shape,
+                                    output=True, input=False))
+    return values, operands, params
+
+
+def _pointwise(
+    op: Op, specs: Sequence[Spec | None], values: list[Any], operands: list[Operand],
+    params: list[tuple[int, DType]], attrs: Mapping[str, Any],
+) -> Definition:  # fmt: skip
+    """The definition of a row that is a scalar expression: load, cast to the computing type, compute, store."""
+    d = Define(op.name, operands, params)
+    shape = broadcast_shapes(*(o.shape for o in operands))
+    axes = d.axes(shape)
+    loaded = [v.at(axes, shape) if isinstance(v, Operand) else v for v in values]
+    typed = op.result.cast(specs, loaded) if isinstance(op.result, Types) else loaded
+    assert op.expression is not None
+    made = op.expression(*typed, **attrs)
+    results = made if isinstance(made, tuple) else (made,)
+    for target, result in zip(_ordered_outputs(op, d), results, strict=True):
+        d.store(target, axes, result)
+    return d.finish()
+
+
+def _ordered_outputs(op: Op, d: Define) -> list[int]:
+    """Positions in ``d.outputs`` of the op's outputs in order (mutated operands come first in ``d.outputs``)."""
+    numbers = [o.number for o in d.outputs]
+    inputs = len(op.operands)
+    wanted = [op.mutates.get(k, inputs + k) for k in range(len(op.outputs))]
+    return [numbers.index(n) for n in wanted]
+
+
+# ---- promotion and result rules ------------------------------------------------------------------------------------
+_CATEGORY = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+
+
+def promote_specs(specs: Sequence[Spec | None]) -> DType:
+    """PyTorch's ``result_type``: tensors decide; zero-dim tensors and numbers only by a higher category."""
+    best: list[DType | None] = [None, None, None]
+    for s in specs:
+        if s is not None:
+            held = best[s.rank]
+            best[s.rank] = s.dtype if held is None else dt.promote(held, s.dtype)
+    result: DType | None = None
+    for rank in (NUMBER, ZERO_DIM, TENSOR):
+        result = _combine(best[rank], result)
+    if result is None:
+        raise TypeError("no operand has a dtype")
+    return result
+
+
+def _combine(high: DType | None, low: DType | None) -> DType | None:
+    if high is None or low is None:
+        return high or low
+    return dt.promote(high, low) if _CATEGORY[low.kind] > _CATEGORY[high.kind] else high
+
+
+class Types:
+    """The result rule of pointwise rows: which operands promote, to what they are cast, what results.
+
+    ``compute``: "same" (as promoted), "float" (integers to the default float), "asis" (each operand keeps its dtype),
+    "gradient" (the floats among the operands decide, and a bool stays one).
+    ``out``: "same" as computed before halves were widened, or "bool". ``skip``: operands left out of promotion (their
+    dtype stays). ``kinds``: the dtype kinds allowed after promotion.
+    """
+
+    def __init__(self, compute: str = "same", out: str = "same", skip: int = 0, kinds: str = "buif") -> None:
+        self.compute, self.out, self.skip, self.kinds = compute, out, skip, kinds
+
+    def promoted(self, specs: Sequence[Spec | None]) -> DType:
+        found = promote_specs([s for s in specs[self.skip :] if self.compute != "gradient" or _floating(s)])
+        if found.kind not in self.kinds:
+            allowed = {"b": "bool", "u": "unsigned", "i": "signed integer", "f": "floating point"}
+            raise TypeError(f"dtype {found.name} is not taken here; allowed: "
+                            + ", ".join(allowed[k] for k in self.kinds))
+        if self.compute == "float" and found.kind in "bui":
+            return Defaults.float
+        return found
+
+    def __call__(self, *specs: Spec | None, **attrs: Any) -> tuple[Spec, ...]:
+        shape = broadcast_shapes(*(s.shape for s in specs if s is not None))
+        found = self.promoted(specs)
+        return (Spec.of(shape, dt.bool_ if self.out == "bool" else found),)
+
+    def cast(self, specs: Sequence[Spec | None], loaded: Sequence[Expr | None]) -> list[Expr | None]:
+        """Operand expressions in the computing dtype."""
+        if self.compute == "asis":
+            return [e if e is None else e.cast(dt.compute_dtype(e.dtype)) for e in loaded]
+        wanted = dt.compute_dtype(self.promoted(specs))
+        keep_bool = self.compute == "gradient"
+        return [e if e is None or n < self.skip or (keep_bool and e.dtype is dt.bool_) else e.cast(wanted)
+                for n, e in enumerate(loaded)]
+
+
+def _floating(spec: Spec | None) -> bool:
+    return spec is not None and spec.dtype.kind == "f"
+
+
+# ---- the table -----------------------------------------------------------------------------------------------------
+OPS: dict[str, Op] = {}
+"""Every op by name. Rows register themselves; plugins may add rows under names of their own."""
+
+
+def add_op(op: Op) -> Op:
+    """Put a row into the table; ValueError when the name is taken or a rule asks for what does not exist."""
+    if op.name in OPS:
+        raise ValueError(f"op {op.name!r} is in the opset already")
+    known = {"b", *op.names, *op.outputs, *op.attributes, *(f"{n}_spec" for n in op.names),
+             "g", *(f"g_{n}" for n in op.outputs)}  # fmt: skip
+    rules = {**(op.gradient or {}), **({"decompose": op.decompose} if op.decompose else {})}
+    for key, rule in rules.items():
+        strange = [p for p in inspect.signature(rule).parameters if p not in known]
+        if strange:
+            raise ValueError(f"op {op.name!r}: the rule for {key!r} asks for {strange}, which is neither operand, "
+                             "output, attribute nor gradient")
+    OPS[op.name] = op
+    return op

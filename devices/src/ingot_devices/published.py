@@ -1,0 +1,57 @@
+"""Backends that exist and are not installed, from the data file ``published.json``.
+
+Beside `plugins`: for each published backend that no installed plugin declared, a record *not installed* that says
+whether its hardware was seen. Looks at device nodes and the PCI bus, never at a driver.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Container, Mapping
+from glob import glob
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from .records import Record
+
+_PCI = "/sys/bus/pci/devices"
+
+
+def not_installed(known: Container[str]) -> list[Record]:
+    """Records of the published backends whose name is not in ``known``."""
+    text = files(__package__).joinpath("published.json").read_text("utf-8")
+    return [_record(entry) for entry in json.loads(text)["backends"] if entry["name"] not in known]
+
+
+def _record(entry: Mapping[str, Any]) -> Record:
+    seen = see(entry)
+    if entry.get("always"):
+        reason = f"{entry['distribution']} is not installed"
+    elif seen:
+        reason = f"{entry['distribution']} is not installed; {entry['hardware']} was seen at {seen}"
+    else:
+        reason = f"{entry['distribution']} is not installed; no sign of {entry['hardware']} on this machine"
+    return Record(
+        name=entry["name"], state="not installed", reason=reason, remedy=entry["remedy"],
+        distribution=entry["distribution"], vendor=entry["vendor"],
+    )  # fmt: skip
+
+
+def see(entry: Mapping[str, Any]) -> str:
+    """Where the hardware of ``entry`` shows itself on this machine, or nothing."""
+    for pattern in entry.get("paths", ()):
+        for path in sorted(glob(pattern)):
+            return path
+    for wanted in entry.get("pci", ()):
+        for device in sorted(glob(f"{_PCI}/*")):
+            if _reads(device, "vendor", wanted["vendor"]) and _reads(device, "class", wanted["class"]):
+                return f"PCI {Path(device).name}"
+    return ""
+
+
+def _reads(device: str, name: str, prefix: str) -> bool:
+    try:
+        return Path(device, name).read_text().startswith(prefix)
+    except OSError:
+        return False
