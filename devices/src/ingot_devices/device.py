@@ -51,6 +51,7 @@ class Device:
     limits: Limits = Limits()
     codegen: ClassVar[Any] = None  # a Codegen: turns definitions into launches; None: through the host
     host_visible: ClassVar[bool] = False  # handles can be read and written as NumPy arrays
+    numpy_handles: ClassVar[bool] = False  # any NumPy array is a handle: small blocks come straight from NumPy
     streams: ClassVar[bool] = False  # has streams beside the default one
 
     name: str = "?"

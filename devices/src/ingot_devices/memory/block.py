@@ -19,13 +19,14 @@ if TYPE_CHECKING:
 class Chunk:
     """One raw allocation of a pool: in use by a Block, waiting for streams, or free for its size class."""
 
-    __slots__ = ("handle", "nbytes", "site", "stream", "uses")
+    __slots__ = ("events", "handle", "nbytes", "site", "stream", "uses")
 
     def __init__(self, handle: Any, nbytes: int) -> None:
         self.handle = handle
         self.nbytes = nbytes
         self.stream: Any = None
-        self.uses: set[Any] | None = None
+        self.uses: set[Any] | None = None  # other streams without an event yet
+        self.events: list[Any] = []  # of other streams, while they are not done
         self.site: str | None = None
 
 

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 NOTED = 1 << 16
 """Host-visible devices note the line of blocks from this size on, and take smaller ones straight from NumPy."""
 
-_UNLIMITED = sys.maxsize
 _ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 _POOLS: weakref.WeakSet[Pool] = weakref.WeakSet()
 
@@ -83,7 +82,7 @@ class Pool:
         self._forked = False
         self._free: dict[int, dict[Any, list[Chunk]]] = {}  # by class, by stream
         self._live: set[Chunk] = set()
-        self._waiting: list[tuple[Chunk, list[Any]]] = []  # freed, with events to come
+        self._waiting: list[Chunk] = []  # freed, while other streams may still use them
         self._pooled = 0  # bytes of live chunks
         self._cached = 0  # bytes of free and waiting chunks
         _POOLS.add(self)
@@ -228,7 +227,7 @@ class Pool:
         """The steps before giving up, each followed by a try. The collector runs outside the lock."""
         if self.capturing:
             return (_nothing,)
-        return (_nothing, self._await_events, self.empty_cache, gc.collect, self.empty_cache)
+        return (_nothing, self._await_streams, self.empty_cache, gc.collect, self.empty_cache)
 
     def _own(self, chunk: Chunk, stream: Any, cached: bool) -> Block:
         """The Block that owns ``chunk`` from now on. Called with the lock."""
@@ -274,13 +273,131 @@ class Pool:
             if self.device.lost:
                 continue
             self._cached += chunk.nbytes
-            uses, chunk.uses, chunk.site = chunk.uses, None, None
-            if uses:
-                self._waiting.append((chunk, list(uses)))
+            chunk.site = None
+            if chunk.uses:
+                self._waiting.append(chunk)
             else:
                 self._keep(chunk)
-        if self.device.lost and self._cached:
+        if self.device.lost:
             self._forget()
+        elif self._waiting and not self.capturing:
+            self._poll()
+
+    def _poll(self) -> None:
+        """Move memory whose other streams are done to the free lists. Called with the lock."""
+        device = self.device
+        waiting, self._waiting = self._waiting, []
+        while waiting:
+            chunk = waiting.pop()
+            self._waiting.append(chunk)  # where it stays if the driver raises
+            while chunk.uses:
+                chunk.events.append(device.record_event(next(iter(chunk.uses))))
+                chunk.uses.pop()
+            chunk.events = [e for e in chunk.events if not device.event_done(e)]
+            if not chunk.events:
+                self._waiting.remove(chunk)
+                self._keep(chunk)
 
     def _keep(self, chunk: Chunk) -> None:
+        """Put a chunk that no queued work uses, its home stream's aside, into its free list."""
+        chunk.uses = None
         self._free.setdefault(chunk.nbytes, {}).setdefault(chunk.stream, []).append(chunk)
+
+    def _reuse(self, size: int, stream: Any) -> Chunk | None:
+        """A free chunk of the class: the stream's own, else one whose stream is done with it. Called with the lock."""
+        free = self._free.get(size)
+        if not free:
+            return None
+        if own := free.get(stream):
+            return own.pop()
+        if not self.capturing:
+            for other, chunks in list(free.items()):
+                if chunks and self.device.event_done(self.device.record_event(other)) and chunks:
+                    return chunks.pop()
+        return None
+
+    def _await_streams(self) -> None:
+        """Wait until memory that other streams use or used is free for all."""
+        if self._cached and self.device.streams:
+            self.device.synchronize()
+
+    def empty_cache(self) -> None:
+        """Give all free memory back to the device, once the work that may still use it is done."""
+        with self.lock:
+            self._drain()
+            if not self._cached or self.device.lost:
+                return
+            self.device.synchronize()
+            chunks = [c for by_stream in self._free.values() for free in by_stream.values() for c in free]
+            chunks += self._waiting
+            self._forget()
+            for chunk in chunks:
+                self._allocator.release(chunk.handle)
+
+    def _forget(self) -> None:
+        """Drop the cache: its memory was given back, or went with the device. Called with the lock."""
+        self._free.clear()
+        self._waiting.clear()
+        self._cached = 0
+
+    # ---- what is known -----------------------------------------------------------------------------------------
+    def stats(self) -> PoolStats:
+        """Exact figures, after taking back what was freed."""
+        with self.lock:
+            self._drain()
+            used = self.used
+            reserved = used + self._cached
+            return PoolStats(
+                used, reserved, max(self._peak, used), self._cached, self.limit, self._allocations, len(self._live)
+            )
+
+    def live(self, n: int = 10) -> list[LiveAllocation]:
+        """The ``n`` largest live allocations, largest first; small ones straight from NumPy are not listed."""
+        with self.lock:
+            self._drain()
+            chunks = sorted(self._live, key=lambda chunk: -chunk.nbytes)[:n]
+            return [LiveAllocation(chunk.nbytes, chunk.site) for chunk in chunks]
+
+    def set_limit(self, limit: int | None) -> None:
+        """Refuse allocations that would bring used bytes above ``limit``; None takes the limit away."""
+        if limit is not None and limit < 0:
+            raise ValueError(f"a memory limit is a number of bytes from 0 on, or None; {limit} was given")
+        with self.lock:
+            self._drain()
+            self.limit = limit
+            self._note_peak()
+
+    def reset_peak(self) -> None:
+        """Count the peak anew from what is used now."""
+        with self.lock:
+            self._drain()
+            self._peak = 0
+            self._note_peak()
+
+    def _note_peak(self) -> None:
+        """Bring ``peak`` and ``mark`` up to date. Called with the lock."""
+        self._peak = peak = max(self._peak, self.used)
+        self.mark = peak if self.limit is None else min(peak, self.limit)
+
+    def close(self) -> None:
+        """Give everything free back, before the device is closed."""
+        self.empty_cache()
+
+    def after_fork(self) -> None:
+        """In a child process: NumPy's memory was copied and goes on; a driver's is the parent's, and is let go."""
+        self.lock = threading.RLock()
+        if not self.device.numpy_handles:
+            self._forked = self.device.lost = True
+
+
+def _nothing() -> None:
+    """The first step of the ladder: just try."""
+
+
+def _after_fork() -> None:
+    for pool in list(_POOLS):
+        pool.after_fork()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_after_fork)

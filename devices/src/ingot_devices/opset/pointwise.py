@@ -22,6 +22,7 @@ from .op import Op, Types, add_op
 
 SAME, FLOAT, BOOL = Types(), Types("float"), Types(out="bool")
 NUMERIC, INTEGRAL, TRUTH = Types(kinds="uif"), Types(kinds="bui"), Types("asis", out="bool")
+GRADIENT = Types("gradient")
 
 
 def pointwise(

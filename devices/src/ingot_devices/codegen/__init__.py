@@ -1,0 +1,49 @@
+"""Code generation: from a definition to something a device can launch.
+
+    definition ──▶ host.HostCodegen        NumPy source, whole axes at a time: the host route, and `cpu`'s own
+              └──▶ schedule.ScheduleCodegen  bind layouts → collapse → abstract → schedule → Program → render → build
+
+A device names its code generator in ``Device.codegen``. Both give a `Compiled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from ..device import Device
+    from ..ir.definition import Definition
+    from ..layout import Layout
+
+
+class Unsupported(Exception):
+    """This code generator cannot take this definition here; the text is the reason that `explain` shows."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel ready to be launched.
+
+    ``call(*operands)`` takes what stands at each operand number of the definition: a native view (`Device.view`), a
+    Python number for a scalar operand, None for an operand left out. It queues the work and returns nothing.
+    ``source`` is for people; ``launches`` counts the device launches of one call.
+    """
+
+    call: Callable[..., Any]
+    source: str
+    launches: int = 1
+
+
+class Codegen(Protocol):
+    """What ``Device.codegen`` must do."""
+
+    def compile(
+        self, definition: Definition, layouts: Mapping[int, Layout], device: Device, aliased: frozenset[int] = frozenset()
+    ) -> Compiled:
+        """A launch of ``definition`` with each tensor operand (by number) in its layout.
+
+        ``aliased`` are the inputs that share memory, element for element, with an output. `Unsupported` says why not.
+        """
+        ...
