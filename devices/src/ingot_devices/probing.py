@@ -118,7 +118,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    process.wait()
+    with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it dies when its driver lets go
+        process.wait(0.5)
 
 
 def _content(file: IO[bytes]) -> bytes:
