@@ -1,44 +1,54 @@
 """A `Block`: the sole owner of a piece of device memory.
 
-Tensors, native views, NumPy and DLPack exports hold the Block; when the last of them is gone, its finalizer hands the
-memory back. The garbage collector may run a finalizer anywhere, even inside ``Pool.allocate``, so a finalizer takes no
-lock and calls no driver: it appends to a queue that the next allocation drains (`Block`), or subtracts from a counter
-(`HostBlock`, the small blocks of a device that computes on NumPy arrays).
+Tensors, native views, NumPy and DLPack exports hold the Block; when the last of them is gone, its
+finalizer hands the memory back. The garbage collector may run a finalizer anywhere, even inside
+``Pool.allocate``, so a finalizer takes no lock and calls no driver: it appends to a queue that the
+next allocation drains (`Block`), or subtracts from a counter (`HostBlock`, the small blocks of a
+device that computes on NumPy arrays).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from . import site as sites
 
 if TYPE_CHECKING:
     from .pool import Pool
 
+Array = np.ndarray[Any, Any]
+
 
 class Chunk:
-    """One raw allocation of a pool: in use by a Block, waiting for streams, or free for its size class."""
+    """One raw allocation of a pool: live (a Block owns it), waiting for streams, or free.
 
-    __slots__ = ("events", "handle", "nbytes", "site", "stream", "uses")
+    ``home`` is the free list that it returns to: the one of its size and its home stream.
+    """
+
+    __slots__ = ("events", "handle", "home", "live", "nbytes", "site", "stream", "uses")
 
     def __init__(self, handle: Any, nbytes: int) -> None:
         self.handle = handle
         self.nbytes = nbytes
+        self.live = True
         self.stream: Any = None
-        self.uses: set[Any] | None = None  # other streams without an event yet
-        self.events: list[Any] = []  # of other streams, while they are not done
-        self.site: str | None = None
+        self.home: list[Chunk] = []
+        self.uses: set[Any] | None = None  # other streams, as long as they have no event
+        self.events: list[Any] = []  # of other streams, once the block is gone
+        self.site: sites.Site | None = None
 
 
 class Block:
     """Device memory with one owner. Only a `Pool` makes them.
 
-    ``handle`` is what the device's allocator returned; ``nbytes`` the rounded size; ``stream`` the stream it was
-    allocated on (None: the default one) and ``uses`` the set of other streams that used it, or None; ``version``
-    counts in-place writes; ``site`` is the user's line that made it (``"file:line"``), where it was noted.
+    ``handle`` is what the device's allocator returned; ``nbytes`` the rounded size; ``stream`` the
+    stream it was allocated on (None: the default one) and ``uses`` the set of other streams that
+    used it, or None; ``version`` counts in-place writes.
     """
 
-    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "pool", "site", "stream", "uses", "version")
+    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "pool", "stream", "uses", "version")
 
     handle: Any
     nbytes: int
@@ -46,16 +56,12 @@ class Block:
     stream: Any
     uses: set[Any] | None
     version: int
-    site: str | None
     _chunk: Chunk
 
-    def __del__(self) -> None:
-        try:
-            chunk = self._chunk
-        except AttributeError:  # interrupted while it was made: the pool still has the chunk
-            return
-        chunk.uses = self.uses
-        self.pool.released.append(chunk)
+    @property
+    def site(self) -> str | None:
+        """The user's line that made it, ``"file:line"``, where it was noted."""
+        return sites.text(self._chunk.site)
 
     def __repr__(self) -> str:
         where = f" from {self.site}" if self.site else ""
@@ -63,55 +69,78 @@ class Block:
 
 
 class HostBlock(Block):
-    """A block whose handle is a NumPy array that owns its memory (any dtype, row-major). See `Pool.adopt`."""
+    """A block whose handle is a row-major NumPy array with memory of its own. See `Pool.adopt`."""
 
     __slots__ = ()
 
-    stream: ClassVar[None] = None  # type: ignore[misc]
-    uses: ClassVar[None] = None  # type: ignore[misc]
-    site: ClassVar[None] = None  # type: ignore[misc]
+    @property
+    def site(self) -> None:
+        """Small blocks come and go too fast for their lines to be noted."""
+        return None
 
 
-def host_block_type(pool: Pool, atomic: bool) -> type[HostBlock]:
-    """The HostBlock of one pool: ``pool`` is a class attribute, so that making one stores three attributes.
+def pooled_type(pool: Pool, streams: bool) -> type[Block]:
+    """The Block of one pool. What all of its blocks share is a class attribute: ``pool`` and, on a
+    device without ``streams``, the None of ``stream`` and ``uses``. Making one is on the hot path.
+    """
+    append = pool.released.append
 
-    With the interpreter lock (``atomic``) the finalizer is one subtraction: CPython switches threads and runs the
-    collector only at calls and backward jumps, and between reading and writing ``used`` there is neither (nor in
-    ``pool.used = used = pool.used + n``, on the allocating side). Without it, the pool's lock is taken.
+    def give_back(self: Block) -> None:
+        try:
+            chunk = self._chunk
+        except AttributeError:  # interrupted while it was made: the pool takes the chunk back
+            return
+        if streams:
+            chunk.uses = self.uses
+        append(chunk)
+
+    shared: dict[str, Any] = {"pool": pool} if streams else {
+        "pool": pool, "stream": None, "uses": None}  # fmt: skip
+    return type("Block", (Block,), {"__slots__": (), "__del__": give_back, **shared})
+
+
+def host_type(pool: Pool, atomic: bool) -> type[HostBlock]:
+    """The HostBlock of one pool.
+
+    With the interpreter lock (``atomic``) its finalizer is one subtraction: CPython switches
+    threads and runs the collector at calls and backward jumps only, and between reading ``used``
+    and writing it there is neither (nor in ``pool.used = used = pool.used + n`` on the side that
+    allocates). Without that lock, the pool's own is taken.
     """
 
-    def subtract(self: HostBlock, pool: Pool = pool) -> None:
+    def subtract(self: HostBlock) -> None:
         try:
             pool.used -= self.nbytes
         except AttributeError:  # interrupted while it was made, before it was counted
             return
 
-    def subtract_locked(self: HostBlock, pool: Pool = pool) -> None:
+    def subtract_locked(self: HostBlock) -> None:
         with pool.lock:
             subtract(self)
 
-    body = {"__slots__": (), "pool": pool, "__del__": subtract if atomic else subtract_locked}
+    shared = {"pool": pool, "stream": None, "uses": None}
+    body = {"__slots__": (), "__del__": subtract if atomic else subtract_locked, **shared}
     return type("HostBlock", (HostBlock,), body)
 
 
-class _Held(np.ndarray[Any, Any]):
-    """A window on a block's memory that keeps the Block alive for as long as any array is based on it.
+class _Held(Array):
+    """A window on a block's memory that keeps the Block alive as long as an array is based on it.
 
-    NumPy collapses chains of bases, but never through an array of another type: every view ends here.
+    NumPy collapses chains of bases, but never through an array of another type: views end here.
     """
 
     __slots__ = ("block",)
 
+    block: Block
 
-def hold(block: Block, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """``array``, which lies in ``block``'s memory, as a plain array whose base owns the Block: for exports."""
+
+def held(block: Block, array: Array) -> Array:
+    """``array``, which lies in ``block``'s memory, as a buffer for arrays that own the Block."""
     window = array.view(_Held)
     window.block = block
-    return window.view(np.ndarray)
+    return window
 
 
-def held_bytes(block: Block) -> np.ndarray[Any, Any]:
-    """The uint8 memory of a block (its handle being a uint8 array) as a buffer that keeps the Block alive."""
-    window = block.handle.view(_Held)
-    window.block = block
-    return window  # type: ignore[no-any-return]
+def hold(block: Block, array: Array) -> Array:
+    """``array``, which lies in ``block``'s memory, as a plain array that owns the Block."""
+    return held(block, array).view(np.ndarray)

@@ -1,11 +1,13 @@
 """The pool of one open device: blocks of size classes, kept and reused, every byte counted.
 
-Between a `Plan`, which takes outputs and workspaces here, and the device's raw allocator. The fast way is a block of
-the same class that was freed on the same stream; next comes the device; and when that has none, the ladder.
+Between a `Plan`, which takes outputs and workspaces here, and the device's raw allocator. The fast
+way is memory of the same class that was freed on the same stream; next comes the device; and when
+that has none, the ladder: wait for streams, give the cache back, collect garbage, fail by name.
 
-**Streams.** Memory freed on its home stream may be used there at once, because the work of a stream runs in order.
-Memory that other streams used (``note_use``, called at launch), or that another stream wants, is handed on when events
-recorded on those streams are done. Raw memory goes back to the device only after a synchronisation.
+Streams: memory freed on its home stream may be used there at once, because a stream's work runs in
+order. Memory that other streams used (`Pool.note_use`, at launch) or that another stream wants is
+handed on when events recorded on those streams are done. Raw memory goes back to the device after
+a synchronisation only.
 """
 
 from __future__ import annotations
@@ -22,9 +24,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import DeviceLost
-from .block import Block, Chunk, HostBlock, host_block_type
+from . import site as sites
+from .block import Block, Chunk, HostBlock, host_type, pooled_type
 from .oom import out_of_memory, too_large
-from .site import call_site
 from .sizes import round_size
 
 if TYPE_CHECKING:
@@ -32,26 +34,28 @@ if TYPE_CHECKING:
     from ..layout import Layout
 
 NOTED = 1 << 16
-"""Host-visible devices note the line of blocks from this size on, and take smaller ones straight from NumPy."""
+"""Where NumPy arrays are handles, smaller blocks come straight from NumPy, without a line noted."""
 
-_ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+"""True with the interpreter lock: ``pool.used`` may be changed by one statement without a lock."""
+
 _POOLS: weakref.WeakSet[Pool] = weakref.WeakSet()
 
 
 class PoolStats(NamedTuple):
-    """Bytes and counts of a pool. ``reserved`` is what the device gave and did not get back, cache included."""
+    """Bytes and counts of a pool. ``reserved`` is ``used`` and ``cached`` together."""
 
     used: int
     reserved: int
-    peak: int
-    cached: int
+    peak: int  # of used
+    cached: int  # free for reuse, or about to be
     limit: int | None
     allocations: int  # raw ones made so far
-    blocks: int  # live ones, those that come straight from NumPy left out
+    blocks: int  # live ones, those straight from NumPy left out
 
 
 class LiveAllocation(NamedTuple):
-    """One live block: its rounded size and the line that made it, where it was noted."""
+    """One live block: its rounded size and the line that made it."""
 
     nbytes: int
     site: str | None
@@ -60,89 +64,88 @@ class LiveAllocation(NamedTuple):
 class Pool:
     """Memory of one incarnation of a device. Safe from many threads.
 
-    ``allocator`` (an object with ``allocate(nbytes)`` and ``release(handle)``) replaces the device's own. While
-    ``capturing`` is True (a graph is being captured) no event is asked and the ladder is not climbed.
-
-    ``used`` and ``mark`` are read and written by the eager path itself: see `adopt`.
+    ``allocator`` (an object with ``allocate(nbytes)`` and ``release(handle)``) replaces the
+    device's own. While ``capturing`` is True, for a graph, no event is asked, no ladder climbed.
+    ``used``, ``mark`` and ``block_type`` belong to the eager path as well: see `adopt`.
     """
 
     def __init__(self, device: Device, allocator: Any = None) -> None:
         self.device = device
         self.used = 0
-        self.mark = 0  # min(peak, limit): above it the slow way, `over`
+        self.mark = 0  # min(peak, limit): above it begins the slow way
         self.limit: int | None = None
+        self.capturing = False
         self.lock = threading.RLock()
         self.released: deque[Chunk] = deque()
-        self.capturing = False
-        self.host = bool(device.numpy_handles) and allocator is None
-        self.block_type: type[HostBlock] = host_block_type(self, _ATOMIC)
+        self.host = device.numpy_handles and allocator is None
+        self.block_type: type[HostBlock] = host_type(self, ATOMIC)
+        self._pooled_type = pooled_type(self, device.streams)
         self._allocator = device if allocator is None else allocator
         self._peak = 0
         self._allocations = 0
         self._forked = False
-        self._free: dict[int, dict[Any, list[Chunk]]] = {}  # by class, by stream
-        self._live: set[Chunk] = set()
+        self._chunks: set[Chunk] = set()  # every raw allocation that the device has not got back
+        self._free: dict[int, dict[Any, list[Chunk]]] = {}  # by class and stream; lists stay
         self._waiting: list[Chunk] = []  # freed, while other streams may still use them
-        self._pooled = 0  # bytes of live chunks
-        self._cached = 0  # bytes of free and waiting chunks
         _POOLS.add(self)
 
-    # ---- allocation --------------------------------------------------------------------------------------------
+    # ---- allocation --------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> Block:
-        """A block of at least ``nbytes`` on the device's current stream; its content is undefined.
+        """A block of at least ``nbytes`` on the current stream; its content is undefined.
 
-        A request of 0 gives a valid block of the smallest class. OutOfMemoryError after the whole ladder;
-        DeviceLost when the device is gone.
+        A request of 0 gives a valid block of the smallest class. OutOfMemoryError after the whole
+        ladder; DeviceLost when the device is gone.
         """
         if self.host and nbytes < NOTED:
             return self.adopt(nbytes, np.empty(nbytes, np.uint8))
         return self._take(round_size(nbytes, self.device.limits))
 
     def fresh(self, layout: Layout) -> tuple[Block, Any]:
-        """A block for ``layout`` (dense) and the device's native view of it; the content is undefined."""
+        """A block for the elements of ``layout``, and the device's native view of it."""
         return self.maker(layout)()
 
     def maker(self, layout: Layout) -> Callable[[], tuple[Block, Any]]:
-        """A function like ``fresh`` for one ``layout``, with everything decided beforehand: for the eager path."""
+        """A function that does `fresh` for one layout, with all decided beforehand."""
         device = self.device
-        kept = device.limits.dtype_class(layout.dtype)
-        nbytes = layout.size * kept.storage.itemsize
-        if not (self.host and nbytes < NOTED and kept.storage is layout.dtype):
-            take, view, size = self._take, device.view, round_size(nbytes, device.limits)
+        storage = device.limits.dtype_class(layout.dtype).storage
+        nbytes = layout.size * storage.itemsize
+        if self.host and nbytes < NOTED and storage is layout.dtype and layout.is_dense:
+            return self._host_maker(layout, nbytes)
+        take, view, size = self._take, device.view, round_size(nbytes, device.limits)
 
-            def make() -> tuple[Block, Any]:
-                block = take(size)
-                return block, view(block, layout, 0)
+        def make() -> tuple[Block, Any]:
+            block = take(size)
+            return block, view(block, layout, 0)
 
-            return make
+        return make
 
-        if not _ATOMIC:
-            return lambda: self._adopt_new(layout, nbytes)
-        shape, dtype, empty, kind = layout.shape, layout.dtype.numpy, np.empty, self.block_type
+    def _host_maker(self, layout: Layout, nbytes: int) -> Callable[[], tuple[Block, Any]]:
+        pool, shape, dtype, empty = self, layout.shape, layout.dtype.numpy, np.empty
+        kind = self.block_type
         new = kind.__new__
 
-        def make_small() -> tuple[Block, Any]:
+        def make() -> tuple[Block, Any]:  # `adopt`, written out
             native = empty(shape, dtype)
             block = new(kind)
             block.handle = native
             block.version = 0
             block.nbytes = nbytes
-            self.used = used = self.used + nbytes
-            if used > self.mark:
-                self.over(nbytes)
+            pool.used = used = pool.used + nbytes
+            if used > pool.mark:
+                pool.over(nbytes)
             return block, native
 
-        return make_small
+        def make_locked() -> tuple[Block, Any]:
+            native = empty(shape, dtype)
+            return pool.adopt(nbytes, native), native
 
-    def _adopt_new(self, layout: Layout, nbytes: int) -> tuple[Block, Any]:
-        native = np.empty(layout.shape, layout.dtype.numpy)
-        return self.adopt(nbytes, native), native
+        return make if ATOMIC else make_locked
 
     def adopt(self, nbytes: int, handle: Any) -> Block:
-        """A block that owns ``handle``, a row-major NumPy array with memory of its own, counted as ``nbytes``.
+        """A block that owns ``handle``, a row-major NumPy array with memory of its own.
 
-        For what a ufunc allocated itself. The eager path may write it out; it is exactly this, in this order, with
-        no call between the last two statements (that makes them atomic under the interpreter lock)::
+        For what a ufunc allocated itself. Where `ATOMIC`, the eager path may write it out: exactly
+        this, with nothing between the two statements before the last (see `block.host_type`)::
 
             block = new(kind)               # kind = pool.block_type, new = kind.__new__
             block.handle = handle
@@ -156,105 +159,107 @@ class Pool:
         block = kind.__new__(kind)
         block.handle = handle
         block.version = 0
-        if not _ATOMIC:
-            with self.lock:
-                block.nbytes = nbytes
-                self.used += nbytes
-            used = self.used
-        else:
+        if ATOMIC:
             block.nbytes = nbytes
             self.used = used = self.used + nbytes
+        else:
+            with self.lock:
+                block.nbytes = nbytes
+                self.used = used = self.used + nbytes
         if used > self.mark:
             self.over(nbytes)
         return block
 
     def over(self, nbytes: int) -> None:
-        """``used`` passed ``mark``, with a request of ``nbytes`` counted already: note the peak, hold the limit.
+        """Note the peak and hold the limit, after ``nbytes`` counted in ``used`` passed ``mark``.
 
-        Raises OutOfMemoryError after the ladder; the block that was counted subtracts itself when it is dropped.
+        OutOfMemoryError after the ladder; the block so counted subtracts itself when dropped.
         """
-        for relief in self._ladder():
-            relief()
+        for relieve in self._ladder():
+            relieve()
             with self.lock:
                 self._drain()
                 if self.limit is None or self.used <= self.limit:
                     self._note_peak()
                     return
-        raise out_of_memory(self, nbytes, not self.capturing)
+        raise out_of_memory(self, nbytes, counted=nbytes)
 
     def _take(self, size: int) -> Block:
-        """A block of exactly the class ``size``."""
+        """A block of the class ``size``: the hot path of a device with memory of its own."""
         device = self.device
         stream = device.current_stream() if device.streams else None
         with self.lock:
             if self.released:
                 self._drain()
-            free = self._free.get(size)
-            if free and (chunks := free.get(stream)) and self.used + size <= self.mark and not device.lost:
-                return self._own(chunks.pop(), stream, True)
+            by_stream = self._free.get(size)
+            if by_stream and self.used + size <= self.mark and not device.lost:
+                free = by_stream.get(stream)
+                if free:
+                    return self._own(_pop(free))
         return self._climb(size, stream)
 
     def _climb(self, size: int, stream: Any) -> Block:
-        """Allocate with every means: reuse, the device, and then the ladder."""
+        """A block by every means: reuse, the device, and then the ladder."""
         if self._forked:
             raise DeviceLost(
-                f"{self.device.name} was opened before this process was forked, and a driver does not survive a fork. "
-                "Start worker processes by spawn or forkserver, or open the device in the child"
+                f"{self.device.name} was opened before this process was forked, and a driver does "
+                "not survive that. Start workers by spawn or forkserver, or open it in the child"
             )
         self.device.require()
         if size > self.device.limits.max_buffer:
             raise too_large(self, size)
         cause: MemoryError | None = None
-        for relief in self._ladder():
-            relief()
+        for relieve in self._ladder():
+            relieve()
             with self.lock:
                 self._drain()
                 if self.limit is not None and self.used + size > self.limit:
                     continue
                 chunk = self._reuse(size, stream)
-                if chunk is not None:
-                    return self._own(chunk, stream, True)
-                try:
-                    handle = self._allocator.allocate(size)
-                except MemoryError as error:
-                    cause = error
-                    continue
-                self._allocations += 1
-                return self._own(Chunk(handle, size), stream, False)
-        raise out_of_memory(self, size, not self.capturing) from cause
+                if chunk is None:
+                    try:
+                        chunk = Chunk(self._allocator.allocate(size), size)
+                    except MemoryError as error:
+                        cause = error
+                        continue
+                    self._chunks.add(chunk)
+                    self._allocations += 1
+                chunk.stream = stream
+                chunk.home = self._free.setdefault(size, {}).setdefault(stream, [])
+                block = self._own(chunk)
+                self._note_peak()
+                return block
+        raise out_of_memory(self, size) from cause
 
     def _ladder(self) -> tuple[Callable[[], object], ...]:
-        """The steps before giving up, each followed by a try. The collector runs outside the lock."""
+        """The steps before giving up, each followed by a try. The collector needs no lock."""
         if self.capturing:
-            return (_nothing,)
-        return (_nothing, self._await_streams, self.empty_cache, gc.collect, self.empty_cache)
+            return (_just_try,)
+        return (_just_try, self._await_streams, self.empty_cache, gc.collect, self.empty_cache)
 
-    def _own(self, chunk: Chunk, stream: Any, cached: bool) -> Block:
+    def _own(self, chunk: Chunk) -> Block:
         """The Block that owns ``chunk`` from now on. Called with the lock."""
-        size = chunk.nbytes
-        site = chunk.site = call_site() if size >= NOTED or not self.host else None
-        chunk.stream = stream
-        self._live.add(chunk)
-        self._pooled += size
-        if cached:
-            self._cached -= size
-        self.used = used = self.used + size
-        if used > self.mark:
-            self._note_peak()
-        block = Block.__new__(Block)
+        kind = self._pooled_type
+        try:
+            block = kind.__new__(kind)
+            chunk.site = sites.call_site()
+        except BaseException:  # an interrupt: nobody owns the chunk
+            chunk.live = False
+            chunk.home.append(chunk)
+            raise
         block.handle = chunk.handle
-        block.nbytes = size
-        block.pool = self
-        block.stream = stream
-        block.uses = None
+        block.nbytes = chunk.nbytes
         block.version = 0
-        block.site = site
+        if self.device.streams:
+            block.stream = chunk.stream
+            block.uses = None
         block._chunk = chunk
+        self.used += chunk.nbytes
         return block
 
-    # ---- release -----------------------------------------------------------------------------------------------
+    # ---- release -----------------------------------------------------------------------------
     def note_use(self, block: Block, stream: Any) -> None:
-        """``stream`` uses ``block`` from now on: its memory waits for the work queued there. Called at launch."""
+        """``stream`` uses ``block`` from now on: its memory waits for the work queued there."""
         if stream is not block.stream:
             with self.lock:
                 if block.uses is None:
@@ -267,115 +272,100 @@ class Pool:
         released = self.released
         while released:
             chunk = released.popleft()
-            self._live.discard(chunk)
-            self._pooled -= chunk.nbytes
+            chunk.live = False
             self.used -= chunk.nbytes
-            if self.device.lost:
-                continue
-            self._cached += chunk.nbytes
-            chunk.site = None
             if chunk.uses:
                 self._waiting.append(chunk)
             else:
-                self._keep(chunk)
+                chunk.home.append(chunk)
         if self.device.lost:
             self._forget()
         elif self._waiting and not self.capturing:
             self._poll()
 
     def _poll(self) -> None:
-        """Move memory whose other streams are done to the free lists. Called with the lock."""
+        """Move memory that other streams are done with to the free lists. Called with the lock."""
         device = self.device
-        waiting, self._waiting = self._waiting, []
-        while waiting:
-            chunk = waiting.pop()
-            self._waiting.append(chunk)  # where it stays if the driver raises
-            while chunk.uses:
+        for chunk in list(self._waiting):
+            while chunk.uses:  # one by one: what the driver raises on leaves the rest as it was
                 chunk.events.append(device.record_event(next(iter(chunk.uses))))
                 chunk.uses.pop()
-            chunk.events = [e for e in chunk.events if not device.event_done(e)]
+            chunk.events = [event for event in chunk.events if not device.event_done(event)]
             if not chunk.events:
                 self._waiting.remove(chunk)
-                self._keep(chunk)
-
-    def _keep(self, chunk: Chunk) -> None:
-        """Put a chunk that no queued work uses, its home stream's aside, into its free list."""
-        chunk.uses = None
-        self._free.setdefault(chunk.nbytes, {}).setdefault(chunk.stream, []).append(chunk)
+                chunk.home.append(chunk)
 
     def _reuse(self, size: int, stream: Any) -> Chunk | None:
-        """A free chunk of the class: the stream's own, else one whose stream is done with it. Called with the lock."""
-        free = self._free.get(size)
-        if not free:
-            return None
-        if own := free.get(stream):
-            return own.pop()
+        """Free memory of the class: the stream's own, or that of a stream which is done with it."""
+        by_stream = self._free.get(size, {})
+        if own := by_stream.get(stream):
+            return _pop(own)
         if not self.capturing:
-            for other, chunks in list(free.items()):
-                if chunks and self.device.event_done(self.device.record_event(other)) and chunks:
-                    return chunks.pop()
+            for other, free in list(by_stream.items()):
+                if free and self.device.event_done(self.device.record_event(other)) and free:
+                    return _pop(free)
         return None
 
     def _await_streams(self) -> None:
-        """Wait until memory that other streams use or used is free for all."""
-        if self._cached and self.device.streams:
+        """Wait until no stream holds back memory that is free otherwise."""
+        if self.device.streams:
             self.device.synchronize()
 
     def empty_cache(self) -> None:
         """Give all free memory back to the device, once the work that may still use it is done."""
         with self.lock:
             self._drain()
-            if not self._cached or self.device.lost:
+            if self.device.lost or all(chunk.live for chunk in self._chunks):
                 return
             self.device.synchronize()
-            chunks = [c for by_stream in self._free.values() for free in by_stream.values() for c in free]
-            chunks += self._waiting
-            self._forget()
-            for chunk in chunks:
+            for chunk in self._forget():
                 self._allocator.release(chunk.handle)
 
-    def _forget(self) -> None:
-        """Drop the cache: its memory was given back, or went with the device. Called with the lock."""
-        self._free.clear()
+    def _forget(self) -> list[Chunk]:
+        """Drop the cache and return what was in it. Called with the lock."""
+        dropped = [chunk for chunk in self._chunks if not chunk.live]
+        self._chunks.difference_update(dropped)
         self._waiting.clear()
-        self._cached = 0
+        for by_stream in self._free.values():
+            for free in by_stream.values():
+                free.clear()
+        return dropped
 
-    # ---- what is known -----------------------------------------------------------------------------------------
+    # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
         """Exact figures, after taking back what was freed."""
         with self.lock:
             self._drain()
-            used = self.used
-            reserved = used + self._cached
-            return PoolStats(
-                used, reserved, max(self._peak, used), self._cached, self.limit, self._allocations, len(self._live)
-            )
+            cached = sum(chunk.nbytes for chunk in self._chunks if not chunk.live)
+            live = sum(chunk.live for chunk in self._chunks)
+            used, peak = self.used, max(self._peak, self.used)
+            return PoolStats(used, used + cached, peak, cached, self.limit, self._allocations, live)
 
     def live(self, n: int = 10) -> list[LiveAllocation]:
-        """The ``n`` largest live allocations, largest first; small ones straight from NumPy are not listed."""
+        """The ``n`` largest live blocks, largest first; those straight from NumPy are left out."""
         with self.lock:
             self._drain()
-            chunks = sorted(self._live, key=lambda chunk: -chunk.nbytes)[:n]
-            return [LiveAllocation(chunk.nbytes, chunk.site) for chunk in chunks]
+            chunks = sorted((c for c in self._chunks if c.live), key=lambda c: -c.nbytes)[:n]
+            return [LiveAllocation(chunk.nbytes, sites.text(chunk.site)) for chunk in chunks]
 
     def set_limit(self, limit: int | None) -> None:
-        """Refuse allocations that would bring used bytes above ``limit``; None takes the limit away."""
+        """Refuse what would bring used bytes above ``limit``; None takes the limit away."""
         if limit is not None and limit < 0:
-            raise ValueError(f"a memory limit is a number of bytes from 0 on, or None; {limit} was given")
+            raise ValueError(f"a memory limit is a number of bytes, or None; {limit} was given")
         with self.lock:
             self._drain()
             self.limit = limit
             self._note_peak()
 
     def reset_peak(self) -> None:
-        """Count the peak anew from what is used now."""
+        """Count the peak anew, from what is used now."""
         with self.lock:
             self._drain()
             self._peak = 0
             self._note_peak()
 
     def _note_peak(self) -> None:
-        """Bring ``peak`` and ``mark`` up to date. Called with the lock."""
+        """Bring peak and mark up to date. Called with the lock."""
         self._peak = peak = max(self._peak, self.used)
         self.mark = peak if self.limit is None else min(peak, self.limit)
 
@@ -384,14 +374,24 @@ class Pool:
         self.empty_cache()
 
     def after_fork(self) -> None:
-        """In a child process: NumPy's memory was copied and goes on; a driver's is the parent's, and is let go."""
+        """In a child process: NumPy's memory goes on, a driver's is the parent's and is let go."""
         self.lock = threading.RLock()
         if not self.device.numpy_handles:
             self._forked = self.device.lost = True
 
 
-def _nothing() -> None:
-    """The first step of the ladder: just try."""
+def _pop(free: list[Chunk]) -> Chunk:
+    """The last chunk of a free list, live at once: a finalizer that the collector runs inside the
+    next call may empty the cache, and must not find it there.
+    """
+    chunk = free[-1]
+    chunk.live = True
+    del free[-1]
+    return chunk
+
+
+def _just_try() -> None:
+    """The first step of the ladder."""
 
 
 def _after_fork() -> None:

@@ -3,16 +3,33 @@
 from __future__ import annotations
 
 import sys
+from types import CodeType
 
-_OWN = frozenset(("ingot", "ingot_devices"))
+Site = tuple[CodeType, int]
+"""A place in code, cheap to take: the line is worked out when somebody asks (`text`)."""
+
+_OWN = ("ingot.", "ingot_devices.")
+_OWN_ROOTS = ("ingot", "ingot_devices")
 
 
-def call_site() -> str | None:
-    """``"file:line"`` of the innermost caller outside ``ingot`` and ``ingot_devices``; None where there is none."""
+def call_site() -> Site | None:
+    """The innermost caller outside ``ingot`` and ``ingot_devices``; None where there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
-        if name.partition(".")[0] not in _OWN:
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+        if not (name.startswith(_OWN) or name in _OWN_ROOTS):
+            return frame.f_code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def text(site: Site | None) -> str | None:
+    """``"file:line"`` of a site."""
+    if site is None:
+        return None
+    code, instruction = site
+    line = None
+    for start, end, number in code.co_lines():
+        if start <= instruction < end:
+            line = number
+    return f"{code.co_filename}:{line or code.co_firstlineno}"

@@ -1,9 +1,11 @@
 """Size classes: which raw sizes the pool asks a device for.
 
-A freed block serves every later request of its class, so classes are few enough to be met again and fine enough to
-waste little. Up to 16 MiB there are eight to each power of two (at most 12.5 % waste); above, multiples of 2 MiB, the
-page that large memory comes in. Blocks are never cut from a larger allocation: handles are opaque and an offset is
-never folded into one, so two blocks of one slab would need an offset in every launch, and would share a binding.
+A freed block serves every later request of its class, so classes are few enough to be met again
+and fine enough to waste little. Up to 16 MiB there are eight to each power of two (at most 12.5 %
+waste); above, multiples of 2 MiB, the page that large memory comes in.
+
+Blocks are never cut from a larger allocation: handles are opaque and an offset is never folded
+into one, so two blocks of one slab would need an offset in every launch and share a binding.
 """
 
 from __future__ import annotations
@@ -14,19 +16,19 @@ from ..limits import Limits
 
 LARGE = 16 << 20
 PAGE = 2 << 20
-_STEPS = 3  # bits: 2**3 classes to a power of two
+_STEP_BITS = 3  # 2**3 classes to a power of two
 
 
 def granule(limits: Limits) -> int:
-    """The smallest class: what allocations are a multiple of, and whole copies too."""
-    return max(1, math.lcm(limits.allocation_granularity, limits.copy_granularity))
+    """The smallest class: every block is a multiple of it, and made of whole copy units."""
+    return math.lcm(limits.allocation_granularity, limits.copy_granularity)
 
 
 def round_size(nbytes: int, limits: Limits) -> int:
-    """The class of a request of ``nbytes``: never less, a multiple of the granule, within ``max_buffer`` if it can be."""
+    """The class that serves ``nbytes``: not less, and within ``max_buffer`` where that can be."""
     grain = granule(limits)
     exact = -(-max(nbytes, 1) // grain) * grain
-    step = PAGE if exact > LARGE else 1 << max(0, (exact - 1).bit_length() - 1 - _STEPS)
+    step = PAGE if exact > LARGE else 1 << max(0, (exact - 1).bit_length() - 1 - _STEP_BITS)
     step = math.lcm(step, grain)
     rounded = -(-exact // step) * step
     return rounded if rounded <= limits.max_buffer else exact

@@ -1,7 +1,7 @@
-"""The CPU as a device: memory is NumPy's, a kernel's operand is a NumPy array, and every call is done when it returns.
+"""The CPU as a device: memory is NumPy's, an operand is a NumPy array, a call is done on return.
 
-Opened by the backend in ``ingot_cpu``; kernels come from ``ingot_cpu.kernels`` (registered) and from the NumPy code
-generator of the contract.
+Opened by the backend in ``ingot_cpu``; the kernels are registered by that package too, and what
+has no registered kernel is computed by the contract's generator for NumPy.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-
 from ingot_devices.device import Device
 from ingot_devices.limits import Limits
-from ingot_devices.memory.block import held_bytes
+from ingot_devices.memory.block import held
 
 from . import memory
 
@@ -23,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class CpuDevice(Device):
-    """Host memory and NumPy. Handles are NumPy arrays: the pool's own uint8 ones, or any that a ufunc made.
+    """Host memory and NumPy. Handles are NumPy arrays: uint8 ones, or any that a ufunc made.
 
-    A native view is an array of the operand's shape, strides and dtype; it keeps its block alive by itself.
+    A native view is an array with the operand's shape, strides and dtype; it owns the block.
     """
 
     limits = Limits(
-        allocation_granularity=16,  # what malloc promises; blocks from 64 KiB on lie on 64 bytes
+        allocation_granularity=16,  # what malloc gives; blocks from 64 KiB on lie on 64 bytes
         lanes=1,
         vector_bytes=memory.ALIGNMENT,
         compute_units=os.cpu_count() or 1,
@@ -60,30 +59,26 @@ class CpuDevice(Device):
         """Nothing is ever queued."""
 
     def host_bytes(self, handle: Any) -> np.ndarray[Any, Any]:
-        """The memory as uint8. Through a view, not a buffer: extension types (bfloat16) export none."""
-        if handle.dtype == np.uint8 and handle.ndim == 1:
-            return handle  # type: ignore[no-any-return]
+        """The memory as uint8. By a view, not a buffer: extension types (bfloat16) export none."""
         return handle.reshape(-1).view(np.uint8)  # type: ignore[no-any-return]
 
     def view(self, block: Block, layout: Layout, offset: int) -> Any:
-        """An array of ``layout`` that begins ``offset`` elements into ``block``, and owns the block."""
+        """An array of ``layout``, ``offset`` elements into ``block``, which it keeps alive."""
         dtype = layout.dtype.numpy
         if not layout.size:
             return np.empty(layout.shape, dtype)
         handle = block.handle
-        if handle.dtype == np.uint8 and handle.ndim == 1:
-            buffer = held_bytes(block)
-        else:
-            buffer = self.host_bytes(handle)
-        item = dtype.itemsize
+        if handle.dtype.kind == "V":  # exports no buffer
+            handle = self.host_bytes(handle)
+        itemsize = dtype.itemsize
         if layout.is_dense:
-            return np.ndarray(layout.shape, dtype, buffer, offset * item)
-        strides = tuple(s * item for s in layout.strides)
-        return np.ndarray(layout.shape, dtype, buffer, offset * item, strides)
+            return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize)
+        strides = tuple(stride * itemsize for stride in layout.strides)
+        return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize, strides)
 
     def memory_info(self) -> tuple[int, int] | None:
         """(available, total) bytes of the machine, where the system tells them."""
-        names = os.sysconf_names if hasattr(os, "sysconf_names") else {}
+        names = getattr(os, "sysconf_names", {})
         if "SC_AVPHYS_PAGES" not in names or "SC_PHYS_PAGES" not in names:
             return None
         page = os.sysconf("SC_PAGE_SIZE")
