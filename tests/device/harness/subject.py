@@ -1,0 +1,70 @@
+"""The library under test on one device: ingot on each device found, or PyTorch when the records themselves are tested.
+
+The only place of the op tests that makes tensors and reads them back, so that one check runs on both libraries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from records.record import Placeholder, Record, Sample
+
+from .data import arguments, numpy_dtype
+
+
+class Subject:
+    """``t``: the namespace (``ingot`` or ``torch``); ``device``: where its tensors live."""
+
+    def __init__(self, t: Any, device: str, refused: frozenset[str] = frozenset()) -> None:
+        self.t, self.device, self.refused = t, device, refused
+
+    def __repr__(self) -> str:
+        return f"{self.t.__name__} on {self.device}"
+
+    @property
+    def is_slow(self) -> bool:
+        """True for a device that interprets: big samples are left out."""
+        return self.device.startswith("sim")
+
+    def dtype(self, name: str) -> Any:
+        return getattr(self.t, name)
+
+    def need(self, *dtypes: str) -> None:
+        """Skip the test if the device declares that it refuses one of ``dtypes``."""
+        for name in dtypes:
+            if name in self.refused:
+                pytest.skip(f"{self.device} declares no {name}")
+
+    def tensor(self, array: Any, dtype: str | None = None) -> Any:
+        """A dense tensor with the values of ``array``, of ``dtype`` or the array's own."""
+        array = np.asarray(array)
+        name = dtype or array.dtype.name
+        if array.dtype == numpy_dtype("bfloat16"):
+            array = array.astype(np.float32)
+        if not array.flags.c_contiguous:
+            array = np.ascontiguousarray(array)
+        return self.t.tensor(array, dtype=self.dtype(name), device=self.device)
+
+    def read(self, tensor: Any) -> Any:
+        """The values as a NumPy array (bfloat16 as float32, exactly)."""
+        if self.name(tensor) == "bfloat16":
+            tensor = tensor.to(self.t.float32)
+        return np.array(tensor.detach().cpu().numpy())
+
+    def name(self, tensor: Any) -> str:
+        """The name of the tensor's dtype."""
+        return str(tensor.dtype).rsplit(".", maxsplit=1)[-1]
+
+    def placeholder(self, dtype: str) -> Any:
+        """Fills ``DEVICE`` and ``DTYPE``."""
+        return lambda p: self.device if p.name == "device" else self.dtype(dtype)
+
+    def call(self, record: Record, sample: Sample, tensors: Iterable[Any], dtype: str) -> list[Any]:
+        """The results of the op as a list."""
+        args, kwargs = arguments(sample, tensors, self.placeholder(dtype))
+        results = record.call(self.t, *args, **kwargs)
+        return list(results) if isinstance(results, (tuple, list)) else [results]

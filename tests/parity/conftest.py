@@ -1,0 +1,20 @@
+"""Makes the records of the op tests importable here, and gives the PyTorch that they are compared with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "device"))
+
+
+@pytest.fixture(scope="session")
+def torch() -> Any:
+    """PyTorch, built without CUDA."""
+    torch = pytest.importorskip("torch")
+    assert torch.version.cuda is None, "compare with the CPU build of PyTorch"
+    torch.set_num_threads(1)
+    return torch
