@@ -1,0 +1,56 @@
+"""LayerNorm: mean 0 and variance 1 over the last axes of each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ingot
+from ingot.nn import init
+from ingot.nn.modules.module import Module
+from ingot.nn.parameter import Parameter
+from ingot.tensor import Tensor
+
+
+class LayerNorm(Module):
+    """(x - mean) / sqrt(var + eps) · weight + bias, over the last ``len(normalized_shape)`` axes.
+
+    ``normalized_shape`` is those axes' sizes (an int means the last axis only). ``weight`` starts at one and
+    ``bias`` at zero; ``elementwise_affine=False`` leaves out both, ``bias=False`` the second.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        sizes = (normalized_shape,) if isinstance(normalized_shape, int) else normalized_shape
+        self.normalized_shape = tuple(sizes)
+        self.eps, self.elementwise_affine = eps, elementwise_affine
+        for name, wanted in (("weight", elementwise_affine), ("bias", elementwise_affine and bias)):
+            value = None
+            if wanted:
+                value = Parameter(ingot.empty(self.normalized_shape, device=device, dtype=dtype))
+            self.register_parameter(name, value)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Weight to one, bias to zero."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return ingot.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        text = (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
+        return text if self.bias is not None or not self.elementwise_affine else text + ", bias=False"

@@ -1,0 +1,141 @@
+"""Adam and AdamW: steps scaled by running means of the gradient and of its square."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import ingot
+from ingot.optim.optimizer import Closure, Optimizer, Params
+from ingot.tensor import Tensor
+
+
+class Adam(Optimizer):
+    """Adam; ``weight_decay`` is added to the gradient (L2), `AdamW` applies it to the parameter itself.
+
+    State per parameter: ``step`` (int), ``exp_avg``, ``exp_avg_sq``, with ``amsgrad`` also
+    ``max_exp_avg_sq``. ``maximize`` climbs instead. ``foreach`` and ``fused`` are accepted and change nothing:
+    a step is one op per parameter in any case.
+    """
+
+    moments: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
+    _opt_called = False
+    _decoupled: ClassVar[bool] = False  # how weight decay is applied
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "betas": betas,
+                "eps": eps,
+                "weight_decay": weight_decay,
+                "amsgrad": amsgrad,
+                "maximize": maximize,
+            },
+        )
+
+    def _check(self, group: Mapping[str, Any]) -> None:
+        super()._check(group)
+        for number, beta in enumerate(group["betas"]):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {number}: {beta}")
+
+    def _new_state(self, parameter: Tensor, amsgrad: bool) -> dict[str, Any]:
+        state = {
+            "step": 0,
+            "exp_avg": ingot.zeros_like(parameter),
+            "exp_avg_sq": ingot.zeros_like(parameter),
+        }
+        if amsgrad:
+            state["max_exp_avg_sq"] = ingot.zeros_like(parameter)
+        return state
+
+    def step(self, closure: Closure | None = None) -> Any:
+        """Update every parameter that has a gradient."""
+        loss = self._loss_of(closure)
+        fused = ingot.ops.adamw_step_ if self._decoupled else ingot.ops.adam_step_
+        for group in self.param_groups:
+            beta1, beta2 = group["betas"]
+            lr, eps, decay = group["lr"], group["eps"], group["weight_decay"]
+            amsgrad, maximize = group["amsgrad"], group["maximize"]
+            for parameter in group["params"]:
+                gradient = parameter.grad
+                if gradient is None:
+                    continue
+                state = self.state[parameter]
+                if not state:
+                    state.update(self._new_state(parameter, amsgrad))
+                state["step"] = count = state["step"] + 1
+                if amsgrad:
+                    self._step_amsgrad(parameter, gradient, state, group)
+                    continue
+                fused(
+                    parameter,
+                    gradient,
+                    state["exp_avg"],
+                    state["exp_avg_sq"],
+                    step=count,
+                    lr=lr,
+                    beta1=beta1,
+                    beta2=beta2,
+                    eps=eps,
+                    weight_decay=decay,
+                    maximize=maximize,
+                )
+        return loss
+
+    def _step_amsgrad(
+        self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
+    ) -> None:
+        """The variant that divides by the greatest second moment so far; rare, so made of ordinary ops."""
+        beta1, beta2 = group["betas"]
+        lr, decay = group["lr"], group["weight_decay"]
+        mean, square, greatest = state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"]
+        with ingot.no_grad():
+            if group["maximize"]:
+                gradient = -gradient
+            if decay and self._decoupled:
+                parameter.mul_(1 - lr * decay)
+            elif decay:
+                gradient = gradient + parameter * decay
+            mean.mul_(beta1).add_(gradient, alpha=1 - beta1)
+            square.mul_(beta2).add_(gradient * gradient, alpha=1 - beta2)
+            greatest.copy_(ingot.maximum(greatest, square))
+            root = math.sqrt(1 - beta2 ** state["step"])
+            scale = greatest.sqrt() / root + group["eps"]
+            parameter.sub_(mean / scale, alpha=lr / (1 - beta1 ** state["step"]))
+
+
+class AdamW(Adam):
+    """Adam with weight decay applied to the parameter itself: ``p *= 1 - lr · weight_decay`` before the step."""
+
+    _decoupled: ClassVar[bool] = True
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
