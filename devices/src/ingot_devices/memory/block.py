@@ -16,28 +16,10 @@ import numpy as np
 from . import site as sites
 
 if TYPE_CHECKING:
+    from .chunks import Chunk
     from .pool import Pool
 
 Array = np.ndarray[Any, Any]
-
-
-class Chunk:
-    """One raw allocation of a pool: live (a Block owns it), waiting for streams, or free.
-
-    ``home`` is the free list that it returns to: the one of its size and its home stream.
-    """
-
-    __slots__ = ("events", "handle", "home", "live", "nbytes", "site", "stream", "uses")
-
-    def __init__(self, handle: Any, nbytes: int) -> None:
-        self.handle = handle
-        self.nbytes = nbytes
-        self.live = True
-        self.stream: Any = None
-        self.home: list[Chunk] = []
-        self.uses: set[Any] | None = None  # other streams, as long as they have no event
-        self.events: list[Any] = []  # of other streams, once the block is gone
-        self.site: sites.Site | None = None
 
 
 class Block:

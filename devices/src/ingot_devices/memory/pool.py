@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..errors import DeviceLost
 from . import site as sites
-from .block import Block, Chunk, HostBlock, host_type, pooled_type
+from .block import Block, HostBlock, host_type, pooled_type
+from .chunks import Chunk, Chunks, pop
 from .oom import out_of_memory, too_large
 from .sizes import round_size
 
@@ -80,13 +80,8 @@ class Pool:
         self.host = device.numpy_handles and allocator is None
         self.block_type: type[HostBlock] = host_type(self, ATOMIC)
         self._pooled_type = pooled_type(self, device.streams)
-        self._allocator = device if allocator is None else allocator
+        self._chunks = Chunks(device, device if allocator is None else allocator)
         self._peak = 0
-        self._allocations = 0
-        self._forked = False
-        self._chunks: set[Chunk] = set()  # every raw allocation that the device has not got back
-        self._free: dict[int, dict[Any, list[Chunk]]] = {}  # by class and stream; lists stay
-        self._waiting: list[Chunk] = []  # freed, while other streams may still use them
         _POOLS.add(self)
 
     # ---- allocation --------------------------------------------------------------------------
@@ -112,9 +107,10 @@ class Pool:
         if self.host and nbytes < NOTED and storage is layout.dtype and layout.is_dense:
             return self._host_maker(layout, nbytes)
         take, view, size = self._take, device.view, round_size(nbytes, device.limits)
+        free = None if device.streams else self._chunks.free(size, None)
 
         def make() -> tuple[Block, Any]:
-            block = take(size)
+            block = take(size, free)
             return block, view(block, layout, 0)
 
         return make
@@ -184,27 +180,25 @@ class Pool:
                     return
         raise out_of_memory(self, nbytes, counted=nbytes)
 
-    def _take(self, size: int) -> Block:
-        """A block of the class ``size``: the hot path of a device with memory of its own."""
+    def _take(self, size: int, free: list[Chunk] | None = None) -> Block:
+        """A block of the class ``size``: the hot path of a device with memory of its own.
+
+        ``free`` is the free list of that size, where the device has no streams to choose by.
+        """
         device = self.device
-        stream = device.current_stream() if device.streams else None
+        stream = None
+        if free is None:
+            stream = device.current_stream() if device.streams else None
+            free = self._chunks.free(size, stream)
         with self.lock:
             if self.released:
                 self._drain()
-            by_stream = self._free.get(size)
-            if by_stream and self.used + size <= self.mark and not device.lost:
-                free = by_stream.get(stream)
-                if free:
-                    return self._own(_pop(free))
+            if free and self.used + size <= self.mark and not device.lost:
+                return self._own(pop(free), stream)
         return self._climb(size, stream)
 
     def _climb(self, size: int, stream: Any) -> Block:
         """A block by every means: reuse, the device, and then the ladder."""
-        if self._forked:
-            raise DeviceLost(
-                f"{self.device.name} was opened before this process was forked, and a driver does "
-                "not survive that. Start workers by spawn or forkserver, or open it in the child"
-            )
         self.device.require()
         if size > self.device.limits.max_buffer:
             raise too_large(self, size)
@@ -215,18 +209,13 @@ class Pool:
                 self._drain()
                 if self.limit is not None and self.used + size > self.limit:
                     continue
-                chunk = self._reuse(size, stream)
-                if chunk is None:
-                    try:
-                        chunk = Chunk(self._allocator.allocate(size), size)
-                    except MemoryError as error:
-                        cause = error
-                        continue
-                    self._chunks.add(chunk)
-                    self._allocations += 1
-                chunk.stream = stream
-                chunk.home = self._free.setdefault(size, {}).setdefault(stream, [])
-                block = self._own(chunk)
+                try:
+                    chunk = self._chunks.reuse(size, stream, not self.capturing)
+                    chunk = chunk or self._chunks.make(size, stream)
+                except MemoryError as error:
+                    cause = error
+                    continue
+                block = self._own(chunk, stream)
                 self._note_peak()
                 return block
         raise out_of_memory(self, size) from cause
@@ -237,21 +226,20 @@ class Pool:
             return (_just_try,)
         return (_just_try, self._await_streams, self.empty_cache, gc.collect, self.empty_cache)
 
-    def _own(self, chunk: Chunk) -> Block:
+    def _own(self, chunk: Chunk, stream: Any) -> Block:
         """The Block that owns ``chunk`` from now on. Called with the lock."""
         kind = self._pooled_type
         try:
             block = kind.__new__(kind)
             chunk.site = sites.call_site()
         except BaseException:  # an interrupt: nobody owns the chunk
-            chunk.live = False
-            chunk.home.append(chunk)
+            self._chunks.give(chunk)
             raise
         block.handle = chunk.handle
         block.nbytes = chunk.nbytes
         block.version = 0
         if self.device.streams:
-            block.stream = chunk.stream
+            block.stream = stream
             block.uses = None
         block._chunk = chunk
         self.used += chunk.nbytes
@@ -272,39 +260,12 @@ class Pool:
         released = self.released
         while released:
             chunk = released.popleft()
-            chunk.live = False
             self.used -= chunk.nbytes
-            if chunk.uses:
-                self._waiting.append(chunk)
-            else:
-                chunk.home.append(chunk)
+            self._chunks.give(chunk)
         if self.device.lost:
-            self._forget()
-        elif self._waiting and not self.capturing:
-            self._poll()
-
-    def _poll(self) -> None:
-        """Move memory that other streams are done with to the free lists. Called with the lock."""
-        device = self.device
-        for chunk in list(self._waiting):
-            while chunk.uses:  # one by one: what the driver raises on leaves the rest as it was
-                chunk.events.append(device.record_event(next(iter(chunk.uses))))
-                chunk.uses.pop()
-            chunk.events = [event for event in chunk.events if not device.event_done(event)]
-            if not chunk.events:
-                self._waiting.remove(chunk)
-                chunk.home.append(chunk)
-
-    def _reuse(self, size: int, stream: Any) -> Chunk | None:
-        """Free memory of the class: the stream's own, or that of a stream which is done with it."""
-        by_stream = self._free.get(size, {})
-        if own := by_stream.get(stream):
-            return _pop(own)
-        if not self.capturing:
-            for other, free in list(by_stream.items()):
-                if free and self.device.event_done(self.device.record_event(other)) and free:
-                    return _pop(free)
-        return None
+            self._chunks.forget()
+        elif self._chunks.waiting and not self.capturing:
+            self._chunks.poll()
 
     def _await_streams(self) -> None:
         """Wait until no stream holds back memory that is free otherwise."""
@@ -315,37 +276,25 @@ class Pool:
         """Give all free memory back to the device, once the work that may still use it is done."""
         with self.lock:
             self._drain()
-            if self.device.lost or all(chunk.live for chunk in self._chunks):
-                return
-            self.device.synchronize()
-            for chunk in self._forget():
-                self._allocator.release(chunk.handle)
-
-    def _forget(self) -> list[Chunk]:
-        """Drop the cache and return what was in it. Called with the lock."""
-        dropped = [chunk for chunk in self._chunks if not chunk.live]
-        self._chunks.difference_update(dropped)
-        self._waiting.clear()
-        for by_stream in self._free.values():
-            for free in by_stream.values():
-                free.clear()
-        return dropped
+            if not self.device.lost:
+                self._chunks.empty()
 
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
         """Exact figures, after taking back what was freed."""
         with self.lock:
             self._drain()
-            cached = sum(chunk.nbytes for chunk in self._chunks if not chunk.live)
-            live = sum(chunk.live for chunk in self._chunks)
-            used, peak = self.used, max(self._peak, self.used)
-            return PoolStats(used, used + cached, peak, cached, self.limit, self._allocations, live)
+            chunks = self._chunks.all
+            cached = sum(chunk.nbytes for chunk in chunks if not chunk.live)
+            live = sum(chunk.live for chunk in chunks)
+            used, peak, made = self.used, max(self._peak, self.used), self._chunks.made
+            return PoolStats(used, used + cached, peak, cached, self.limit, made, live)
 
     def live(self, n: int = 10) -> list[LiveAllocation]:
         """The ``n`` largest live blocks, largest first; those straight from NumPy are left out."""
         with self.lock:
             self._drain()
-            chunks = sorted((c for c in self._chunks if c.live), key=lambda c: -c.nbytes)[:n]
+            chunks = sorted((c for c in self._chunks.all if c.live), key=lambda c: -c.nbytes)[:n]
             return [LiveAllocation(chunk.nbytes, sites.text(chunk.site)) for chunk in chunks]
 
     def set_limit(self, limit: int | None) -> None:
@@ -374,10 +323,12 @@ class Pool:
         self.empty_cache()
 
     def after_fork(self) -> None:
-        """In a child process: NumPy's memory goes on, a driver's is the parent's and is let go."""
+        """In a child process: the lock may be held by a thread that is not there any more.
+
+        A device that does not survive a fork is marked as lost (`discovery`): its releases are
+        dropped with the rest.
+        """
         self.lock = threading.RLock()
-        if not self.device.numpy_handles:
-            self._forked = self.device.lost = True
 
 
 def _pop(free: list[Chunk]) -> Chunk:
