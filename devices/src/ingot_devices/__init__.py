@@ -1,7 +1,7 @@
 """The contract between Ingot and hardware: hooks, discovery, devices, memory, kernels.
 
-What plugin authors and the core import. Names are resolved at first use, so that ``import ingot_devices`` costs
-nothing: the child process of a probe needs neither NumPy nor the opset.
+What plugin authors and the core import. Names are resolved at first use, so that ``import
+ingot_devices`` costs nothing: the child process of a probe needs neither NumPy nor the opset.
 """
 
 from __future__ import annotations
@@ -12,11 +12,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .backend import CONTRACT, Backend, DeviceInfo, Unavailable
     from .device import Arguments, Binding, Device
-    from .discovery import best, device_count, is_available, open_device, ready, record, records, reset_device
+    from .discovery import (
+        best,
+        device_count,
+        is_available,
+        open_device,
+        ready,
+        record,
+        records,
+        reset_device,
+    )
     from .errors import ContractError, DeviceLost, DeviceUnavailable, IngotError, OutOfMemoryError
     from .hooks import hookimpl, hookspec
     from .limits import Limits
-    from .records import Record
+    from .outcomes import Record
 
 _HOME = {
     "CONTRACT": "backend",
@@ -31,7 +40,7 @@ _HOME = {
     "IngotError": "errors",
     "Limits": "limits",
     "OutOfMemoryError": "errors",
-    "Record": "records",
+    "Record": "outcomes",
     "Unavailable": "backend",
     "best": "discovery",
     "device_count": "discovery",

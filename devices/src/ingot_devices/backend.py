@@ -51,7 +51,8 @@ class Unavailable:
 
 
 class Backend:
-    """Declares one family of devices. Subclass, set the class attributes, write ``probe``, ``open``.
+    """Declares one family of devices. Subclass, set the class attributes, write ``probe``,
+    ``open``.
 
     ``name`` is what users type (``"acme"``, ``"acme:0"``); ``priority`` orders ``device("auto")``
     (the highest ready one wins; 0 is the CPU's); ``probe_in_process`` may be True only where no
@@ -70,7 +71,8 @@ class Backend:
         raise ContractError(f"{type(self).__name__} must define probe()")
 
     def probe_key(self) -> str:
-        """What the probe's answer depends on beside plugin and boot: a cached answer is for one key.
+        """What the probe's answer depends on beside plugin and boot: a cached answer is for one
+        key.
 
         Driver versions, environment variables, folders of driver files. Runs in the user's
         process, so it must call no driver.

@@ -1,8 +1,9 @@
 """The disk cache: built kernels, and answers of probes, in the user's own cache folder.
 
-Beside both flows: a device's ``build`` looks here before it calls a compiler, and `probing` before it asks a driver.
-A cache is never a reason to fail: a full disk, a read-only folder or a folder that cannot be trusted only means that
-nothing is kept. What is read was written by this user and matches its checksum, or it is not used.
+Beside both flows: a device's ``build`` looks here before it calls a compiler, and `probing` before
+it asks a driver. A cache is never a reason to fail: a full disk, a read-only folder or a folder
+that cannot be trusted only means that nothing is kept. What is read was written by this user and
+matches its checksum, or it is not used.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 _MAGIC = b"ingot-cache-1\n"
 _SUFFIX = ".entry"
 _TEMPORARY = ".partial"
+_PRIVATE = 0o700
 _HEADER = len(_MAGIC) + hashlib.sha256().digest_size
 
 
@@ -34,7 +36,7 @@ def root() -> Path:
     given = os.environ.get("INGOT_CACHE_DIR")
     if given:
         return Path(given).expanduser()
-    from platformdirs import user_cache_path  # noqa: PLC0415  (only the first use of a cache needs it)
+    from platformdirs import user_cache_path  # late: only the first use of a cache needs it
 
     return user_cache_path("ingot")
 
@@ -101,8 +103,8 @@ class Cache:
         folder = root() / self.namespace
         try:
             if make:
-                folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                folder.mkdir(mode=0o700, exist_ok=True)
+                folder.parent.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+                folder.mkdir(mode=_PRIVATE, exist_ok=True)
             return folder if _private(folder) else None
         except OSError:
             return None
@@ -145,7 +147,8 @@ def _entries() -> list[Path]:
 
 
 def _private(folder: Path) -> bool:
-    """True for a folder of this user; kernels in anybody else's could be planted. Closes it to others."""
+    """True for a folder of this user; kernels in anybody else's could be planted. Closes it to
+    others."""
     if not hasattr(os, "getuid"):  # Windows: the user's cache folder is private by its ACL
         return folder.is_dir()
     found = folder.lstat()
@@ -155,14 +158,13 @@ def _private(folder: Path) -> bool:
     anyone = above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX
     if anyone:  # whoever can rename our folder can put another in its place
         return False
-    if stat.S_IMODE(found.st_mode) != 0o700:
-        folder.chmod(0o700)
+    if stat.S_IMODE(found.st_mode) != _PRIVATE:
+        folder.chmod(_PRIVATE)
     return True
 
 
 def _file_name(key: str) -> str:
-    plain = key if key.isalnum() and len(key) <= 64 else hashlib.sha256(key.encode()).hexdigest()
-    return plain + _SUFFIX
+    return hashlib.sha256(key.encode()).hexdigest() + _SUFFIX
 
 
 def _remove(path: Path) -> bool:

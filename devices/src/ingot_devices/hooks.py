@@ -1,7 +1,8 @@
 """The hooks of Ingot: everything that a plugin can add, and the reference page for it.
 
-First stop of discovery. A plugin is a distribution with an entry point in the group ``ingot`` that names a light
-module; the module implements the hooks that it needs and says which contract it was written for::
+First stop of discovery. A plugin is a distribution with an entry point in the group ``ingot`` that
+names a light module; the module implements the hooks that it needs and says which contract it was
+written for::
 
     # acme/__init__.py, declared in pyproject.toml as  [project.entry-points.ingot]  acme = "acme"
     from ingot_devices import Backend, DeviceInfo, Unavailable, hookimpl
@@ -12,8 +13,9 @@ module; the module implements the hooks that it needs and says which contract it
         name, vendor, contract = "acme", "Acme Silicon", (1, 0)
 
         def probe(self):
-            from .driver import boards          # the driver is imported here, never by the module itself
-            return [DeviceInfo(b.name, memory=b.memory) for b in boards()] or Unavailable("no board on the bus")
+            from .driver import boards          # imported here, never by the module itself
+            found = [DeviceInfo(b.name, memory=b.memory) for b in boards()]
+            return found or Unavailable("no board on the bus", "plug one in")
 
         def open(self, index):
             from .device import AcmeDevice
@@ -23,8 +25,9 @@ module; the module implements the hooks that it needs and says which contract it
     def ingot_backends(register):
         register(Acme())
 
-Every hook gets one argument, ``register``, and calls it once per thing that it brings. `plugins` calls each plugin's
-hooks alone and guarded, checks what is registered, and files it in plain dicts: no hook runs while an op does.
+Every hook gets one argument, ``register``, and calls it once per thing that it brings. `plugins`
+calls each plugin's hooks alone and guarded, checks what is registered, and files it in plain dicts:
+no hook runs while an op does.
 """
 
 from __future__ import annotations
@@ -60,8 +63,9 @@ class RawAllocator(Protocol):
 def ingot_backends(register: Callable[[Backend], None]) -> None:
     """Declare families of devices: ``register(Acme())`` for each.
 
-    Runs at the first question about devices, in the user's process: import nothing heavy and touch no driver here.
-    A backend's name is what users type (``"acme"``, ``"acme:0"``): lower-case letters, digits and underscores.
+    Runs at the first question about devices, in the user's process: import nothing heavy and touch
+    no driver here. A backend's name is what users type (``"acme"``, ``"acme:0"``): lower-case
+    letters, digits and underscores.
 
     Example::
 
@@ -75,8 +79,9 @@ def ingot_backends(register: Callable[[Backend], None]) -> None:
 def ingot_kernels(register: Callable[[Any], None]) -> None:
     """Add kernels, for devices of one's own or of somebody else: ``register(Kernel(…))`` for each.
 
-    Runs when the first device is opened, so kernels may be defined in a module that is imported here. A distribution
-    may bring kernels only. See `ingot_devices.registry.Kernel` for what a kernel declares.
+    Runs when the first device is opened, so kernels may be defined in a module that is imported
+    here. A distribution may bring kernels only. See `ingot_devices.registry.Kernel` for what a
+    kernel declares.
 
     Example::
 
@@ -91,9 +96,10 @@ def ingot_kernels(register: Callable[[Any], None]) -> None:
 def ingot_allocators(register: Callable[[str, RawAllocator], None]) -> None:
     """Replace the raw allocator of a device kind: ``register("acme", allocator)``.
 
-    The pool of each device of that kind takes its memory from ``allocator.allocate(nbytes)`` and gives it back with
-    ``allocator.release(handle)``; handles must be what the device's own copies and launches take. Runs at the first
-    question about devices. A second allocator for the same kind is refused.
+    The pool of each device of that kind takes its memory from ``allocator.allocate(nbytes)`` and
+    gives it back with ``allocator.release(handle)``; handles must be what the device's own copies
+    and launches take. Runs at the first question about devices. A second allocator for the same
+    kind is refused.
 
     Example::
 

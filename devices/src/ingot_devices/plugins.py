@@ -1,8 +1,9 @@
 """Loads plugins: entry points one by one, each guarded, into plain dicts.
 
-Between `hooks` (what a plugin may say) and `discovery` (who asks). pluggy's own bulk loader stops at the first plugin
-that fails; here a failure is a `Record` and the next one is loaded. Only a plugin's light module is imported. The
-child process of a probe uses the same door for one plugin (`probe`).
+Between `hooks` (what a plugin may say) and `discovery` (who asks). pluggy's own bulk loader stops
+at the first plugin that fails; here a failure is a `Record` and the next one is loaded. Only a
+plugin's light module is imported. The child process of a probe uses the same door for one plugin
+(`probe`).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import pluggy
 from . import hooks
 from .backend import CONTRACT, Backend
 from .errors import ContractError
-from .records import Record, State, mend, one_line, traceback_text
+from .outcomes import Record, State, mend, one_line, traceback_text
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = ("auto", "best", "meta")
@@ -39,16 +40,24 @@ class Plugin:
         """A record about this plugin, or about a backend of it (``name=…``)."""
         more.setdefault("name", self.name)
         return Record(
-            state=state, reason=reason, remedy=remedy, distribution=self.distribution, version=self.version,
-            plugin=self.name, **more,
-        )  # fmt: skip
+            state=state,
+            reason=reason,
+            remedy=remedy,
+            distribution=self.distribution,
+            version=self.version,
+            plugin=self.name,
+            **more,
+        )
 
     def failed(self, error: BaseException, doing: str, **more: Any) -> Record:
         """The record of an exception that this plugin raised."""
         return self.record(
-            "broken", f"{doing} raised {one_line(error)}", mend(self.distribution, self.name),
-            detail=traceback_text(error), **more,
-        )  # fmt: skip
+            "broken",
+            f"{doing} raised {one_line(error)}",
+            mend(self.distribution, self.name),
+            detail=traceback_text(error),
+            **more,
+        )
 
 
 @dataclass(frozen=True)
@@ -61,9 +70,20 @@ class Declared:
     def record(self, state: State, reason: str = "", remedy: str = "", **more: Any) -> Record:
         """A record about this backend."""
         return self.plugin.record(
-            state, reason, remedy, name=self.backend.name, vendor=self.backend.vendor,
-            priority=self.backend.priority, **more,
-        )  # fmt: skip
+            state,
+            reason,
+            remedy,
+            name=self.backend.name,
+            vendor=self.backend.vendor,
+            priority=self.backend.priority,
+            **more,
+        )
+
+
+def _manager() -> pluggy.PluginManager:
+    manager = pluggy.PluginManager(hooks.PROJECT)
+    manager.add_hookspecs(hooks)
+    return manager
 
 
 @dataclass
@@ -74,18 +94,12 @@ class Loaded:
     backends: dict[str, Declared] = field(default_factory=dict)
     allocators: dict[str, tuple[Plugin, hooks.RawAllocator]] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
-    manager: pluggy.PluginManager = field(default_factory=lambda: _manager())
+    manager: pluggy.PluginManager = field(default_factory=_manager)
 
     def call(self, plugin: Plugin, hook: str, **arguments: Any) -> None:
         """Call one hook of one plugin alone, so that an exception has an owner."""
         others = [m for m in self.manager.get_plugins() if m is not plugin.module]
         self.manager.subset_hook_caller(hook, others)(**arguments)
-
-
-def _manager() -> pluggy.PluginManager:
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    return manager
 
 
 def load(points: Iterable[EntryPoint] | None = None) -> Loaded:
@@ -106,16 +120,17 @@ def disabled_names() -> frozenset[str]:
 
 def check_contract(version: Any, plugin: Plugin) -> tuple[str, str] | None:
     """None when ``version`` is spoken here, else (reason, remedy)."""
-    here = f"{CONTRACT[0]}.{CONTRACT[1]}"
-    if not (isinstance(version, tuple) and len(version) == 2 and all(type(n) is int for n in version)):
-        return (f"declares contract {version!r}, which is not a pair of integers; this ingot-devices speaks {here}",
-                mend(plugin.distribution, plugin.name))
-    if version[0] == CONTRACT[0] and version[1] in (CONTRACT[1], CONTRACT[1] - 1):
+    here = f"this ingot-devices speaks contract {CONTRACT[0]}.{CONTRACT[1]}"
+    match version:
+        case (int(major), int(minor)) if isinstance(version, tuple):
+            pass
+        case _:
+            wrong = f"declares contract {version!r}, which is no pair of integers; {here}"
+            return wrong, mend(plugin.distribution, plugin.name)
+    if major == CONTRACT[0] and minor in (CONTRACT[1], CONTRACT[1] - 1):
         return None
-    newer = version > CONTRACT
-    behind = "ingot-devices" if newer else plugin.distribution or plugin.name
-    return (f"written for contract {version[0]}.{version[1]}; this ingot-devices speaks {here}",
-            f"`pip install --upgrade {behind}`, or set INGOT_DISABLE={plugin.name} to do without it")
+    behind = "ingot-devices" if version > CONTRACT else plugin.distribution
+    return f"written for contract {major}.{minor}; {here}", mend(behind, plugin.name)
 
 
 def _load_one(loaded: Loaded, point: EntryPoint, off: frozenset[str]) -> None:
@@ -125,9 +140,13 @@ def _load_one(loaded: Loaded, point: EntryPoint, off: frozenset[str]) -> None:
         return
     if plugin.name in loaded.plugins:
         other = loaded.plugins[plugin.name].distribution
-        loaded.records.append(plugin.record(
-            "refused", f"the entry point {plugin.name!r} of {plugin.distribution} is also one of {other}",
-            f"`pip uninstall {plugin.distribution}` or `pip uninstall {other}`"))  # fmt: skip
+        loaded.records.append(
+            plugin.record(
+                "refused",
+                f"the entry point {plugin.name!r} of {plugin.distribution} is also one of {other}",
+                f"`pip uninstall {plugin.distribution}` or `pip uninstall {other}`",
+            )
+        )
         return
     try:
         module = point.load()
@@ -159,11 +178,15 @@ def _register(loaded: Loaded, plugin: Plugin) -> None:
     known = [n for n in vars(hooks) if n.startswith("ingot_")]
     unknown = [c.name for c in callers if c.name not in known]
     if unknown:
-        raise ContractError(f"plugin {plugin.name!r} implements {', '.join(unknown)}; "
-                            f"the hooks are {', '.join(known)}")
+        raise ContractError(
+            f"plugin {plugin.name!r} implements {', '.join(unknown)}; "
+            f"the hooks are {', '.join(known)}"
+        )
     if not callers:
-        raise ContractError(f"plugin {plugin.name!r} ({plugin.module!r}) implements no hook; mark its "
-                            f"functions with @hookimpl (the hooks are {', '.join(known)})")
+        raise ContractError(
+            f"plugin {plugin.name!r} ({plugin.module!r}) implements no hook; mark its "
+            f"functions with @hookimpl (the hooks are {', '.join(known)})"
+        )
 
 
 def _collect(loaded: Loaded, plugin: Plugin, off: frozenset[str]) -> None:
@@ -205,36 +228,51 @@ def _file_backend(loaded: Loaded, declared: Declared, off: frozenset[str]) -> No
         loaded.records.append(declared.record("refused", *fault))
     elif other is not None:
         mine, theirs = declared.plugin, other.plugin
-        loaded.records.append(declared.record(
-            "refused", f"{mine.distribution} ({mine.name}) declares the backend {name!r}, which "
-            f"{theirs.distribution} ({theirs.name}) declares already",
-            f"set INGOT_DISABLE={mine.name} or INGOT_DISABLE={theirs.name} to choose"))  # fmt: skip
+        loaded.records.append(
+            declared.record(
+                "refused",
+                f"{mine.distribution} ({mine.name}) declares the backend {name!r}, which "
+                f"{theirs.distribution} ({theirs.name}) declares already",
+                f"set INGOT_DISABLE={mine.name} or INGOT_DISABLE={theirs.name} to choose",
+            )
+        )
     else:
         loaded.backends[name] = declared
 
 
-def _file_allocator(loaded: Loaded, plugin: Plugin, kind: str, allocator: hooks.RawAllocator) -> None:
+def _file_allocator(
+    loaded: Loaded, plugin: Plugin, kind: str, allocator: hooks.RawAllocator
+) -> None:
     if kind in loaded.allocators:
         other = loaded.allocators[kind][0]
-        loaded.records.append(plugin.record(
-            "refused", f"registers an allocator for {kind!r}, as {other.distribution} ({other.name}) does already",
-            f"set INGOT_DISABLE={plugin.name} or INGOT_DISABLE={other.name} to choose"))  # fmt: skip
+        loaded.records.append(
+            plugin.record(
+                "refused",
+                f"registers an allocator for {kind!r}, as {other.distribution} ({other.name}) does",
+                f"set INGOT_DISABLE={plugin.name} or INGOT_DISABLE={other.name} to choose",
+            )
+        )
     else:
         loaded.allocators[kind] = (plugin, allocator)
 
 
 def _checked_backend(plugin: Plugin, backend: Any) -> Backend:
-    """``backend`` if it is well declared; ContractError naming plugin, hook, signature and fault."""
+    """``backend`` if it is well declared; ContractError naming plugin, hook, signature and
+    fault."""
     fault = ""
     if inspect.isclass(backend):
         fault = f"got the class {backend.__name__}; register an instance of it"
     elif not isinstance(backend, Backend):
         fault = f"got {type(backend).__name__}, which is no subclass of ingot_devices.Backend"
     elif not _NAME.fullmatch(str(getattr(backend, "name", ""))):
-        fault = (f"{type(backend).__name__}.name is {getattr(backend, 'name', None)!r}; "
-                 "allowed are lower-case letters, digits and underscores")
+        fault = (
+            f"{type(backend).__name__}.name is {getattr(backend, 'name', None)!r}; "
+            "allowed are lower-case letters, digits and underscores"
+        )
     elif backend.name in _RESERVED:
         fault = f"the name {backend.name!r} is reserved"
+    elif check_contract(backend.contract, plugin):
+        return backend  # refused by `_file_backend`; another contract may well want other things
     elif type(backend.priority) is not int:
         fault = f"{type(backend).__name__}.priority is {backend.priority!r}, not an integer"
     else:
@@ -242,7 +280,9 @@ def _checked_backend(plugin: Plugin, backend: Any) -> Backend:
         if missing:
             fault = f"{type(backend).__name__} does not define {' and '.join(missing)}"
     if fault:
-        raise ContractError(f"plugin {plugin.name!r}, hook ingot_backends, register(backend): {fault}")
+        raise ContractError(
+            f"plugin {plugin.name!r}, hook ingot_backends, register(backend): {fault}"
+        )
     return backend  # type: ignore[no-any-return]
 
 
@@ -255,12 +295,17 @@ def _checked_allocator(plugin: Plugin, kind: Any, allocator: Any) -> tuple[str, 
     if missing:
         fault = f"{type(allocator).__name__} has no {' and no '.join(missing)}"
     if fault:
-        raise ContractError(f"plugin {plugin.name!r}, hook ingot_allocators, register(kind, allocator): {fault}")
+        raise ContractError(
+            f"plugin {plugin.name!r}, hook ingot_allocators, register(kind, allocator): {fault}"
+        )
     return kind, allocator
 
 
 def _switched_off(name: str) -> tuple[str, str]:
-    return f"switched off by INGOT_DISABLE={os.environ.get('INGOT_DISABLE', '')}", f"remove {name} from INGOT_DISABLE"
+    return (
+        f"switched off by INGOT_DISABLE={os.environ.get('INGOT_DISABLE', '')}",
+        f"remove {name} from INGOT_DISABLE",
+    )
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -1,8 +1,10 @@
-"""Asks one backend what devices there are; in a child process, ``python -m ingot_devices.probe PLUGIN BACKEND``.
+"""Asks one backend what devices there are; in a child process, ``python -m ingot_devices.probe
+PLUGIN BACKEND``.
 
-Third stop of discovery. A driver call that hangs or crashes cannot be stopped inside the process that makes it, so
-`probing` starts this module once per backend and reads one JSON object from its standard output. The answer is
-the varying part of a `Record`: state, reason, remedy, devices, detail.
+Third stop of discovery. A driver call that hangs or crashes cannot be stopped inside the process
+that makes it, so `probing` starts this module once per backend and reads one JSON object from its
+standard output. The answer is the varying part of a `Record`: state, reason, remedy, devices,
+detail.
 """
 
 from __future__ import annotations
@@ -17,8 +19,8 @@ from typing import Any
 
 from . import hooks
 from .backend import Backend, DeviceInfo, Unavailable
+from .outcomes import State, info_from_dict, info_to_dict, one_line, traceback_text
 from .plugins import load
-from .records import State, info_from_dict, info_to_dict, one_line, traceback_text
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ def ask(backend: Backend) -> Answer:
     if isinstance(found, Unavailable):
         return Answer("no hardware", found.reason, found.remedy)
     if not isinstance(found, Sequence) or not all(isinstance(d, DeviceInfo) for d in found):
-        return Answer("broken", f"probe() returned {found!r:.80}; allowed are a list of DeviceInfo and Unavailable")
+        return Answer(
+            "broken",
+            f"probe() returned {found!r:.80}; allowed are a list of DeviceInfo and Unavailable",
+        )
     return _judge(tuple(found))
 
 
@@ -69,18 +74,22 @@ def _judge(devices: tuple[DeviceInfo, ...]) -> Answer:
 
 
 def _find(plugin: str, backend: str) -> Backend | Answer:
-    """The backend as its plugin declares it; no other plugin is loaded, since it may be at fault."""
+    """The backend as its plugin declares it; no other plugin is loaded, since it may be at
+    fault."""
     loaded = load(p for p in entry_points(group=hooks.GROUP) if p.name == plugin)
     if backend in loaded.backends:
         return loaded.backends[backend].backend
     if loaded.records:
         failed = loaded.records[0]
         return Answer(failed.state, failed.reason, failed.remedy, detail=failed.detail)
-    return Answer("broken", f"no plugin {plugin!r} declares a backend {backend!r} in the child process")
+    return Answer(
+        "broken", f"no plugin {plugin!r} declares a backend {backend!r} in the child process"
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the answer. Plugins and drivers print too, so their standard output goes to the error stream."""
+    """Print the answer. Plugins and drivers print too, so their standard output goes to the error
+    stream."""
     if len(arguments) not in (1, 2):
         print("usage: python -m ingot_devices.probe PLUGIN [BACKEND]", file=sys.stderr)
         return 2

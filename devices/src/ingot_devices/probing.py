@@ -1,8 +1,9 @@
 """Asks all backends at once, each in a child process with a time limit, and remembers the answers.
 
-Between `discovery` and `probe`. Children start together and are killed, with everything that they started, when their
-time is up. Answers are kept in the user's cache: *ready* until plugin, driver or boot change, at most a day; anything
-else for a minute, because it is what people are busy mending (the command line asks those anew at once).
+Between `discovery` and `probe`. Children start together and are killed, with everything that they
+started, when their time is up. Answers are kept in the user's cache: *ready* until plugin, driver
+or boot change, at most a day; anything else for a minute, because it is what people are busy
+mending (the command line asks those anew at once).
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ from typing import IO, Any
 
 from .backend import CONTRACT
 from .cache import Cache, key
+from .outcomes import Record, mend, one_line
 from .plugins import Declared
 from .probe import Answer, ask
-from .records import Record, mend, one_line
 
 READY_FOR = 24 * 3600.0
 OTHERWISE_FOR = 60.0
@@ -77,20 +78,39 @@ def _record(declared: Declared, answer: Answer) -> Record:
     remedy = answer.remedy
     if answer.state == "broken" and not remedy:
         remedy = mend(declared.plugin.distribution, declared.plugin.name)
-    return declared.record(answer.state, answer.reason, remedy, devices=answer.devices, detail=answer.detail)
+    return declared.record(
+        answer.state, answer.reason, remedy, devices=answer.devices, detail=answer.detail
+    )
 
 
-# ---- the child processes -------------------------------------------------------------------------------------------
+# ---- the child processes -------------------------------------------------------------------------
 def _start(declared: Declared) -> _Child | Answer:
     if os.environ.get(_INSIDE):  # else every probe would start probes of its own
         return Answer("broken", "asked for while the probe of another backend runs")
     paths = [os.path.abspath(p) for p in sys.path]  # what this process can import, its child can
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), _INSIDE: declared.backend.name}
-    command = [sys.executable, "-P", "-m", "ingot_devices.probe", declared.plugin.name, declared.backend.name]
-    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # files: a pipe would have to be drained
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(paths),
+        _INSIDE: declared.backend.name,
+    }
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "ingot_devices.probe",
+        declared.plugin.name,
+        declared.backend.name,
+    ]
+    # files, not pipes: nobody has to drain them, and a grandchild that lives on blocks nothing
+    out, err = tempfile.TemporaryFile(), tempfile.TemporaryFile()  # noqa: SIM115
     try:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env=environment,
+            start_new_session=True,
         )
     except OSError as error:
         return Answer("broken", f"its probe could not be started: {one_line(error)}")
@@ -102,7 +122,9 @@ def _finish(child: _Child) -> Answer:
         status = child.process.wait(max(child.deadline - time.monotonic(), 0.0))
     except subprocess.TimeoutExpired:
         _kill(child.process)
-        return Answer("broken", f"its probe gave no answer within {time_limit():g} s and was stopped")
+        return Answer(
+            "broken", f"its probe gave no answer within {time_limit():g} s and was stopped"
+        )
     finally:
         said = _content(child.err).decode(errors="replace").strip()
         answer = _content(child.out)
@@ -118,7 +140,9 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    with suppress(subprocess.TimeoutExpired):  # stuck in the kernel: it dies when its driver lets go
+    with suppress(
+        subprocess.TimeoutExpired
+    ):  # stuck in the kernel: it dies when its driver lets go
         process.wait(0.5)
 
 
@@ -142,7 +166,7 @@ def _last_line(text: str) -> str:
     return f", saying: {last:.120}" if last else ""
 
 
-# ---- the memory of answers -----------------------------------------------------------------------------------------
+# ---- the memory of answers -----------------------------------------------------------------------
 def remembered(declared: Declared) -> Answer | None:
     """The kept answer, if it still holds."""
     content = _cache.get(_cache_key(declared))
@@ -160,7 +184,11 @@ def remembered(declared: Declared) -> Answer | None:
 
 def remember(declared: Declared, answer: Answer) -> None:
     """Keep ``answer`` for later processes."""
-    kept = {"state": _state_key(declared), "time": time.time(), "answer": json.loads(answer.to_json())}
+    kept = {
+        "state": _state_key(declared),
+        "time": time.time(),
+        "answer": json.loads(answer.to_json()),
+    }
     _cache.put(_cache_key(declared), json.dumps(kept).encode())
 
 
@@ -170,7 +198,9 @@ def forget(declared: Declared) -> None:
 
 
 def _cache_key(declared: Declared) -> str:
-    return key(declared.plugin.distribution, declared.plugin.name, declared.backend.name, sys.prefix)
+    return key(
+        declared.plugin.distribution, declared.plugin.name, declared.backend.name, sys.prefix
+    )
 
 
 def _state_key(declared: Declared) -> str:
@@ -179,7 +209,14 @@ def _state_key(declared: Declared) -> str:
         own = declared.backend.probe_key()
     except Exception as error:  # the probe itself will say what is wrong
         own = one_line(error)
-    return key(str(CONTRACT), declared.plugin.version, _files(declared.plugin.module), sys.version, _boot(), str(own))
+    return key(
+        str(CONTRACT),
+        declared.plugin.version,
+        _files(declared.plugin.module),
+        sys.version,
+        _boot(),
+        str(own),
+    )
 
 
 def _files(module: Any) -> str:

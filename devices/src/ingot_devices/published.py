@@ -1,7 +1,8 @@
 """Backends that exist and are not installed, from the data file ``published.json``.
 
-Beside `plugins`: for each published backend that no installed plugin declared, a record *not installed* that says
-whether its hardware was seen. Looks at device nodes and the PCI bus, never at a driver.
+Beside `plugins`: for each published backend that no installed plugin declared, a record *not
+installed* that says whether its hardware was seen. Looks at device nodes and the PCI bus, never at
+a driver.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from .records import Record
+from .outcomes import Record
 
 _PCI = "/sys/bus/pci/devices"
 
@@ -25,27 +26,33 @@ def not_installed(known: Container[str]) -> list[Record]:
 
 
 def _record(entry: Mapping[str, Any]) -> Record:
-    seen = see(entry)
-    if entry.get("always"):
-        reason = f"{entry['distribution']} is not installed"
-    elif seen:
-        reason = f"{entry['distribution']} is not installed; {entry['hardware']} was seen at {seen}"
-    else:
-        reason = f"{entry['distribution']} is not installed; no sign of {entry['hardware']} on this machine"
+    reason = f"{entry['distribution']} is not installed"
+    hardware = entry.get("hardware")
+    if hardware:
+        seen = see(entry)
+        reason += (
+            f"; {hardware} seen at {seen}" if seen else f"; no {hardware} seen on this machine"
+        )
     return Record(
-        name=entry["name"], state="not installed", reason=reason, remedy=entry["remedy"],
-        distribution=entry["distribution"], vendor=entry["vendor"],
-    )  # fmt: skip
+        name=entry["name"],
+        state="not installed",
+        reason=reason,
+        remedy=entry["remedy"],
+        distribution=entry["distribution"],
+        vendor=entry["vendor"],
+    )
 
 
 def see(entry: Mapping[str, Any]) -> str:
     """Where the hardware of ``entry`` shows itself on this machine, or nothing."""
-    for pattern in entry.get("paths", ()):
-        for path in sorted(glob(pattern)):
-            return path
+    found: list[str] = [path for pattern in entry.get("paths", ()) for path in sorted(glob(pattern))]
+    if found:
+        return found[0]
     for wanted in entry.get("pci", ()):
         for device in sorted(glob(f"{_PCI}/*")):
-            if _reads(device, "vendor", wanted["vendor"]) and _reads(device, "class", wanted["class"]):
+            if _reads(device, "vendor", wanted["vendor"]) and _reads(
+                device, "class", wanted["class"]
+            ):
                 return f"PCI {Path(device).name}"
     return ""
 

@@ -1,8 +1,8 @@
 """What became of each plugin and backend: one `Record` per outcome, and nothing is left out.
 
-`plugins` writes records of plugins that could not be loaded, `probe` and `probing` those of backends that were asked,
-`published` those of backends that are not installed. `discovery` keeps them; users see them in ``ingot devices`` and
-in every `DeviceUnavailable`.
+`plugins` writes records of plugins that could not be loaded, `probe` and `probing` those of
+backends that were asked, `published` those of backends that are not installed. `discovery` keeps
+them; users see them in ``ingot devices`` and in every `DeviceUnavailable`.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ STATES: tuple[str, ...] = get_args(State)
 class Record:
     """One outcome of discovery.
 
-    ``name`` is the backend's name, or the plugin's where it never got as far as declaring one. ``reason`` is one
-    line, ``remedy`` the command or step that mends it, ``detail`` a traceback for those who ask. ``devices`` are in
-    index order, those with a fault included. ``notes`` are faults that cost no device (a kernel that was refused).
+    ``name`` is the backend's name, or the plugin's where it never got as far as declaring one.
+    ``reason`` is one line, ``remedy`` the command or step that mends it, ``detail`` a traceback for
+    those who ask. ``devices`` are in index order, those with a fault included. ``notes`` are faults
+    that cost no device (a kernel that was refused).
     """
 
     name: str
@@ -42,11 +43,21 @@ class Record:
     notes: tuple[str, ...] = ()
 
     @property
-    def ready(self) -> tuple[str, ...]:
-        """Names of the usable devices (``"acme:0"``), in index order."""
+    def ready_indices(self) -> tuple[int, ...]:
+        """Indices of the usable devices."""
         if self.state != "ready":
             return ()
-        return tuple(f"{self.name}:{i}" for i, d in enumerate(self.devices) if d.usable)
+        return tuple(i for i, d in enumerate(self.devices) if d.usable)
+
+    @property
+    def ready(self) -> tuple[str, ...]:
+        """Names of the usable devices (``"acme:0"``), in index order."""
+        return tuple(f"{self.name}:{i}" for i in self.ready_indices)
+
+    @property
+    def top_priority(self) -> int:
+        """The highest priority of any device, or the backend's where there is none."""
+        return max((self.priority_of(i) for i in range(len(self.devices))), default=self.priority)
 
     def priority_of(self, index: int) -> int:
         """The priority of one device: its own, else its backend's."""
@@ -55,7 +66,9 @@ class Record:
 
     def sentence(self) -> str:
         """State, reason and remedy as one line."""
-        why = f"{self.state}: {self.reason}" if self.reason else str(self.state)
+        # "not installed" says it already: its reasons begin with the distribution that is missing
+        alone = not self.reason or self.state == "not installed"
+        why = (self.reason or self.state) if alone else f"{self.state}: {self.reason}"
         return f"{why}. Remedy: {self.remedy}" if self.remedy else why
 
     def to_dict(self) -> dict[str, Any]:
@@ -63,7 +76,11 @@ class Record:
         plain = asdict(replace(self, devices=()))
         plain["notes"] = list(self.notes)
         plain["devices"] = [
-            {"device": f"{self.name}:{i}", "ready": f"{self.name}:{i}" in self.ready, **info_to_dict(d)}
+            {
+                "device": f"{self.name}:{i}",
+                "ready": f"{self.name}:{i}" in self.ready,
+                **info_to_dict(d),
+            }
             for i, d in enumerate(self.devices)
         ]
         return plain
