@@ -18,8 +18,9 @@ from .errors import ContractError, DeviceUnavailable
 from .outcomes import Record, mend, one_line, traceback_text
 
 if TYPE_CHECKING:
+    from .claims import Declared
     from .device import Device
-    from .plugins import Declared, Loaded
+    from .plugins import Loaded
 
 AUTO = "auto"
 _catalog = Catalog()

@@ -8,9 +8,7 @@ plugin's light module is imported. The child process of a probe uses the same do
 
 from __future__ import annotations
 
-import inspect
 import os
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
@@ -20,64 +18,9 @@ import pluggy
 
 from . import hooks
 from .backend import CONTRACT, Backend
+from .claims import Declared, Plugin, check_contract, checked_allocator, checked_backend
 from .errors import ContractError
-from .outcomes import Record, State, mend, one_line, traceback_text
-
-_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_RESERVED = ("auto", "best", "meta")
-
-
-@dataclass(frozen=True)
-class Plugin:
-    """One entry point: its name, the distribution that brings it, and the loaded module."""
-
-    name: str
-    distribution: str
-    version: str
-    module: Any = None
-
-    def record(self, state: State, reason: str, remedy: str = "", **more: Any) -> Record:
-        """A record about this plugin, or about a backend of it (``name=…``)."""
-        more.setdefault("name", self.name)
-        return Record(
-            state=state,
-            reason=reason,
-            remedy=remedy,
-            distribution=self.distribution,
-            version=self.version,
-            plugin=self.name,
-            **more,
-        )
-
-    def failed(self, error: BaseException, doing: str, **more: Any) -> Record:
-        """The record of an exception that this plugin raised."""
-        return self.record(
-            "broken",
-            f"{doing} raised {one_line(error)}",
-            mend(self.distribution, self.name),
-            detail=traceback_text(error),
-            **more,
-        )
-
-
-@dataclass(frozen=True)
-class Declared:
-    """A backend and the plugin that declared it."""
-
-    backend: Backend
-    plugin: Plugin
-
-    def record(self, state: State, reason: str = "", remedy: str = "", **more: Any) -> Record:
-        """A record about this backend."""
-        return self.plugin.record(
-            state,
-            reason,
-            remedy,
-            name=self.backend.name,
-            vendor=self.backend.vendor,
-            priority=self.backend.priority,
-            **more,
-        )
+from .outcomes import Record
 
 
 def _manager() -> pluggy.PluginManager:
@@ -116,21 +59,6 @@ def disabled_names() -> frozenset[str]:
     """The names in ``INGOT_DISABLE``."""
     given = os.environ.get("INGOT_DISABLE", "")
     return frozenset(n.strip() for n in given.split(",") if n.strip())
-
-
-def check_contract(version: Any, plugin: Plugin) -> tuple[str, str] | None:
-    """None when ``version`` is spoken here, else (reason, remedy)."""
-    here = f"this ingot-devices speaks contract {CONTRACT[0]}.{CONTRACT[1]}"
-    match version:
-        case (int(major), int(minor)) if isinstance(version, tuple):
-            pass
-        case _:
-            wrong = f"declares contract {version!r}, which is no pair of integers; {here}"
-            return wrong, mend(plugin.distribution, plugin.name)
-    if major == CONTRACT[0] and minor in (CONTRACT[1], CONTRACT[1] - 1):
-        return None
-    behind = "ingot-devices" if version > CONTRACT else plugin.distribution
-    return f"written for contract {major}.{minor}; {here}", mend(behind, plugin.name)
 
 
 def _load_one(loaded: Loaded, point: EntryPoint, off: frozenset[str]) -> None:
@@ -195,10 +123,10 @@ def _collect(loaded: Loaded, plugin: Plugin, off: frozenset[str]) -> None:
     allocators: list[tuple[str, hooks.RawAllocator]] = []
 
     def register_backend(backend: Backend) -> None:
-        backends.append(_checked_backend(plugin, backend))
+        backends.append(checked_backend(plugin, backend))
 
     def register_allocator(kind: str, allocator: hooks.RawAllocator) -> None:
-        allocators.append(_checked_allocator(plugin, kind, allocator))
+        allocators.append(checked_allocator(plugin, kind, allocator))
 
     doors: dict[str, Callable[..., None]] = {
         "ingot_backends": register_backend,
@@ -254,51 +182,6 @@ def _file_allocator(
         )
     else:
         loaded.allocators[kind] = (plugin, allocator)
-
-
-def _checked_backend(plugin: Plugin, backend: Any) -> Backend:
-    """``backend`` if it is well declared; ContractError naming plugin, hook, signature and
-    fault."""
-    fault = ""
-    if inspect.isclass(backend):
-        fault = f"got the class {backend.__name__}; register an instance of it"
-    elif not isinstance(backend, Backend):
-        fault = f"got {type(backend).__name__}, which is no subclass of ingot_devices.Backend"
-    elif not _NAME.fullmatch(str(getattr(backend, "name", ""))):
-        fault = (
-            f"{type(backend).__name__}.name is {getattr(backend, 'name', None)!r}; "
-            "allowed are lower-case letters, digits and underscores"
-        )
-    elif backend.name in _RESERVED:
-        fault = f"the name {backend.name!r} is reserved"
-    elif check_contract(backend.contract, plugin):
-        return backend  # refused by `_file_backend`; another contract may well want other things
-    elif type(backend.priority) is not int:
-        fault = f"{type(backend).__name__}.priority is {backend.priority!r}, not an integer"
-    else:
-        missing = [m for m in ("probe", "open") if getattr(type(backend), m) is getattr(Backend, m)]
-        if missing:
-            fault = f"{type(backend).__name__} does not define {' and '.join(missing)}"
-    if fault:
-        raise ContractError(
-            f"plugin {plugin.name!r}, hook ingot_backends, register(backend): {fault}"
-        )
-    return backend  # type: ignore[no-any-return]
-
-
-def _checked_allocator(plugin: Plugin, kind: Any, allocator: Any) -> tuple[str, hooks.RawAllocator]:
-    """The pair if it is well declared; ContractError naming plugin, hook, signature and fault."""
-    fault = ""
-    if not (isinstance(kind, str) and _NAME.fullmatch(kind)):
-        fault = f"kind is {kind!r}, not the name of a backend"
-    missing = [m for m in ("allocate", "release") if not callable(getattr(allocator, m, None))]
-    if missing:
-        fault = f"{type(allocator).__name__} has no {' and no '.join(missing)}"
-    if fault:
-        raise ContractError(
-            f"plugin {plugin.name!r}, hook ingot_allocators, register(kind, allocator): {fault}"
-        )
-    return kind, allocator
 
 
 def _switched_off(name: str) -> tuple[str, str]:

@@ -23,8 +23,8 @@ from typing import IO, Any
 
 from .backend import CONTRACT
 from .cache import Cache, key
+from .claims import Declared
 from .outcomes import Record, mend, one_line
-from .plugins import Declared
 from .probe import Answer, ask
 
 READY_FOR = 24 * 3600.0

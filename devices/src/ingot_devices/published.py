@@ -45,7 +45,9 @@ def _record(entry: Mapping[str, Any]) -> Record:
 
 def see(entry: Mapping[str, Any]) -> str:
     """Where the hardware of ``entry`` shows itself on this machine, or nothing."""
-    found: list[str] = [path for pattern in entry.get("paths", ()) for path in sorted(glob(pattern))]
+    found: list[str] = [
+        path for pattern in entry.get("paths", ()) for path in sorted(glob(pattern))
+    ]
     if found:
         return found[0]
     for wanted in entry.get("pci", ()):

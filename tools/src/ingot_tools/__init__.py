@@ -1,1 +1,1 @@
-"""The ingot command: devices, doctor, explain, demo"""
+"""The ``ingot`` command: which devices there are, whether they work, how an op runs, a demo."""

@@ -1,6 +1,7 @@
 """Ingot on the CPU: NumPy kernels, pooled and aligned memory.
 
-The light module that the entry point names: it declares the backend. `device` follows when it is opened.
+The light module that the entry point names: it declares the backend. `device` is imported
+when it is opened.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Ingot on every OpenCL device, through pyopencl.
 
-The light module that the entry point names: it declares the backend. `probe` runs in a child process, `device`
-follows when a device is opened; only those two import pyopencl.
+The light module that the entry point names: it declares the backend. `probe` runs in a child
+process, `device` is imported when one is opened; only they import pyopencl.
 """
 
 from __future__ import annotations
@@ -19,14 +19,21 @@ if TYPE_CHECKING:
 
 INGOT_CONTRACT = (1, 0)
 
-_VARIABLES = ("OCL_ICD_VENDORS", "OCL_ICD_FILENAMES", "OPENCL_VENDOR_PATH", "POCL_DEVICES", "PATH", "LD_LIBRARY_PATH")
+_VARIABLES = (
+    "OCL_ICD_VENDORS",
+    "OCL_ICD_FILENAMES",
+    "OPENCL_VENDOR_PATH",
+    "POCL_DEVICES",
+    "PATH",
+    "LD_LIBRARY_PATH",
+)
 _DISTRIBUTIONS = ("pyopencl", "pocl-binary-distribution")
 
 
 class OpenCL(Backend):
     """Every device of every platform, in the order of the drivers.
 
-    ``priority`` is a GPU's; a CPU that is driven through OpenCL comes after the CPU itself (see `probe`).
+    ``priority`` is a GPU's; a CPU driven through OpenCL comes after the CPU itself (see `probe`).
     """
 
     name = "opencl"

@@ -1,19 +1,28 @@
 """Lists every device of every OpenCL platform and builds a kernel of one line on each.
 
-Runs in a child process. `devices` is the one place that fixes which index means which device; `device` uses it too.
+Runs in a child process. `devices` is the one place that fixes which index means which device;
+`device` uses it too. PoCL links kernels with ``ld`` and aborts the process where there is none, so
+in that case the build is tried in a process of its own: ``python -m ingot_opencl.probe INDEX``.
 """
 
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from ingot_devices import DeviceInfo, Unavailable
 
 CPU_PRIORITY = -10
-_SOURCE = "__kernel void one(__global int *out) { out[get_global_id(0)] = 1; }"
-_NO_DRIVER = "install a driver for your hardware, or the CPU's: `pip install \"ingot-opencl[pocl]\"`"
+_SOURCE = "__kernel void one(__global int *out) {{ out[get_global_id(0)] = {}; }}"
+_TYPES = ("GPU", "ACCELERATOR", "CUSTOM", "CPU")
+_NO_DRIVER = 'install a driver for your hardware, or the CPU\'s: `pip install "ingot-opencl[pocl]"`'
+_NO_LINKER = "install binutils, which brings `ld`"
+_UPDATE = "update its driver"
+_Fault = tuple[str, str]  # and its remedy; both empty where there is none
 
 
 def devices() -> list[Any]:
@@ -33,46 +42,67 @@ def probe() -> Sequence[DeviceInfo] | Unavailable:
         return Unavailable(f"the OpenCL loader finds no platform ({error})", _NO_DRIVER)
     if not found:
         return Unavailable("no OpenCL platform has a device", _NO_DRIVER)
-    return [_describe(device) for device in found]
+    return [_describe(device, index) for index, device in enumerate(found)]
 
 
-def _describe(device: Any) -> DeviceInfo:
+def _describe(device: Any, index: int) -> DeviceInfo:
     import pyopencl as cl
 
-    fault, remedy = _try_to_build(device)
-    is_cpu = bool(device.type & cl.device_type.CPU)
+    fault, remedy = _build_apart(index) if _lacks_linker(device) else _build(device)
+    kinds = [name for name in _TYPES if device.type & getattr(cl.device_type, name)]
     return DeviceInfo(
         name=device.name.strip(),
         memory=device.global_mem_size,
         compute_units=device.max_compute_units,
         driver=device.driver_version,
-        details={"platform": device.platform.name.strip(), "type": cl.device_type.to_string(device.type)},
-        priority=CPU_PRIORITY if is_cpu else None,
+        details={"platform": device.platform.name.strip(), "type": ", ".join(kinds)},
+        priority=CPU_PRIORITY if kinds == ["CPU"] else None,
         fault=fault,
         remedy=remedy,
     )
 
 
-def _try_to_build(device: Any) -> tuple[str, str]:
-    """Build and run one line; (fault, remedy), both empty when it works."""
+def _build(device: Any) -> _Fault:
+    """Build and run one line."""
     import numpy as np
     import pyopencl as cl
 
+    number = time.time_ns() & 0x7FFFFFFF  # a new source, which no cache of the driver answers
+    result = np.zeros(4, np.int32)
     try:
         context = cl.Context([device])
         queue = cl.CommandQueue(context)
-        kernel = cl.Program(context, _SOURCE).build(cache_dir=False).one
-        buffer = cl.Buffer(context, cl.mem_flags.WRITE_ONLY, 4 * 4)
-        kernel(queue, (4,), None, buffer)
-        result = np.zeros(4, np.int32)
+        kernel = cl.Kernel(cl.Program(context, _SOURCE.format(number)).build(), "one")
+        buffer = cl.Buffer(context, cl.mem_flags.WRITE_ONLY, result.nbytes)
+        kernel(queue, result.shape, None, buffer)
         cl.enqueue_copy(queue, result, buffer)
     except cl.Error as error:
-        return _explain(device, str(error).strip().split("\n")[0])
-    return ("", "") if (result == 1).all() else ("a kernel of one line computed nonsense", "update its driver")
+        said = str(error).strip().split("\n")[0]
+        return f"a kernel of one line could not be built ({said})", _UPDATE
+    if (result == number).all():
+        return "", ""
+    return "a kernel of one line computed something else", _UPDATE
 
 
-def _explain(device: Any, error: str) -> tuple[str, str]:
-    """PoCL links every kernel with ``ld``, and says little when there is none."""
-    if "portable" in device.platform.name.lower() and shutil.which("ld") is None:
-        return f"PoCL finds no linker to build kernels with ({error})", "install binutils, which brings `ld`"
-    return f"a kernel of one line could not be built ({error})", "update its driver"
+def _lacks_linker(device: Any) -> bool:
+    return "portable" in device.platform.name.lower() and shutil.which("ld") is None
+
+
+def _build_apart(index: int) -> _Fault:
+    """Try the build where an abort costs nothing. (Some builds of PoCL bring a linker along.)"""
+    command = [sys.executable, "-m", "ingot_opencl.probe", str(index)]
+    tried = subprocess.run(command, capture_output=True, check=False)
+    if tried.returncode == 0:
+        return "", ""
+    return "PoCL finds no linker, and so cannot build a kernel", _NO_LINKER
+
+
+def main() -> int:
+    """0 if a kernel can be built on the device with the index given."""
+    fault, _ = _build(devices()[int(sys.argv[1])])
+    print(fault, file=sys.stderr)
+    return 1 if fault else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

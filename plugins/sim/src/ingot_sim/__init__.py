@@ -1,6 +1,7 @@
 """A strict pretend accelerator: what the contract means, executable.
 
-The light module that the entry point names: it declares the backend. `device` follows when it is opened.
+The light module that the entry point names: it declares the backend. `device` is imported
+when it is opened.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ INGOT_CONTRACT = (1, 0)
 
 
 class Sim(Backend):
-    """Pretends to be an accelerator. Last in priority: chosen by ``auto`` only where nothing else is ready."""
+    """Pretends to be an accelerator. ``auto`` takes it only where nothing else is ready."""
 
     name = "sim"
     vendor = "none"

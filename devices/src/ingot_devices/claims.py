@@ -1,0 +1,133 @@
+"""What plugins claim, and whether it is well said: identities and validation.
+
+Beside `plugins`, which loads entry points and files what passes here. Every fault names plugin, hook,
+signature and what is wrong.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .backend import CONTRACT, Backend
+from .errors import ContractError
+from .hooks import RawAllocator
+from .outcomes import Record, State, mend, one_line, traceback_text
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_RESERVED = ("auto", "meta")
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """One entry point: its name, the distribution that brings it, and the loaded module."""
+
+    name: str
+    distribution: str
+    version: str
+    module: Any = None
+
+    def record(self, state: State, reason: str, remedy: str = "", **more: Any) -> Record:
+        """A record about this plugin, or about a backend of it (``name=…``)."""
+        more.setdefault("name", self.name)
+        return Record(
+            state=state,
+            reason=reason,
+            remedy=remedy,
+            distribution=self.distribution,
+            version=self.version,
+            plugin=self.name,
+            **more,
+        )
+
+    def failed(self, error: BaseException, doing: str, **more: Any) -> Record:
+        """The record of an exception that this plugin raised."""
+        return self.record(
+            "broken",
+            f"{doing} raised {one_line(error)}",
+            mend(self.distribution, self.name),
+            detail=traceback_text(error),
+            **more,
+        )
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A backend and the plugin that declared it."""
+
+    backend: Backend
+    plugin: Plugin
+
+    def record(self, state: State, reason: str = "", remedy: str = "", **more: Any) -> Record:
+        """A record about this backend."""
+        return self.plugin.record(
+            state,
+            reason,
+            remedy,
+            name=self.backend.name,
+            vendor=self.backend.vendor,
+            priority=self.backend.priority,
+            **more,
+        )
+
+
+def check_contract(version: Any, plugin: Plugin) -> tuple[str, str] | None:
+    """None when ``version`` is spoken here, else (reason, remedy)."""
+    here = f"this ingot-devices speaks contract {CONTRACT[0]}.{CONTRACT[1]}"
+    match version:
+        case (int(major), int(minor)) if isinstance(version, tuple):
+            pass
+        case _:
+            wrong = f"declares contract {version!r}, which is no pair of integers; {here}"
+            return wrong, mend(plugin.distribution, plugin.name)
+    if major == CONTRACT[0] and minor in (CONTRACT[1], CONTRACT[1] - 1):
+        return None
+    behind = "ingot-devices" if version > CONTRACT else plugin.distribution
+    return f"written for contract {major}.{minor}; {here}", mend(behind, plugin.name)
+
+
+def checked_backend(plugin: Plugin, backend: Any) -> Backend:
+    """``backend`` if it is well declared; ContractError otherwise."""
+    fault = _fault_of_backend(plugin, backend)
+    if fault:
+        raise ContractError(
+            f"plugin {plugin.name!r}, hook ingot_backends, register(backend): {fault}"
+        )
+    return backend  # type: ignore[no-any-return]
+
+
+def _fault_of_backend(plugin: Plugin, backend: Any) -> str:
+    if inspect.isclass(backend):
+        return f"got the class {backend.__name__}; register an instance of it"
+    kind = type(backend)
+    if not isinstance(backend, Backend):
+        return f"got {kind.__name__}, which is no subclass of ingot_devices.Backend"
+    name = getattr(backend, "name", None)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        allowed = "a lower-case letter, then lower-case letters, digits and underscores"
+        return f"{kind.__name__}.name is {name!r}; allowed is {allowed}"
+    if name in _RESERVED:
+        return f"the name {name!r} is reserved"
+    if check_contract(backend.contract, plugin):
+        return ""  # refused with a reason of its own; another contract may want other things
+    if type(backend.priority) is not int:
+        return f"{kind.__name__}.priority is {backend.priority!r}, not an integer"
+    missing = [m for m in ("probe", "open") if getattr(kind, m) is getattr(Backend, m)]
+    return f"{kind.__name__} does not define {' and '.join(missing)}" if missing else ""
+
+
+def checked_allocator(plugin: Plugin, kind: Any, allocator: Any) -> tuple[str, RawAllocator]:
+    """The pair if it is well declared; ContractError otherwise."""
+    faults = []
+    if not (isinstance(kind, str) and _NAME.fullmatch(kind)):
+        faults.append(f"kind is {kind!r}, not the name of a backend")
+    missing = [m for m in ("allocate", "release") if not callable(getattr(allocator, m, None))]
+    if missing:
+        faults.append(f"{type(allocator).__name__} does not define {' and '.join(missing)}")
+    if faults:
+        said = "; ".join(faults)
+        where = f"plugin {plugin.name!r}, hook ingot_allocators, register(kind, allocator)"
+        raise ContractError(f"{where}: {said}")
+    return kind, allocator

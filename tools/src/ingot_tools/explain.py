@@ -1,0 +1,35 @@
+"""``ingot explain OP``: which route an op takes on a device, and why not the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ingot_devices import IngotError, open_device
+from ingot_devices.dtypes import dtype
+
+from .cli import DONE
+
+SCHEMA = "ingot.explain"
+SCHEMA_VERSION = 1
+
+
+def explain_op(op: str, device: str, dtypes: Sequence[str], as_json: bool) -> int:
+    """Print the explanation as text or JSON."""
+    from ingot_devices import resolve
+
+    try:
+        wanted = [dtype(name) for name in dtypes]
+    except TypeError as error:
+        raise IngotError(str(error)) from None
+    found: Any = resolve.explain(op, open_device(device), wanted)
+    if as_json:
+        print(
+            json.dumps(
+                {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict()}, indent=2
+            )
+        )
+    else:
+        print(found.text())
+    return DONE
