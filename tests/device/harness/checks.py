@@ -14,16 +14,19 @@ import numpy as np
 from records.record import Operand, Record, Sample
 
 from .compare import check_result, check_values, result_dtype, rules
-from .data import arrays_of, evaluate, is_float, numpy_dtype
+from .data import arrays_of, evaluate, is_float, numpy_dtype, scales
 from .subject import Subject
 
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 2.5)
 FEW_SPECIAL = (np.nan, np.inf, -np.inf, 1.0)
 
 
-def samples_of(subject: Subject, record: Record, keep: Callable[[Sample], bool]) -> list[Sample]:
-    """The samples that ``keep`` accepts, without big ones where the device interprets."""
-    return [s for s in record.samples if keep(s) and not (s.big and subject.is_slow)]
+def samples_of(
+    subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]
+) -> list[Sample]:
+    """The samples for ``dtype`` that ``keep`` accepts, without big ones where the device interprets."""
+    fits = [s for s in record.samples if keep(s) and dtype not in s.but]
+    return [s for s in fits if not (s.big and subject.is_slow)]
 
 
 def run(subject: Subject, record: Record, sample: Sample, dtype: str, arrays: list[Any], tensors: list[Any]) -> None:
@@ -38,8 +41,11 @@ def run(subject: Subject, record: Record, sample: Sample, dtype: str, arrays: li
         return
     expected = evaluate(record, sample, arrays)
     assert len(results) == len(expected), f"{what}: {len(results)} results, not {len(expected)}"
-    for k, (got, wanted, rule) in enumerate(zip(results, expected, rules(record, len(expected)), strict=True)):
-        check_result(subject, record, got, wanted, result_dtype(rule, dtype), f"{what} result {k}")
+    each = zip(
+        results, expected, rules(record, len(expected)), scales(record, sample, arrays, len(expected)), strict=True
+    )
+    for k, (got, wanted, rule, scale) in enumerate(each):
+        check_result(subject, record, got, wanted, result_dtype(rule, dtype), f"{what} result {k}", scale)
 
 
 def describe(sample: Sample) -> str:
@@ -55,7 +61,7 @@ def describe(sample: Sample) -> str:
 
 def value(subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]) -> None:
     """Shape, dtype, device and values of every kept sample."""
-    for sample in samples_of(subject, record, keep):
+    for sample in samples_of(subject, record, dtype, keep):
         arrays = arrays_of(record, sample, dtype)
         run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
 
@@ -135,16 +141,19 @@ STRIDED = {"transposed": transposed, "stepped": stepped, "expanded": expanded}
 
 def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
     """The same answer for operands that lie differently in memory."""
-    for sample in samples_of(subject, record, lambda s: not s.big and not s.is_empty):
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
         arrays = arrays_of(record, sample, dtype)
-        tensors = [STRIDED[how](subject, a) for a in arrays]
+        keep = [o.values is not None and how == "expanded" for o in sample.operands()]
+        tensors = [
+            subject.tensor(a) if k else STRIDED[how](subject, a) for a, k in zip(arrays, keep, strict=True)
+        ]
         values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
         run(subject, record, sample, dtype, values, tensors)
 
 
 def overlapping(subject: Subject, record: Record, dtype: str) -> None:
     """The right answer for operands whose elements share memory: windows of one buffer, each moved by one."""
-    for sample in samples_of(subject, record, lambda s: not s.big and not s.is_empty):
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
         arrays = arrays_of(record, sample, dtype)
         tensors = []
         for array, operand in zip(arrays, sample.operands(), strict=True):
@@ -166,7 +175,7 @@ def windows(subject: Subject, array: Any) -> Any:
 
 def method(subject: Subject, record: Record, dtype: str) -> None:
     """The method gives the same bits as the function."""
-    for sample in samples_of(subject, record, lambda s: not s.big and starts_with_operand(s)):
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and starts_with_operand(s)):
         tensors = [subject.tensor(a) for a in arrays_of(record, sample, dtype)]
         expected = subject.call(record, sample, tensors, dtype)
         by_method = Record(record.name, lambda t, x, *a, **k: getattr(x, record.method)(*a, **k), None, ())
@@ -180,7 +189,7 @@ def starts_with_operand(sample: Sample) -> bool:
 
 def inplace_samples(subject: Subject, record: Record, dtype: str) -> Iterator[tuple[Sample, list[Any], Any]]:
     """Samples whose result fits into the first operand, with arrays and the expected result."""
-    for sample in samples_of(subject, record, lambda s: not s.big and starts_with_operand(s)):
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and starts_with_operand(s)):
         arrays = arrays_of(record, sample, dtype)
         expected = evaluate(record, sample, arrays)[0]
         if expected.shape == arrays[0].shape:
@@ -195,7 +204,8 @@ def inplace(subject: Subject, record: Record, dtype: str) -> None:
         by_method = Record(record.name, lambda t, x, *a, **k: getattr(x, record.inplace)(*a, **k), None, ())
         (got,) = subject.call(by_method, sample, tensors, dtype)
         assert got is first, f"{record.inplace} returned another tensor"
-        check_values(record, subject.read(first), expected, dtype, f"{record.inplace}{describe(sample)} {dtype}")
+        what, (scale, *_) = f"{record.inplace}{describe(sample)} {dtype}", scales(record, sample, arrays, 1)
+        check_values(record, subject.read(first), expected, dtype, what, scale)
         base = subject.read(first._base) if first._base is not None else None
         if base is not None and first.ndim:
             np.testing.assert_array_equal(base[..., ::2], np.ones_like(base[..., ::2]))
@@ -215,13 +225,14 @@ def inplace_overlap(subject: Subject, record: Record, dtype: str) -> None:
         tensors = [target, *(source if f else subject.tensor(a) for f, a in zip(fits[1:], arrays[1:], strict=True))]
         by_method = Record(record.name, lambda t, x, *a, **k: getattr(x, record.inplace)(*a, **k), None, ())
         subject.call(by_method, sample, tensors, dtype)
-        expected = evaluate(record, sample, moved)[0]
-        check_values(record, subject.read(target), expected, dtype, f"overlapping {record.inplace}{describe(sample)}")
+        (expected, *_), (scale, *_) = evaluate(record, sample, moved), scales(record, sample, moved, 1)
+        what = f"overlapping {record.inplace}{describe(sample)}"
+        check_values(record, subject.read(target), expected, dtype, what, scale)
 
 
 def promotion(subject: Subject, record: Record, left: str, right: str, common: str) -> None:
     """Operands of two dtypes give what the op gives for both in their promoted dtype."""
-    for sample in samples_of(subject, record, lambda s: not s.big and not s.is_zero_dim):
+    for sample in samples_of(subject, record, common, lambda s: not s.big and not s.is_zero_dim):
         operands = list(sample.operands())
         free = [k for k, o in enumerate(operands) if o.dtype is None]
         if len(free) != 2:

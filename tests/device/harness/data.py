@@ -61,7 +61,7 @@ def draw(domain: Domain, shape: tuple[int, ...], dtype: str, seed: int) -> Any:
     where = (rng.permutation(n) + rng.uniform(0.25, 0.75, n)) / max(n, 1)
     values = domain.low + where * (domain.high - domain.low)
     if domain.step:
-        values = np.round(values / domain.step) * domain.step
+        values = np.round(values / domain.step) * domain.step + domain.offset
     for point in domain.avoid:
         near = np.abs(values - point) < 0.05
         values[near] = point + np.where(values[near] < point, -0.05, 0.05)
@@ -88,6 +88,13 @@ def arguments(
     each = iter(values)
     args = fill(sample.args, each, placeholders)
     return args, {k: fill(v, each, placeholders) for k, v in sample.kwargs.items()}
+
+
+def scales(record: Record, sample: Sample, arrays: list[Any], count: int) -> list[Any]:
+    """Per result, the size at which an error in ulp counts at the least (`Record.scale`)."""
+    if record.scale == "terms":
+        return evaluate(record, sample, [np.abs(a) for a in arrays])
+    return [record.scale] * count
 
 
 def evaluate(record: Record, sample: Sample, arrays: Iterable[Any]) -> list[Any]:

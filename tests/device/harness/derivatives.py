@@ -63,17 +63,17 @@ def pattern(shape: tuple[int, ...], phase: float) -> Any:
     return np.sin(phase + 1.7 * np.arange(int(np.prod(shape)))).reshape(shape)
 
 
-def differentiable(subject: Subject, record: Record) -> list[Sample]:
+def differentiable(subject: Subject, record: Record, dtype: str) -> list[Sample]:
     """Samples small enough for numeric derivatives (empty ones are checked for their shapes)."""
     def small(s: Sample) -> bool:
         return not s.big and sum(int(np.prod(o.shape)) for o in s.operands()) <= MAX_ELEMENTS
 
-    return [s for s in samples_of(subject, record, small) if any(o.dtype is None and o.grad for o in s.operands())]
+    return [s for s in samples_of(subject, record, dtype, small) if any(o.dtype is None and o.grad for o in s.operands())]
 
 
 def gradient(subject: Subject, record: Record, dtype: str) -> None:
     """Vector-Jacobian products of every small sample."""
-    for sample in differentiable(subject, record):
+    for sample in differentiable(subject, record, dtype):
         case = Case(subject, record, sample, dtype)
         got = subject.t.autograd.grad(
             case.outputs, case.leaves, case.constants(case.cotangents), allow_unused=True
@@ -84,15 +84,14 @@ def gradient(subject: Subject, record: Record, dtype: str) -> None:
 
 def second_order(subject: Subject, record: Record, dtype: str) -> None:
     """Products with the derivative of the gradient, by the operands and by the incoming gradient."""
-    for sample in filter(ordinary, differentiable(subject, record)):
+    for sample in filter(ordinary, differentiable(subject, record, dtype)):
         case = Case(subject, record, sample, dtype)
         seeds = [c.requires_grad_() for c in case.constants(case.cotangents)]
         grad = subject.t.autograd.grad
         first = grad(case.outputs, case.leaves, seeds, create_graph=True, allow_unused=True)
         kept = [(g, v) for g, v in zip(first, case.tangents, strict=True) if g is not None and g.requires_grad]
-        assert kept, f"the gradient of {record.name} does not depend on the incoming gradient"
-        tangents = case.constants([v for _, v in kept])
-        got = grad([g for g, _ in kept], [*case.leaves, *seeds], tangents, allow_unused=True)
+        inputs, tangents = [*case.leaves, *seeds], case.constants([v for _, v in kept])
+        got = grad([g for g, _ in kept], inputs, tangents, allow_unused=True) if kept else [None] * len(inputs)
         by_operand = second(case.function, case.arrays, case.wanted, case.cotangents, case.tangents)
         by_seed = jvp(case.function, case.arrays, case.wanted, case.tangents)
         case.compare(got, [*by_operand, *by_seed], SECOND_TOLERANCE[dtype], "second order")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import ALL, BOOL, FLOAT, INT, Domain, Record, S, V, function, ix
+from .record import ALL, BOOL, FLOAT, INT, UNSIGNED, Domain, Record, S, V, function, ix
 
 NUMBER = INT + FLOAT
 PAIRS = (
@@ -19,9 +19,14 @@ PAIRS = (
     S(V(0, 3), V(1, 3)),
     S(V(67, 129), V(129), big=True),
 )
-WITH_NUMBER = (*PAIRS, S(V(3, 4), 2))
+WITH_NUMBER = (*PAIRS, S(V(3, 4), 2, but=BOOL))
 STEPS = Domain(-2.0, 2.0, ints=(-2, 3), step=0.5)
+DIVIDEND = Domain(step=0.5, offset=0.05)
+DIVISOR = Domain(0.69, 0.71, ints=(1, 6))
+RESTS = (*WITH_NUMBER, S(V(3, 4, grad=False), V(4, values=[2, -2, 3, -3], grad=False), but=UNSIGNED))
+"""The quotient of the two domains is nowhere an integer, where the rest jumps; signs are a sample of their own."""
 NONZERO = (Domain(), Domain(0.5, 3.0, ints=(1, 6)))
+APART = (Domain(step=0.5), Domain(step=0.5, offset=0.25))
 SHIFTS = (Domain(ints=(-4, 9)), Domain(ints=(0, 4)))
 POWERS = (Domain(0.3, 2.5, ints=(-3, 4)), Domain(-2.0, 2.0, ints=(0, 4)))
 MASK = ix([[True, False, True, True], [False, False, True, False], [True, True, False, True]], (3, 4), "bool")
@@ -109,10 +114,10 @@ def by_alpha(alpha: float) -> Any:
 
 
 TRIPLES = (S(V(3, 4), V(3, 4), V(3, 4)), S(V(3, 4), V(4), V(3, 1)), S(V(), V(), V()), S(V(0, 3), V(3), V(1)))
-AWAY = Domain(-3.0, 3.0, avoid=(-1.0, 1.5), ints=(-4, 5))
+AWAY = Domain(-3.0, 3.0, avoid=(1.0, 2.0), ints=(-4, 5))
 CLAMPS = (
-    S(V(3, 4), min=-1.0, max=1.5), S(V(3, 4), min=-1.0), S(V(2, 5), max=1.5), S(V(), min=-1.0),
-    S(V(0, 2), max=1.5), S(V(3, 4), V(4, domain=Domain(-1.0, 0.0)), V(3, 1, domain=Domain(0.5, 1.5))),
+    S(V(3, 4), min=1, max=2), S(V(3, 4), min=1), S(V(2, 5), max=2), S(V(), min=1),
+    S(V(0, 2), max=2), S(V(3, 4), V(4, domain=Domain(-1.0, 0.0)), V(3, 1, domain=Domain(0.5, 1.5))),
 )  # fmt: skip
 ROUNDED = tuple(S(V(3, 4), V(4), rounding_mode=mode) for mode in ("floor", "trunc"))
 
@@ -123,15 +128,15 @@ RECORDS = (
     B("sub", lambda x, y, alpha=1: x - alpha * y, dtypes=NUMBER, ulp=1, scale=1.0, samples=(*WITH_NUMBER, by_alpha(3))),
     B("mul", lambda x, y: x & y if np.result_type(x, y) == np.bool_ else x * y, dtypes=ALL, ulp=1),
     B("div", div, dtypes=ALL, result="float", ulp=3, domain=NONZERO),
-    B("floor_divide", np.floor_divide, dtypes=NUMBER, ulp=0, domain=NONZERO, grad=False),
-    B("remainder", remainder, dtypes=NUMBER, ulp=4, scale=1.0, domain=NONZERO),
-    B("fmod", np.fmod, dtypes=NUMBER, ulp=4, scale=1.0, domain=NONZERO),
+    B("floor_divide", np.floor_divide, dtypes=NUMBER, ulp=0, domain=(DIVIDEND, DIVISOR), samples=RESTS, grad=False),
+    B("remainder", remainder, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
+    B("fmod", np.fmod, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
     B("pow", np.power, dtypes=NUMBER, ulp=16, domain=POWERS, samples=(
         *WITH_NUMBER, S(V(3, 4), 3), S(2, V(3, 4, domain=POWERS[1])))),
-    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6),
+    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, samples=PAIRS, domain=Domain(0.5, 3.0)),
     B("hypot", np.hypot, ulp=4, samples=PAIRS),
-    B("maximum", np.maximum, dtypes=ALL, ulp=0, samples=PAIRS, inplace=""),
-    B("minimum", np.minimum, dtypes=ALL, ulp=0, samples=PAIRS, inplace=""),
+    B("maximum", np.maximum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
+    B("minimum", np.minimum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
     # ---- comparison and logic -----------------------------------------------------------------------------------
     compare("eq", np.equal), compare("ne", np.not_equal), compare("lt", np.less),
     compare("le", np.less_equal), compare("gt", np.greater), compare("ge", np.greater_equal),

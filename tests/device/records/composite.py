@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import Domain, Record, S, V, function, functional, ix
+from .record import Domain, Record, S, V, functional, ix
 
 CLASSES = ix([2, 0, 1], (3,))
 PICTURE = ix([[0, 1], [2, 2]], (2, 2))
@@ -82,6 +82,8 @@ def cross_entropy(
         return reduce(loss, reduction, max(loss.size, 1))
     kept = target != ignore_index
     hard = nll_loss(logs, target, scale, ignore_index, "none" if x.ndim > 1 else "sum")
+    if label_smoothing == 0:
+        return reduce(np.asarray(hard), reduction, (scale[np.where(kept, target, 0)] * kept).sum())
     even = np.where(kept, -weighted.sum(axis=axis), 0.0) / x.shape[axis]
     loss = (1 - label_smoothing) * hard + label_smoothing * even
     return reduce(np.asarray(loss), reduction, (scale[np.where(kept, target, 0)] * kept).sum())
@@ -146,7 +148,6 @@ LOSSES = (
         S(V(2, 33, 16), V(2, 65, 16), V(2, 65, 24), big=True))),
 )
 # fmt: on
-_ = function
 
 
 # ---- optimizers: three steps on one parameter with given gradients ------------------------------------------------
@@ -171,7 +172,8 @@ def sgd(
 ) -> Any:
     velocity = None
     for g in gradients:
-        g = (-g if maximize else g) + weight_decay * p  # noqa: PLW2901 - the effective gradient
+        g = -g if maximize else g  # noqa: PLW2901 - the effective gradient
+        g = g + weight_decay * p if weight_decay else g  # noqa: PLW2901
         if momentum:
             velocity = g if velocity is None else momentum * velocity + (1 - dampening) * g
             g = g + momentum * velocity if nesterov else velocity  # noqa: PLW2901
@@ -186,7 +188,7 @@ def adam(
     m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
     for k, given in enumerate(gradients, 1):
         p = p * (1 - lr * weight_decay) if decoupled else p
-        g = given if decoupled else given + weight_decay * p
+        g = given + weight_decay * p if weight_decay and not decoupled else given
         m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
         top = np.maximum(top, v) if amsgrad else v
         p = p - lr * (m / (1 - betas[0] ** k)) / (np.sqrt(top / (1 - betas[1] ** k)) + eps)

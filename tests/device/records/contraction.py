@@ -17,7 +17,7 @@ def C(name: str, reference: Callable[..., Any], **options: Any) -> Record:
     options.setdefault("method", name)
     options.setdefault("call", function(name))
     options.setdefault("ulp", 8)
-    options.setdefault("scale", 9.0)
+    options.setdefault("scale", "terms")
     call = options.pop("call")
     return Record(name, call, reference, group="contraction", **options)
 

@@ -21,7 +21,7 @@ def T(name: str, target: str, cast: Callable[..., Any], **options: Any) -> Recor
     call = options.pop("call")
     finite_only = target in ("int32", "int64")
     nonfinite = "integers have none" if finite_only else "product"
-    return Record(name, call, cast, dtypes=ALL, domain=WHOLE, result=target, ulp=0, grad="float" in target,
+    return Record(name, call, cast, dtypes=ALL, domain=WHOLE, result=target, ulp=0, grad=target in ("float32", "float64"),
                   nonfinite=nonfinite, group="conversion", **options)
 
 

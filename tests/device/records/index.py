@@ -123,7 +123,7 @@ def take_along_dim(x: Any, index: Any, dim: int | None = None) -> Any:
 
 
 def everywhere(x: Any) -> Any:
-    return np.argwhere(x).reshape(-1, x.ndim)
+    return np.argwhere(x)
 
 
 HALF = slice(None)
@@ -146,12 +146,22 @@ GATHERS = (
     S(V(5), 0, ix([4, 4, 0], (3,))), S(V(), 0, ix(0, ())),
 )  # fmt: skip
 SCATTERS = (
-    S(V(2, 3), 1, PICK, V(2, 3)), S(V(3, 3), 0, PICK, V(2, 3)), S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3)),
-    S(V(2, 3), 1, ix([], (2, 0)), V(2, 0)), S(V(3), 0, ix([1], (1,)), V(4)),
+    S(V(2, 3), 1, PICK, V(2, 3)), S(V(3, 3), 0, PICK, V(2, 3)), S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3, grad=False)),
+    S(V(2, 3), 1, ix([], (2, 0)), V(2, 0)), S(V(3), 0, ix([1], (1,)), V(4, grad=False)),
 )  # fmt: skip
-SORTS = (S(V(7)), S(V(3, 5)), S(V(3, 5), dim=0), S(V(3, 5), dim=1, descending=True), S(V()), S(V(0, 3)), S(V(3, 0)))
-STABLE = tuple(S(V(9, domain=TIES, grad=False), stable=True, descending=d) for d in (False, True))
-BIG_SORT = (S(V(1000), big=True), S(V(130, 7), dim=0, big=True))
+KEEP = {"stable": True}
+SORTS = (
+    S(V(5, values=[3, 1, 4, 0, 2])), S(V(3, 5), **KEEP), S(V(3, 5), dim=0, **KEEP), S(V()), S(V(0, 3)), S(V(3, 0)),
+    S(V(3, 5), dim=1, descending=True, **KEEP), S(V(9, domain=TIES, grad=False), **KEEP),
+    S(V(9, domain=TIES, grad=False), descending=True, **KEEP),
+    S(V(1000), big=True, **KEEP), S(V(130, 7), dim=0, big=True, **KEEP),
+)  # fmt: skip
+DISTINCT = [[3, 10, 4, 0, 12], [7, 1, 9, 2, 5], [8, 14, 6, 11, 13]]
+TOPKS = (
+    S(V(5, values=DISTINCT[0]), 3), S(V(3, 5, values=DISTINCT), 2, dim=1), S(V(3, 5, values=DISTINCT), 2, dim=0, largest=False),
+    S(V(3, 5, values=DISTINCT), 5), S(V(0, 3), 2), S(V(3), 0), S(V(), 1),
+    S(V(100, values=[37 * k % 101 for k in range(100)]), 10, big=True),
+)  # fmt: skip
 AXIS = "an axis is needed"
 
 # fmt: off
@@ -175,11 +185,9 @@ RECORDS = (
         S(V(3, 4), ix([False] * 4, (4,), "bool")), S(V(0, 2), ix([], (0, 2), "bool")))),
     X("nonzero", everywhere, result="int64", grad=False, domain=TIES, samples=(
         S(V(7)), S(V(3, 4)), S(V(2, 3, 2)), S(V()), S(V(0, 3)), S(V(65, 33), big=True))),
-    X("sort", sort, result=("same", "int64"), samples=SORTS + BIG_SORT + STABLE),
-    X("argsort", argsort, result="int64", grad=False, samples=SORTS + BIG_SORT + STABLE),
-    X("topk", topk, dtypes=NUMBER, result=("same", "int64"), domain=Domain(ints=(0, 1000)), samples=(
-        S(V(7), 3), S(V(3, 5), 2, dim=1), S(V(3, 5), 2, dim=0, largest=False), S(V(3, 5), 5), S(V(0, 3), 2), S(V(3), 0), S(V(), 1),
-        S(V(1000), 10, big=True))),
+    X("sort", sort, result=("same", "int64"), samples=SORTS),
+    X("argsort", argsort, result="int64", grad=False, samples=SORTS),
+    X("topk", topk, dtypes=NUMBER, result=("same", "int64"), samples=TOPKS),
     X("unique", unique, call=unique_call, method="", result=lambda d: d, grad=False, domain=TIES, nonfinite="NaN equals nothing", samples=(
         S(V(9)), S(V(3, 4)), S(V()), S(V(0)), S(V(700), big=True))),
     X("one_hot", one_hot, call=functional("one_hot"), method="", dtypes=("int64",), result="int64", grad=False, nonfinite="integers only",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import DEVICE, DTYPE, FLOAT, Domain, Record, S, V, function, functional, method
+from .record import DEVICE, DTYPE, FLOAT, Domain, Record, S, V, function, functional
 
 HERE = {"device": DEVICE, "dtype": DTYPE}
 NOTHING = "takes no tensor"
@@ -61,10 +61,6 @@ def kept_or_dropped(result: Any, x: Any, p: float = 0.5, training: bool = True) 
     assert (np.isclose(result, kept, rtol=1e-2) | ((result == 0) & training & (p > 0))).all()
 
 
-def fill_uniform(t: Any, x: Any, low: float = 0.0, high: float = 1.0) -> Any:
-    return x.clone().uniform_(low, high)
-
-
 CHANCE = Domain(0.0, 1.0)
 SHAPES = (S(3, 4, **HERE), S((), **HERE), S(0, 3, **HERE), S(257, 33, big=True, **HERE))
 
@@ -90,4 +86,3 @@ RECORDS = (
         S(V(), p=0.5), S(V(0, 2), p=0.5))),
 )
 # fmt: on
-_ = (fill_uniform, method)

@@ -22,7 +22,7 @@ class Domain(NamedTuple):
     """Where an operand's values lie.
 
     Floats are distinct values of [``low``, ``high``] that keep 0.05 from each point of ``avoid``, or multiples of
-    ``step`` where equal values are wanted; integers lie in [``ints[0]``, ``ints[1]``), without negatives if unsigned.
+    ``step`` moved by ``offset``, where equal values are wanted; integers lie in [``ints[0]``, ``ints[1]``), without negatives if unsigned.
     """
 
     low: float = -3.0
@@ -30,6 +30,7 @@ class Domain(NamedTuple):
     avoid: tuple[float, ...] = ()
     ints: tuple[int, int] = (-4, 5)
     step: float = 0.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ DTYPE = Placeholder("dtype")
 
 @dataclass(frozen=True)
 class Sample:
-    """The arguments of one call. Operands may lie inside tuples and lists. ``big``: not for a slow device."""
+    """The arguments of one call. Operands may lie inside tuples and lists. ``big``: not for a slow device.
+    ``but``: dtypes for which this call means something else."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
     big: bool = False
+    but: tuple[str, ...] = ()
 
     def operands(self) -> Iterator[Operand]:
         """Every operand, in the order of the arguments."""
@@ -91,9 +94,10 @@ class Record:
     ``result`` names the rule of the dtype: ``same`` (the promoted one), ``float`` (integers become float32), ``sum``
     (integers become int64), a dtype, a function from dtype to dtype, or a tuple of these for several results.
     ``ulp`` bounds the error in units of the last place at max(|expected|, ``scale``); ``half_ulp`` for 16 bits.
+    ``scale="terms"``: the reference's answer for absolute values, the size of what is summed.
     ``grad`` and ``second``: the derivative of first and second order exists. ``method``, ``inplace``: names on Tensor.
     ``nonfinite``: ``product`` (pointwise: every combination of special values), ``planted`` or the reason for none.
-    ``no_empty``, ``no_zero_dim``: why there is no such sample. ``view``: the result shares the first operand's memory.
+    ``dense_only``: why operands must lie densely. ``no_empty``, ``no_zero_dim``: why there is no such sample. ``view``: the result shares the first operand's memory.
     """
 
     name: str
@@ -105,7 +109,7 @@ class Record:
     result: Any = "same"
     ulp: float = 4
     half_ulp: float = 2
-    scale: float = 0.0
+    scale: float | str = 0.0
     grad: bool = True
     second: bool = True
     method: str = ""
@@ -115,11 +119,17 @@ class Record:
     no_empty: str = ""
     no_zero_dim: str = ""
     view: bool = False
+    dense_only: str = ""
     verify: Callable[..., None] | None = None
     group: str = ""
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def main_dtype(self) -> str:
+        """float32 where the op takes it: what layouts, forms and special values are tested in."""
+        return "float32" if "float32" in self.dtypes else self.dtypes[0]
 
     def domain_of(self, operand: Operand, position: int) -> Domain:
         """The domain of the operand at ``position`` among the sample's operands."""
@@ -140,9 +150,9 @@ def ix(values: Any, shape: tuple[int, ...], dtype: str = "int64") -> Operand:
     return Operand(shape, None, dtype, False, values)
 
 
-def S(*args: Any, big: bool = False, **kwargs: Any) -> Sample:
+def S(*args: Any, big: bool = False, but: tuple[str, ...] = (), **kwargs: Any) -> Sample:
     """A sample, written as the call is."""
-    return Sample(args, kwargs, big)
+    return Sample(args, kwargs, big, but)
 
 
 def function(name: str) -> Callable[..., Any]:

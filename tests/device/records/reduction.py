@@ -40,7 +40,7 @@ def over(f: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's reduction ``f`` under PyTorch's argument names."""
     def reference(x: Any, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
         if x.ndim == 0:
-            x, dim, keepdim = x.reshape(1), None, False
+            x, dim, keepdim = x.reshape(1), 0, False
         return np.asarray(f(x, axis=dim, keepdims=keepdim, **kwargs))
 
     return reference
@@ -74,6 +74,7 @@ def norm(x: Any, axis: Any, keepdims: bool, p: Any = 2) -> Any:
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
+    axis = 0 if axis is None else axis
     if x.shape[axis] == 0:
         return np.log(np.exp(x).sum(axis=axis, keepdims=keepdims))
     top = x.max(axis=axis, keepdims=True)
@@ -124,8 +125,8 @@ NORMS = (
 # fmt: off
 RECORDS = (
     # ---- sums -----------------------------------------------------------------------------------
-    R("sum", over(np.sum), dtypes=ALL, result="sum", samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
-    R("mean", over(np.mean), samples=WHOLE + DIMS + SEVERAL + BIG),
+    R("sum", over(np.sum), dtypes=ALL, result="sum", scale="terms", samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
+    R("mean", over(np.mean), scale="terms", samples=WHOLE + DIMS + SEVERAL + BIG),
     R("prod", over(np.prod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.6, ints=(1, 3)),
       samples=WHOLE + DIMS + EMPTY + (S(V(130, 5), dim=0, big=True),), ulp=32, half_ulp=4),
     R("var", over(spread), samples=SPREAD, no_zero_dim="the variance of one element is NaN", half_ulp=3),
@@ -148,7 +149,7 @@ RECORDS = (
     R("all", all_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
       samples=WHOLE + DIMS + EMPTY + BIG),
     # ---- scans ----------------------------------------------------------------------------------
-    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", samples=SCANS, inplace="cumsum_", ulp=16, half_ulp=3),
+    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", samples=SCANS, inplace="cumsum_", ulp=16, scale="terms", half_ulp=3),
     R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.5, ints=(1, 3)),
       samples=SCANS[:-2] + (S(V(3, 40), dim=1, big=True),), inplace="cumprod_", ulp=32, half_ulp=4),
     R("cummax", cummax, dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),

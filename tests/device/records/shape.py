@@ -43,7 +43,8 @@ def squeeze(x: Any, dim: Any = None) -> Any:
 
 
 def narrow(x: Any, dim: int, start: int, length: int) -> Any:
-    return np.take(x, range(start % (x.shape[dim] + 1), start % (x.shape[dim] + 1) + length), axis=dim)
+    start = start + x.shape[dim] if start < 0 else start
+    return np.take(x, range(start, start + length), axis=dim)
 
 
 def expand(x: Any, *shape: Any) -> Any:
@@ -114,7 +115,7 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
 SCALAR = "an axis is needed"
 # fmt: off
 VIEWS = (
-    M("view", lambda x, *s: x.reshape(sizes(s)), samples=(
+    M("view", lambda x, *s: x.reshape(sizes(s)), dense_only="other strides may need a copy", samples=(
         S(V(3, 4), 2, 6), S(V(3, 4), (4, -1)), S(V(), 1, 1), S(V(0, 3), 3, 0), S(V(2, 6), -1))),
     M("permute", lambda x, *d: np.transpose(x, sizes(d)), samples=(
         S(V(2, 3, 4), 2, 0, 1), S(V(2, 3, 4), (-1, 0, 1)), S(V(), ()), S(V(0, 3), 1, 0), S(V(17, 9, 5), 2, 1, 0, big=True))),
@@ -139,7 +140,7 @@ VIEWS = (
       no_zero_dim=SCALAR),
     M("chunk", chunk, samples=(S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(4), 7), S(V(2, 0), 2)), no_zero_dim=SCALAR),
     M("unbind", unbind, samples=(S(V(3, 2)), S(V(2, 3), 1), S(V(2, 3), -1), S(V(2, 0))), no_zero_dim=SCALAR),
-    M("as_strided", as_strided, samples=(S(V(12), (3, 4), (4, 1)), S(V(3, 4), (2, 3), (1, 2), 1), S(V(6), (4, 3), (1, 1)),
+    M("as_strided", as_strided, dense_only="its strides are those of the memory", samples=(S(V(12), (3, 4), (4, 1)), S(V(3, 4), (2, 3), (1, 2), 1), S(V(6), (4, 3), (1, 1)),
                                          S(V(5), (), (), 3), S(V(5), (0, 2), (2, 1)), S(V(), (), ()))),
     M("unfold", unfold, samples=(S(V(7), 0, 3, 2), S(V(3, 5), 1, 2, 1), S(V(5, 2), 0, 5, 1), S(V(0, 3), 1, 2, 1)), no_zero_dim=SCALAR),
 )
