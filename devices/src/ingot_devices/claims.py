@@ -1,7 +1,7 @@
 """What plugins claim, and whether it is well said: identities and validation.
 
-Beside `plugins`, which loads entry points and files what passes here. Every fault names plugin, hook,
-signature and what is wrong.
+Beside `plugins`, which loads entry points and files what passes here. Every fault names
+plugin, hook, signature and what is wrong.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import inspect
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .backend import CONTRACT, Backend
 from .errors import ContractError
 from .hooks import RawAllocator
 from .outcomes import Record, State, mend, one_line, traceback_text
+
+if TYPE_CHECKING:
+    from .registry import Kernel
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _RESERVED = ("auto", "meta")
@@ -105,11 +108,9 @@ def _fault_of_backend(plugin: Plugin, backend: Any) -> str:
     if not isinstance(backend, Backend):
         return f"got {kind.__name__}, which is no subclass of ingot_devices.Backend"
     name = getattr(backend, "name", None)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
-        allowed = "a lower-case letter, then lower-case letters, digits and underscores"
-        return f"{kind.__name__}.name is {name!r}; allowed is {allowed}"
-    if name in _RESERVED:
-        return f"the name {name!r} is reserved"
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name in _RESERVED:
+        allowed = f"lower-case letters, digits and underscores, and not {' or '.join(_RESERVED)}"
+        return f"{kind.__name__}.name is {name!r}; allowed are {allowed}"
     if check_contract(backend.contract, plugin):
         return ""  # refused with a reason of its own; another contract may want other things
     if type(backend.priority) is not int:
@@ -131,3 +132,13 @@ def checked_allocator(plugin: Plugin, kind: Any, allocator: Any) -> tuple[str, R
         where = f"plugin {plugin.name!r}, hook ingot_allocators, register(kind, allocator)"
         raise ContractError(f"{where}: {said}")
     return kind, allocator
+
+
+def checked_kernel(plugin: Plugin, kernel: Any) -> Kernel:
+    """``kernel`` if it is one; ContractError otherwise."""
+    from .registry import Kernel
+
+    if isinstance(kernel, Kernel):
+        return kernel
+    where = f"plugin {plugin.name!r}, hook ingot_kernels, register(kernel)"
+    raise ContractError(f"{where}: got {kernel!r:.80}, which is no ingot_devices.registry.Kernel")

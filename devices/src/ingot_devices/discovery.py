@@ -20,7 +20,6 @@ from .outcomes import Record, mend, one_line, traceback_text
 if TYPE_CHECKING:
     from .claims import Declared
     from .device import Device
-    from .plugins import Loaded
 
 AUTO = "auto"
 _catalog = Catalog()
@@ -166,7 +165,7 @@ def _open(kind: str, index: str) -> Device:
 
     loaded = _catalog.load()
     declared = loaded.backends[kind]
-    _load_kernels(loaded)
+    load_kernels()
     try:
         device = _checked(declared, declared.backend.open(int(index)))
         device.name, device.kind, device.index = f"{kind}:{index}", kind, int(index)
@@ -220,25 +219,6 @@ def _forget(devices: list[Device]) -> None:
         del _opened[spec]
 
 
-def _load_kernels(loaded: Loaded) -> None:
-    """Run the hook ``ingot_kernels`` of every plugin, once, before the first device is opened."""
-    if _kernels:
-        return
-    _kernels.append(True)
-    for plugin in list(loaded.plugins.values()):
-        with _catalog.noting(plugin.name, "ingot_kernels"):
-            loaded.call(plugin, "ingot_kernels", register=_kernel_door(plugin.name))
-
-
-def _kernel_door(owner: str) -> Any:
-    def register(kernel: Any) -> None:
-        from .registry import register as file
-
-        file(kernel, owner=owner)
-
-    return register
-
-
 # ---- for the rest of the house -------------------------------------------------------------------
 def note(plugin: str, text: str) -> None:
     """Attach a fault that costs no device (a kernel that was refused, say) to a plugin's
@@ -250,6 +230,27 @@ def rescan(fresh: bool = False) -> tuple[Record, ...]:
     """Probe again; ``fresh`` also where the remembered answer is not *ready*. Open devices stay."""
     _catalog.rescan(fresh)
     return _catalog.records()
+
+
+def load_kernels() -> None:
+    """Run the hook ``ingot_kernels`` of every plugin, guarded, once: before the first device opens.
+
+    Equal claims are found when all are there, and noted on the records of both owners.
+    """
+    from .registry import registry
+
+    with _catalog.lock:
+        if _kernels:
+            return
+        _kernels.append(True)
+        loaded = _catalog.load()
+        for plugin in list(loaded.plugins.values()):
+            with _catalog.noting(plugin.name, "ingot_kernels"):
+                for kernel in loaded.kernels(plugin):
+                    registry.register(kernel, owner=plugin.name)
+        for conflict in registry.conflicts():
+            for owner in conflict.owners:
+                _catalog.note(owner, str(conflict))
 
 
 def run_commands(app: Any) -> None:

@@ -12,15 +12,25 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 from . import hooks
 from .backend import CONTRACT, Backend
-from .claims import Declared, Plugin, check_contract, checked_allocator, checked_backend
+from .claims import (
+    Declared,
+    Plugin,
+    check_contract,
+    checked_allocator,
+    checked_backend,
+    checked_kernel,
+)
 from .errors import ContractError
 from .outcomes import Record
+
+if TYPE_CHECKING:
+    from .registry import Kernel
 
 
 def _manager() -> pluggy.PluginManager:
@@ -43,6 +53,16 @@ class Loaded:
         """Call one hook of one plugin alone, so that an exception has an owner."""
         others = [m for m in self.manager.get_plugins() if m is not plugin.module]
         self.manager.subset_hook_caller(hook, others)(**arguments)
+
+    def kernels(self, plugin: Plugin) -> list[Kernel]:
+        """The kernels of one plugin, checked; raises what its hook raises, and then none is kept."""
+        found: list[Kernel] = []
+
+        def register(kernel: Kernel) -> None:
+            found.append(checked_kernel(plugin, kernel))
+
+        self.call(plugin, "ingot_kernels", register=register)
+        return found
 
 
 def load(points: Iterable[EntryPoint] | None = None) -> Loaded:

@@ -45,10 +45,8 @@ def _record(entry: Mapping[str, Any]) -> Record:
 
 def see(entry: Mapping[str, Any]) -> str:
     """Where the hardware of ``entry`` shows itself on this machine, or nothing."""
-    found: list[str] = [
-        path for pattern in entry.get("paths", ()) for path in sorted(glob(pattern))
-    ]
-    if found:
+    nodes = [sorted(glob(pattern)) for pattern in entry.get("paths", ())]
+    for found in filter(None, nodes):
         return found[0]
     for wanted in entry.get("pci", ()):
         for device in sorted(glob(f"{_PCI}/*")):

@@ -42,7 +42,7 @@ class Arena:
         step = math.lcm(granule(limits), limits.binding_granularity, _ALIGNMENT)
         offsets = [0]
         for size in sizes:
-            offsets.append(offsets[-1] + -(-size // step) * step)
+            offsets.append(offsets[-1] + -(-max(size, 1) // step) * step)
         if limits.suballocate and offsets[-1] <= limits.max_buffer:
             block = pool.allocate(offsets[-1])
             self.slots = tuple(Slot(block, offset) for offset in offsets[:-1])

@@ -105,10 +105,11 @@ def host_type(pool: Pool, atomic: bool) -> type[HostBlock]:
     return type("HostBlock", (HostBlock,), body)
 
 
-class _Held(Array):
-    """A window on a block's memory that keeps the Block alive as long as an array is based on it.
+class HostMemory(Array):
+    """Block memory as an array that keeps its ``block`` alive for all arrays that are based on it.
 
-    NumPy collapses chains of bases, but never through an array of another type: views end here.
+    NumPy collapses a chain of bases as long as the next one has the type of the new array: a plain
+    array on HostMemory on HostMemory stops at the first, and that is the one with the block.
     """
 
     __slots__ = ("block",)
@@ -116,9 +117,11 @@ class _Held(Array):
     block: Block
 
 
-def held(block: Block, array: Array) -> Array:
+def held(block: Block, array: Array) -> HostMemory:
     """``array``, which lies in ``block``'s memory, as a buffer for arrays that own the Block."""
-    window = array.view(_Held)
+    if type(array) is not HostMemory:
+        array = array.view(HostMemory)
+    window = array.view(HostMemory)
     window.block = block
     return window
 

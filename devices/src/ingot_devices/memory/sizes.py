@@ -29,6 +29,6 @@ def round_size(nbytes: int, limits: Limits) -> int:
     grain = granule(limits)
     exact = -(-max(nbytes, 1) // grain) * grain
     step = PAGE if exact > LARGE else 1 << max(0, (exact - 1).bit_length() - 1 - _STEP_BITS)
-    step = math.lcm(step, grain)
+    step = -(-step // grain) * grain
     rounded = -(-exact // step) * step
     return rounded if rounded <= limits.max_buffer else exact

@@ -1,0 +1,68 @@
+"""What a thread's scopes have set, as one interned object: the part of a plan's key that is not an operand.
+
+Entering a scope (``no_grad``, a fallback policy, a kernel override …) swaps the object; leaving it swaps back. Two
+threads in the same scopes share one object, so it hashes by identity. ``grad``, ``inference`` and ``anomaly`` are read by
+the core alone; they are here so that one look-up sees all that decides.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_FIELDS = ("grad", "inference", "anomaly", "deterministic", "fallback", "overrides")
+
+
+class Context:
+    """One combination of scopes. Make them with `change`; the fields are read-only by convention.
+
+    ``grad``: record for autograd. ``inference``: no version counters. ``anomaly``: check each gradient. ``deterministic``:
+    refuse what is not. ``fallback``: "error", "warn", "allow" or "" (the environment's). ``overrides``: kernels
+    that win over all others, innermost first.
+    """
+
+    __slots__ = _FIELDS
+    grad: bool
+    inference: bool
+    anomaly: bool
+    deterministic: bool
+    fallback: str
+    overrides: tuple[Any, ...]
+
+    _interned: dict[tuple[Any, ...], Context] = {}
+
+    @staticmethod
+    def of(*fields: Any) -> Context:
+        """The one Context with these fields, in order."""
+        found = Context._interned.get(fields)
+        if found is None:
+            found = object.__new__(Context)
+            for name, value in zip(_FIELDS, fields, strict=True):
+                setattr(found, name, value)
+            found = Context._interned.setdefault(fields, found)
+        return found
+
+    def change(self, **changes: Any) -> Context:
+        """This context with some fields changed."""
+        return Context.of(*(changes.get(name, getattr(self, name)) for name in _FIELDS))
+
+
+class _State(threading.local):
+    context: Context = Context.of(True, False, False, False, "", ())
+
+
+state = _State()
+"""``state.context`` is this thread's context. A new thread begins with the defaults."""
+
+
+@contextmanager
+def scope(**changes: Any) -> Iterator[Context]:
+    """Change this thread's context for a ``with`` block."""
+    before = state.context
+    state.context = before.change(**changes)
+    try:
+        yield state.context
+    finally:
+        state.context = before

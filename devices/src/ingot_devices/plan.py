@@ -1,0 +1,151 @@
+"""A plan: what dispatch found for one op on operands of given layouts, ready to run again and again.
+
+A short list of steps over numbered *slots*: the operands, then what the plan allocates (outputs, residuals, workspaces; all
+from the pool). `resolve` makes plans, dispatch keeps and runs them.
+
+    operands 0 … n-1 │ allocations n … │ step: call(slot, slot, …) │ results: which slots go back
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .layout import Layout
+from .view import View
+
+ROUTES = ("override", "registered", "generated", "decomposed", "host")
+
+
+@dataclass(frozen=True)
+class Ref:
+    """A step's operand: slot ``slot`` as it is, or ``layout`` at ``offset`` elements further into its block."""
+
+    slot: int
+    layout: Layout | None = None
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Lazy:
+    """A number that is computed from number operands at each run."""
+
+    compute: Callable[[Sequence[Any]], Any]
+
+
+Operand = Ref | Lazy | int | float | bool | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call. ``views``: it takes `View` objects instead of native views (the host route does)."""
+
+    call: Callable[..., Any]
+    operands: tuple[Operand, ...]
+    route: str
+    op: str
+    launches: int = 1
+    views: bool = False
+    source: str = ""
+
+
+@dataclass(eq=False)
+class Plan:
+    """See the module's docstring. ``producer``/``single`` are the shortcuts of a plan of one plain step."""
+
+    op: str
+    device: Any
+    inputs: int
+    allocations: tuple[Layout, ...]
+    steps: tuple[Step, ...]
+    results: tuple[Ref, ...]
+    route: str
+    note: str = ""
+    calls: int = 0
+    makers: tuple[Callable[[], tuple[Any, Any]], ...] = ()
+    single: Callable[..., Any] | None = None
+    producer: Callable[..., Any] | None = None
+    layout: Layout | None = None
+    nbytes: int = 0
+    births: tuple[tuple[int, ...], ...] = ()
+    deaths: tuple[tuple[int, ...], ...] = ()
+    untouched: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        pool = self.device.pool
+        self.makers = tuple(pool.maker(layout) for layout in self.allocations)
+        self._schedule()
+        if self.allocations:
+            self.layout = self.allocations[0]
+            self.nbytes = self.layout.size * self.layout.dtype.itemsize
+        plain = tuple(Ref(n) for n in range(self.inputs + 1))
+        if len(self.steps) == 1 and self.results == plain[-1:] and len(self.allocations) == 1:
+            step = self.steps[0]
+            if step.operands == plain and not step.views:
+                self.single = step.call
+
+    def _schedule(self) -> None:
+        """When each allocation is made (before the first step that names it) and dropped (after the last)."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for k, step in enumerate(self.steps):
+            for o in step.operands:
+                if isinstance(o, Ref) and o.slot >= self.inputs:
+                    first.setdefault(o.slot, k)
+                    last[o.slot] = k
+        kept = {r.slot for r in self.results}
+        steps = range(len(self.steps))
+        self.births = tuple(tuple(s for s, at in first.items() if at == k) for k in steps)
+        self.deaths = tuple(tuple(s for s, at in last.items() if at == k and s not in kept) for k in steps)
+        self.untouched = tuple(s for s in sorted(kept) if s >= self.inputs and s not in first)
+
+    def run(self, operands: Sequence[Any], kind: type[View]) -> list[Any]:
+        """Run on ``operands`` (Views, numbers, None); the results as new values of class ``kind``."""
+        self.calls += 1
+        slots: list[Any] = [*operands, *(None,) * len(self.allocations)]
+        for step, births, deaths in zip(self.steps, self.births, self.deaths, strict=True):
+            for slot in births:
+                slots[slot] = self._allocate(slot, kind)
+            step.call(*[_fetch(o, slots, operands, step.views) for o in step.operands])
+            for slot in deaths:
+                slots[slot] = None
+        for slot in self.untouched:  # an output that nothing writes has no elements
+            slots[slot] = self._allocate(slot, kind)
+        return [_result(r, slots, kind) for r in self.results]
+
+    def _allocate(self, slot: int, kind: type[View]) -> Any:
+        block, native = self.makers[slot - self.inputs]()
+        return kind.make(block, self.allocations[slot - self.inputs], 0, native)
+
+    def count(self) -> dict[str, int]:
+        """Launches so far, by route."""
+        found: dict[str, int] = {}
+        for step in self.steps:
+            found[step.route] = found.get(step.route, 0) + self.calls * step.launches
+        return found
+
+    def __str__(self) -> str:
+        lines = [f"{self.op} on {self.device.name}: {self.route}" + (f" ({self.note})" if self.note else "")]
+        lines += [f"  {k}. {s.op} [{s.route}]" for k, s in enumerate(self.steps)]
+        return "\n".join(lines)
+
+
+def _fetch(operand: Operand, slots: list[Any], given: Sequence[Any], views: bool) -> Any:
+    if isinstance(operand, Ref):
+        value = slots[operand.slot]
+        if not isinstance(value, View):
+            return value
+        if operand.layout is not None:
+            value = View.make(value._block, operand.layout, value._offset + operand.offset)
+        return value if views else value.native()
+    if isinstance(operand, Lazy):
+        return operand.compute(given)
+    return operand
+
+
+def _result(ref: Ref, slots: list[Any], kind: type[View]) -> Any:
+    value = slots[ref.slot]
+    if ref.layout is None:
+        return value
+    return kind.make(value._block, ref.layout, value._offset + ref.offset)
