@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from ingot_devices.device import Device
 from ingot_devices.limits import Limits
-from ingot_devices.memory.block import held
+from ingot_devices.memory.block import HostMemory, held
 
 from . import memory
 
@@ -40,7 +40,7 @@ class CpuDevice(Device):
     numpy_handles: ClassVar[bool] = True
 
     def allocate(self, nbytes: int) -> Any:
-        return memory.allocate(nbytes)
+        return memory.allocate(nbytes).view(HostMemory)
 
     def release(self, handle: Any) -> None:
         """Nothing: the memory goes when the last array on it does."""
