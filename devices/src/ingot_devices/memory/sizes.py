@@ -27,8 +27,10 @@ def granule(limits: Limits) -> int:
 def round_size(nbytes: int, limits: Limits) -> int:
     """The class that serves ``nbytes``: not less, and within ``max_buffer`` where that can be."""
     grain = granule(limits)
-    exact = -(-max(nbytes, 1) // grain) * grain
-    step = PAGE if exact > LARGE else 1 << max(0, (exact - 1).bit_length() - 1 - _STEP_BITS)
-    step = -(-step // grain) * grain
-    rounded = -(-exact // step) * step
-    return rounded if rounded <= limits.max_buffer else exact
+    units = -(-max(nbytes, 1) // grain)
+    if units * grain > LARGE:
+        step = max(1, PAGE // grain)
+    else:
+        step = 1 << max(0, (units - 1).bit_length() - 1 - _STEP_BITS)
+    rounded = -(-units // step) * step * grain
+    return rounded if rounded <= limits.max_buffer else units * grain
