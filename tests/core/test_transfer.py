@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def cpu() -> CpuDevice:
     return device
 
 
-MAKERS = {
+MAKERS: dict[str, Callable[[], Any]] = {
     "pretend": PretendDevice,
     "units": lambda: PretendDevice(limits=UNITS),
     "stored": lambda: PretendDevice(limits=Limits(copy_granularity=16, dtypes=STORED)),
@@ -93,7 +94,7 @@ def test_strided_views(device: Any, dtype: dt.DType) -> None:
     whole = dense(device, (6, 7), dtype)
     expected = random(dtype, (6, 7))
     write(whole, expected)
-    cases = [
+    cases: list[Any] = [
         (lambda a: a.T, (7, 6), (1, 7), 0),
         (lambda a: a[1:5:2, 2:], (2, 5), (14, 1), 9),
         (lambda a: a[3], (7,), (1,), 21),
@@ -187,7 +188,7 @@ def test_lost_device_refuses(device: Any) -> None:
 
 
 def test_read_checks_the_status_word(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    checked = []
+    checked: list[Any] = []
     status = types.ModuleType("status")
     status.check = checked.append  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ingot_devices.status", status)
@@ -214,12 +215,13 @@ def test_copies_between_devices(device: Any, target: str, dtype: dt.DType) -> No
     other = MAKERS[target]()
     source, array = dense(device, (5, 4), dtype), random(dtype, (5, 4))
     write(source, array)
-    for shape, strides, offset, cut in [
+    cases: list[Any] = [
         ((5, 4), (4, 1), 0, lambda a: a),
         ((4, 5), (1, 4), 0, lambda a: a.T),
         ((3,), (1,), 5, lambda a: a.reshape(-1)[5:8]),
         ((0,), (1,), 5, lambda a: a.reshape(-1)[:0]),
-    ]:
+    ]
+    for shape, strides, offset, cut in cases:
         taken = dense(other, shape, dtype)
         copy_view(taken, part(source, shape, strides, offset))
         assert bits(read(taken)) == bits(cut(array))

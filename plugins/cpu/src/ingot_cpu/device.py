@@ -10,6 +10,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
+from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.device import Device
 from ingot_devices.limits import Limits
 from ingot_devices.memory.block import HostMemory, held
@@ -36,6 +37,7 @@ class CpuDevice(Device):
         max_workgroup_dims=(1, 1, 1),
         workgroup_memory=0,
     )
+    codegen: ClassVar[Any] = HostCodegen()
     host_visible: ClassVar[bool] = True
     numpy_handles: ClassVar[bool] = True
 
