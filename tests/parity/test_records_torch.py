@@ -1,4 +1,4 @@
-"""Every record's reference agrees with PyTorch: the same checks, with PyTorch as the library under test."""
+"""Every record's reference agrees with PyTorch: the op tests with PyTorch as the library under test."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from typing import Any
 
 import pytest
 
-from harness import checks, derivatives
 from harness.subject import Subject
+from harness.suite import Check, each_case, run_case
 from records import RECORDS
+from records.promotion import NAMES, PROMOTED
 from records.record import Record
 
 pytestmark = pytest.mark.torch
-EACH = pytest.mark.parametrize("record", RECORDS.values(), ids=str)
-
+CASES = [pytest.param(*case, id="-".join(map(str, case))) for case in each_case(list(RECORDS.values()))]
 
 DIFFERS = {
-    "test_nonfinite[gelu]": "PyTorch's vectorised tanh form makes NaN of infinity",
-    "test_nonfinite[scaled_dot_product_attention]": "PyTorch's CPU kernel drops rows of infinite scores",
-    **{f"test_strided[{how}-take_along_dim]": "PyTorch flattens by a view" for how in checks.STRIDED},
-    "test_nonfinite[binary_cross_entropy_with_logits]": "PyTorch makes NaN of an infinite logit",
+    ("nonfinite", "gelu"): "PyTorch's vectorised tanh form makes NaN of infinity",
+    ("nonfinite", "scaled_dot_product_attention"): "PyTorch's CPU kernel drops rows of infinite scores",
+    ("nonfinite", "binary_cross_entropy_with_logits"): "PyTorch makes NaN of an infinite logit",
+    **{
+        (how, "take_along_dim"): "PyTorch flattens by a view"
+        for how in ("transposed", "stepped", "expanded", "overlapping")
+    },
 }
 """Where PyTorch, not the reference, is off."""
+REFUSALS = ("not implemented for", "not supported", "Unsupported dtype")
 
 
 class Torch(Subject):
@@ -42,71 +46,33 @@ def where_torch_can() -> Iterator[None]:
         try:
             yield
         except (NotImplementedError, RuntimeError) as error:
-            if "not implemented for" in str(error) or "not supported" in str(error):
+            if any(refusal in str(error) for refusal in REFUSALS):
                 pytest.skip(f"PyTorch: {error}")
             raise
 
 
-@pytest.fixture
-def subject(torch: Any, request: pytest.FixtureRequest) -> Subject:
-    if request.node.name in DIFFERS:
-        pytest.skip(DIFFERS[request.node.name])
+@pytest.fixture(scope="session")
+def subject(torch: Any) -> Subject:
     return Torch(torch, "cpu")
 
 
-@pytest.mark.parametrize(
-    ("record", "dtype"), [pytest.param(r, d, id=f"{r}-{d}") for r in RECORDS.values() for d in r.dtypes]
-)
-def test_values(subject: Subject, record: Record, dtype: str) -> None:
+@pytest.mark.parametrize(("check", "record", "case"), CASES)
+def test_record(subject: Subject, check: Check, record: Record, case: str) -> None:
+    if (check.name, record.name) in DIFFERS:
+        pytest.skip(DIFFERS[check.name, record.name])
+    if check.name == "inplace_overlap":
+        pytest.skip("PyTorch refuses a source that overlaps the destination")
     with where_torch_can():
-        checks.value(subject, record, dtype, lambda s: True)
+        run_case(subject, check, record, case)
 
 
-@EACH
-def test_nonfinite(subject: Subject, record: Record) -> None:
-    if record.nonfinite not in ("product", "planted"):
-        pytest.skip(record.nonfinite)
-    with where_torch_can():
-        checks.nonfinite(subject, record, record.main_dtype)
-
-
-@EACH
-@pytest.mark.parametrize("how", list(checks.STRIDED))
-def test_strided(subject: Subject, record: Record, how: str) -> None:
-    if record.dense_only:
-        pytest.skip(record.dense_only)
-    with where_torch_can():
-        checks.strided(subject, record, record.main_dtype, how)
-
-
-@EACH
-def test_gradient(subject: Subject, record: Record) -> None:
-    if not record.grad:
-        pytest.skip("no gradient")
-    with where_torch_can():
-        derivatives.gradient(subject, record, "float64")
-        derivatives.gradient(subject, record, "float32")
-
-
-@EACH
-def test_second_order(subject: Subject, record: Record) -> None:
-    if not (record.grad and record.second):
-        pytest.skip("no second order")
-    with where_torch_can():
-        derivatives.second_order(subject, record, "float64")
-
-
-@EACH
-def test_method(subject: Subject, record: Record) -> None:
-    if not record.method:
-        pytest.skip("no method")
-    with where_torch_can():
-        checks.method(subject, record, record.main_dtype)
-
-
-@EACH
-def test_inplace(subject: Subject, record: Record) -> None:
-    if not record.inplace:
-        pytest.skip("no in-place form")
-    with where_torch_can():
-        checks.inplace(subject, record, record.main_dtype)
+def test_promotion_table(torch: Any) -> None:
+    """The table is PyTorch's."""
+    for left in NAMES.values():
+        for right in NAMES.values():
+            try:
+                common = torch.promote_types(getattr(torch, left), getattr(torch, right))
+            except RuntimeError:
+                assert (left, right) not in PROMOTED
+            else:
+                assert str(common) == f"torch.{PROMOTED[left, right]}"

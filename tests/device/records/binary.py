@@ -22,7 +22,7 @@ PAIRS = (
 WITH_NUMBER = (*PAIRS, S(V(3, 4), 2, but=BOOL))
 STEPS = Domain(-2.0, 2.0, ints=(-2, 3), step=0.5)
 DIVIDEND = Domain(step=0.5, offset=0.05)
-DIVISOR = Domain(0.69, 0.71, ints=(1, 6))
+DIVISOR = Domain(0.70, 0.71, ints=(1, 6))
 RESTS = (*WITH_NUMBER, S(V(3, 4, grad=False), V(4, values=[2, -2, 3, -3], grad=False), but=UNSIGNED))
 """The quotient of the two domains is nowhere an integer, where the rest jumps; signs are a sample of their own."""
 NONZERO = (Domain(), Domain(0.5, 3.0, ints=(1, 6)))

@@ -141,7 +141,7 @@ VIEWS = (
     M("chunk", chunk, samples=(S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(4), 7), S(V(2, 0), 2)), no_zero_dim=SCALAR),
     M("unbind", unbind, samples=(S(V(3, 2)), S(V(2, 3), 1), S(V(2, 3), -1), S(V(2, 0))), no_zero_dim=SCALAR),
     M("as_strided", as_strided, dense_only="its strides are those of the memory", samples=(S(V(12), (3, 4), (4, 1)), S(V(3, 4), (2, 3), (1, 2), 1), S(V(6), (4, 3), (1, 1)),
-                                         S(V(5), (), (), 3), S(V(5), (0, 2), (2, 1)), S(V(), (), ()))),
+                                         S(V(5), (), (), 3), S(V(0), (0, 2), (2, 1)), S(V(), (), ()))),
     M("unfold", unfold, samples=(S(V(7), 0, 3, 2), S(V(3, 5), 1, 2, 1), S(V(5, 2), 0, 5, 1), S(V(0, 3), 1, 2, 1)), no_zero_dim=SCALAR),
 )
 COPIES = (
