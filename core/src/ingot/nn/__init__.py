@@ -1,6 +1,8 @@
-"""The model-writer's parts: modules, their parameters, losses, initial values, and the same as functions.
+"""The model-writer's parts: modules, their parameters, losses, initial values, and the same as
+functions.
 
-Read `parameter`, then `modules.module`, then any layer: each is a few lines over the ops of the core.
+Read `parameter`, then `modules.module`, then any layer: each is a few lines over the ops of the
+core.
 """
 
 from ingot.nn import functional, init, modules, utils

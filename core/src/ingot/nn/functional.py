@@ -1,8 +1,8 @@
 """Layers as functions: PyTorch's signatures over the ops of the core.
 
-`nn.modules` calls these; they check what a user can get wrong and hand on to the composites of the core,
-which carry fused kernels and gradients. The options that PyTorch has deprecated are left out, and options
-after the operands are keyword-only.
+`nn.modules` calls these; they check what a user can get wrong and hand on to the composites of the
+core, which carry fused kernels and gradients. The options that PyTorch has deprecated are left out,
+and options after the operands are keyword-only.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def check_probability(p: float) -> None:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
 
 
-# ---- activations -------------------------------------------------------------------------------------
+# ---- activations ---------------------------------------------------------------------------------
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
@@ -103,7 +103,7 @@ def _axis(name: str, input: Tensor, dim: int | None) -> int:
     return 0 if input.dim() in (0, 1, 3) else 1
 
 
-# ---- layers ------------------------------------------------------------------------------------------
+# ---- layers --------------------------------------------------------------------------------------
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
@@ -111,9 +111,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return ingot.linear(input, weight, bias)
 
 
-def dropout(
-    input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
-) -> Tensor:
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """Zero each element with probability ``p`` and scale the rest by 1/(1-p), if ``training``."""
     if not training:
         return input
@@ -128,12 +126,16 @@ def layer_norm(
     bias: Tensor | None = None,
     eps: float = 1e-5,
 ) -> Tensor:
-    """(x - mean) / sqrt(var + eps) · weight + bias over the last axes, whose sizes are ``normalized_shape``."""
+    """(x - mean) / sqrt(var + eps) · weight + bias over the last axes, whose sizes are
+    ``normalized_shape``.
+    """
     return ingot.layer_norm(input, tuple(normalized_shape), weight, bias, eps)
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """Rows of ``weight`` (rows, dim) at the indices ``input`` (…): (…, dim). No gradient for ``padding_idx``."""
+    """Rows of ``weight`` (rows, dim) at the indices ``input`` (…): (…, dim). No gradient for
+    ``padding_idx``.
+    """
     if padding_idx is not None:
         rows = weight.shape[0]
         if not -rows <= padding_idx < rows:
@@ -159,7 +161,7 @@ def scaled_dot_product_attention(
     is_causal: bool = False,
     scale: float | None = None,
 ) -> Tensor:
-    """softmax(query @ key.T · scale + mask) @ value: (…, L, E), (…, S, E), (…, S, V) → (…, L, V)."""
+    """softmax(q @ k.T · scale + mask) @ v: (…, L, E), (…, S, E), (…, S, V) → (…, L, V)."""
     return ingot.scaled_dot_product_attention(
         query, key, value, attn_mask, dropout_p, is_causal, scale
     )
@@ -177,7 +179,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     return ingot.pad(input, tuple(pad), value=value)
 
 
-# ---- losses ------------------------------------------------------------------------------------------
+# ---- losses --------------------------------------------------------------------------------------
 
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -1,7 +1,7 @@
 """Initial values for parameters: fill a tensor in place, with PyTorch's rules and defaults.
 
-Called by the layers' `reset_parameters` and by users through `Module.apply`. All run without recording a
-gradient and return the tensor they filled.
+Called by the layers' `reset_parameters` and by users through `Module.apply`. All run without
+recording a gradient and return the tensor they filled.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SLOPE = 0.01  # of leaky_relu, when none is given
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance through ``nonlinearity``; ``param`` is leaky_relu's slope."""
+    """The factor that keeps the variance through a function; ``param``: leaky_relu's slope."""
     if nonlinearity == "leaky_relu":
         slope = _SLOPE if param is None else param
         if isinstance(slope, bool) or not isinstance(slope, (int, float)):
@@ -40,7 +40,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
         ) from None
 
 
-# ---- plain fills -------------------------------------------------------------------------------------
+# ---- plain fills ---------------------------------------------------------------------------------
 
 
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = None) -> Tensor:
@@ -49,9 +49,7 @@ def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Any = No
         return tensor.uniform_(a, b, generator=generator)
 
 
-def normal_(
-    tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None
-) -> Tensor:
+def normal_(tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Tensor:
     """Fill from the normal distribution."""
     with ingot.no_grad():
         return tensor.normal_(mean, std, generator=generator)
@@ -116,7 +114,7 @@ def _normal_cdf(x: float) -> float:
 def _uniform_rejected(
     tensor: Tensor, mean: float, std: float, a: float, b: float, generator: Any
 ) -> Tensor:
-    """Uniform candidates on [a, b], each accepted with its density over the greatest density there."""
+    """Uniform candidates on [a, b], accepted with their density over the greatest there."""
     nearest = (max(a, min(mean, b)) - mean) / std
     with ingot.no_grad():
         pending = ingot.ones_like(tensor, dtype=ingot.bool)
@@ -130,11 +128,11 @@ def _uniform_rejected(
     return tensor
 
 
-# ---- fills scaled by fan-in and fan-out --------------------------------------------------------------
+# ---- fills scaled by fan-in and fan-out ----------------------------------------------------------
 
 
 def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
-    """(inputs, outputs) of one unit: sizes 1 and 0, each times the product of the axes after them."""
+    """(inputs, outputs) of one unit: sizes 1 and 0, times the product of the axes after."""
     if tensor.dim() < _MATRIX:
         raise ValueError(
             "Fan in and fan out can not be computed for tensor with fewer than 2 dimensions"
@@ -169,7 +167,9 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Uniform with variance gain² / fan; ``a`` is leaky_relu's slope, ``mode`` "fan_in" or "fan_out"."""
+    """Uniform with variance gain² / fan; ``a`` is leaky_relu's slope, ``mode`` "fan_in" or
+    "fan_out".
+    """
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
@@ -183,7 +183,9 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Any = None,
 ) -> Tensor:
-    """Normal with variance gain² / fan; ``a`` is leaky_relu's slope, ``mode`` "fan_in" or "fan_out"."""
+    """Normal with variance gain² / fan; ``a`` is leaky_relu's slope, ``mode`` "fan_in" or
+    "fan_out".
+    """
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)

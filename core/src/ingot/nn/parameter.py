@@ -1,7 +1,7 @@
 """Parameter: a tensor that a Module collects, trains and saves.
 
-First stop of the model-writer's flow: `Module.__setattr__` files Parameters away by name, `optim` walks
-them, `state_dict` stores them. Apart from its class a Parameter is an ordinary leaf tensor.
+First stop of the model-writer's flow: `Module.__setattr__` files Parameters away by name, `optim`
+walks them, `state_dict` stores them. Apart from its class a Parameter is an ordinary leaf tensor.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ingot.tensor import Tensor
 class Parameter(Tensor):
     """A leaf tensor that becomes a module's parameter when it is assigned to an attribute.
 
-    Shares the storage of ``data`` (a tensor of any shape); ``requires_grad`` is True unless told otherwise.
-    TypeError when ``data`` is not a tensor.
+    Shares the storage of ``data`` (a tensor of any shape); ``requires_grad`` is True unless told
+    otherwise. TypeError when ``data`` is not a tensor.
     """
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:

@@ -12,11 +12,12 @@ from ingot.tensor import Tensor
 
 
 class Adam(Optimizer):
-    """Adam; ``weight_decay`` is added to the gradient (L2), `AdamW` applies it to the parameter itself.
+    """Adam; ``weight_decay`` is added to the gradient (L2), `AdamW` applies it to the parameter
+    itself.
 
     State per parameter: ``step`` (int), ``exp_avg``, ``exp_avg_sq``, with ``amsgrad`` also
-    ``max_exp_avg_sq``. ``maximize`` climbs instead. ``foreach`` and ``fused`` are accepted and change nothing:
-    a step is one op per parameter in any case.
+    ``max_exp_avg_sq``. ``maximize`` climbs instead. ``foreach`` and ``fused`` are accepted and
+    change nothing: a step is one op per parameter in any case.
     """
 
     moments: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -101,7 +102,9 @@ class Adam(Optimizer):
     def _step_amsgrad(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
     ) -> None:
-        """The variant that divides by the greatest second moment so far; rare, so made of ordinary ops."""
+        """The variant that divides by the greatest second moment so far; rare, so made of ordinary
+        ops.
+        """
         beta1, beta2 = group["betas"]
         lr, decay = group["lr"], group["weight_decay"]
         mean, square, greatest = state["exp_avg"], state["exp_avg_sq"], state["max_exp_avg_sq"]
@@ -121,7 +124,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay applied to the parameter itself: ``p *= 1 - lr · weight_decay`` before the step."""
+    """Adam with weight decay applied to the parameter itself: ``p *= 1 - lr · weight_decay`` before
+    the step.
+    """
 
     _decoupled: ClassVar[bool] = True
 

@@ -1,7 +1,8 @@
 """Learning-rate schedules: each sets ``group["lr"]`` of its optimizer, once per `step`.
 
-A schedule computes the next rate from the present one wherever that is possible, so that two of them can act on
-one optimizer; the closed form is used when a schedule starts over (`SequentialLR`). Formulas are PyTorch's.
+A schedule computes the next rate from the present one wherever that is possible, so that two of
+them can act on one optimizer; the closed form is used when a schedule starts over (`SequentialLR`).
+Formulas are PyTorch's.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ from ingot.optim.optimizer import Optimizer
 class LRScheduler:
     """Base class: a subclass gives `get_lr`, the rates of the groups at ``last_epoch``.
 
-    Creating one sets the rates of epoch 0. ``last_epoch`` other than -1 continues a schedule; the groups must
-    then hold "initial_lr" (KeyError), as they do after `Optimizer.load_state_dict`.
+    Creating one sets the rates of epoch 0. ``last_epoch`` other than -1 continues a schedule; the
+    groups must then hold "initial_lr" (KeyError), as they do after `Optimizer.load_state_dict`.
     """
 
     _initial = False  # True while the constructor takes the first step
@@ -66,8 +67,8 @@ class LRScheduler:
         """Go on by one epoch; call it after `Optimizer.step`."""
         if self._step_count == 1 and self.optimizer._opt_called is False:
             warnings.warn(
-                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in the "
-                "opposite order, or the first value of the learning rate schedule is skipped.",
+                "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
+                "the opposite order, or the first value of the learning rate schedule is skipped.",
                 stacklevel=2,
             )
         self._step_count += 1
@@ -87,7 +88,9 @@ class LRScheduler:
         return {name: value for name, value in self.__dict__.items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over what `state_dict` gave. The rates themselves come back with the optimizer's state."""
+        """Take over what `state_dict` gave. The rates themselves come back with the optimizer's
+        state.
+        """
         self.__dict__.update(state_dict)
 
 
@@ -180,7 +183,9 @@ class ExponentialLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """base_lr · a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters`` epochs."""
+    """base_lr · a factor that goes from ``start_factor`` to ``end_factor`` in ``total_iters``
+    epochs.
+    """
 
     def __init__(
         self,
@@ -192,7 +197,8 @@ class LinearLR(LRScheduler):
     ) -> None:
         if not 0.0 < start_factor <= 1.0:
             raise ValueError(
-                "Starting multiplicative factor expected to be greater than 0 and less or equal to 1."
+                "Starting multiplicative factor expected to be greater than 0 and less or equal "
+                "to 1."
             )
         if not 0.0 <= end_factor <= 1.0:
             raise ValueError("Ending multiplicative factor expected to be between 0 and 1.")
@@ -257,7 +263,9 @@ class CosineAnnealingLR(LRScheduler):
     def get_lr(self) -> list[float]:
         if self._initial:
             return self._rates()
-        if (self.last_epoch - 1 - self.T_max) % (2 * self.T_max) == 0:  # the epoch before was the lowest
+        if (self.last_epoch - 1 - self.T_max) % (
+            2 * self.T_max
+        ) == 0:  # the epoch before was the lowest
             lift = (1 - math.cos(math.pi / self.T_max)) / 2
             return [
                 rate + (base - self.eta_min) * lift

@@ -1,7 +1,9 @@
-"""Optimizer: parameter groups, per-parameter state, saving and loading; the rules are in the other files.
+"""Optimizer: parameter groups, per-parameter state, saving and loading; the rules are in the other
+files.
 
-The flow: `backward` fills ``.grad``, `step` of a subclass makes one fused op call per parameter, `zero_grad`
-drops the gradients. State is keyed by the parameter object; saved, by its number in the order of the groups.
+The flow: `backward` fills ``.grad``, `step` of a subclass makes one fused op call per parameter,
+`zero_grad` drops the gradients. State is keyed by the parameter object; saved, by its number in the
+order of the groups.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
 
 class Optimizer:
-    """Base class: holds the groups of ``params`` (tensors, or dicts with "params" and options) and `state`.
+    """Base class: holds the groups of ``params`` (tensors, or dicts with "params" and options) and
+    `state`.
 
     ``defaults`` are the options of a group that does not set them. A subclass writes `step`.
     """
 
     # Keys of `state` that are tensors shaped as their parameter: checked when a state is loaded.
     moments: ClassVar[tuple[str, ...]] = ()
-    # Whether `step` was called; None in a subclass that does not tell (the schedulers' warning reads it).
+    # Whether `step` was called, for the schedulers' warning; None in a subclass that doesn't tell.
     _opt_called: bool | None = None
 
     def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
@@ -84,8 +87,12 @@ class Optimizer:
                     parameter.grad = parameter.grad.detach().zero_()
 
     def step(self, closure: Closure | None = None) -> Any:
-        """Update every parameter that has a gradient; ``closure`` computes the loss anew and is returned."""
-        raise NotImplementedError(f"{type(self).__name__} has no step(); an optimizer writes its own")
+        """Update every parameter that has a gradient; ``closure`` computes the loss anew and is
+        returned.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no step(); an optimizer writes its own"
+        )
 
     def _loss_of(self, closure: Closure | None) -> Any:
         self._opt_called = True
@@ -97,7 +104,8 @@ class Optimizer:
     # ---- saving and loading ----------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """{"state": {number: state}, "param_groups": [options, with numbers for params]}, as PyTorch's.
+        """{"state": {number: state}, "param_groups": [options, with numbers for params]}, as
+        PyTorch's.
 
         The tensors are the optimizer's own: save them before the next step.
         """
@@ -118,7 +126,8 @@ class Optimizer:
         return {"state": state, "param_groups": groups}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Take over options and state from `state_dict`; tensors are copied, to the parameters' devices.
+        """Take over options and state from `state_dict`; tensors are copied, to the parameters'
+        devices.
 
         ValueError when the groups or shapes do not fit; then nothing was changed.
         """
@@ -154,7 +163,9 @@ class Optimizer:
         ]
 
     def _state_for(self, number: Any, owner: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of one parameter's state, on its device and in its dtype; a tensor "step" becomes an int."""
+        """A copy of one parameter's state, on its device and in its dtype; a tensor "step" becomes
+        an int.
+        """
         result: dict[str, Any] = {}
         for name, value in values.items():
             if not isinstance(value, Tensor):
@@ -180,7 +191,7 @@ class Optimizer:
 
 
 def _listed(params: Any) -> list[Tensor]:
-    """``params`` of a group as a list of leaf tensors; TypeError or ValueError says what is wrong."""
+    """``params`` of a group as a list of leaf tensors; TypeError or ValueError otherwise."""
     if isinstance(params, set):
         raise TypeError(
             "optimizer parameters need to be organized in ordered collections, but the ordering of "

@@ -13,7 +13,8 @@ class SGD(Optimizer):
     """``p -= lr · g``, g the gradient, plus ``weight_decay · p``, passed through momentum.
 
     ``nesterov`` needs a momentum and no dampening (ValueError); ``maximize`` climbs instead.
-    ``foreach`` and ``fused`` are accepted and change nothing: a step is one op per parameter in any case.
+    ``foreach`` and ``fused`` are accepted and change nothing: a step is one op per parameter in any
+    case.
     """
 
     moments: ClassVar[tuple[str, ...]] = ("momentum_buffer",)

@@ -1,7 +1,8 @@
 """The slow path of calling a Module: forward and backward hooks.
 
-A Module without hooks never comes here: `Module.__call__` looks at one attribute. Backward hooks are an
-identity put before the inputs and another behind the outputs; their backward sees the gradients pass by.
+A Module without hooks never comes here: `Module.__call__` looks at one attribute. Backward hooks
+are an identity put before the inputs and another behind the outputs; their backward sees the
+gradients pass by.
 """
 
 from __future__ import annotations
@@ -97,7 +98,9 @@ def _run_always(
 
 
 class _Watch:
-    """One forward call under backward hooks: collects grad_output, then grad_input, then calls them."""
+    """One forward call under backward hooks: collects grad_output, then grad_input, then calls
+    them.
+    """
 
     def __init__(self, module: Module, table: HookTable) -> None:
         self.module, self.table = module, table
@@ -178,7 +181,7 @@ _identity_class: list[Any] = []
 
 
 def _identity() -> Any:
-    """The identity Function, made on first use: autograd is not there yet while `nn` is imported."""
+    """The identity Function, made on first use: autograd may be imported after `nn`."""
     if not _identity_class:
 
         class Identity(ingot.autograd.Function):

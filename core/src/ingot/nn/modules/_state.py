@@ -1,7 +1,7 @@
 """Saving and loading a Module: `state_dict` out, `load_state_dict` in.
 
-Loading has two passes: the first matches names and shapes over the whole tree and collects every mistake, the
-second copies. So a file that does not fit leaves the module as it was.
+Loading has two passes: the first matches names and shapes over the whole tree and collects every
+mistake, the second copies. So a file that does not fit leaves the module as it was.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ class ModuleState(ModuleTree):
             state[prefix + _EXTRA] = self.get_extra_state()
         for name, child in self._modules.items():
             if child is not None:
-                child.state_dict(
-                    destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars
-                )
+                child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
         return state
 
     def load_state_dict(
@@ -84,9 +82,9 @@ class ModuleState(ModuleTree):
     ) -> IncompatibleKeys:
         """Copy the values of ``state_dict`` into this module's parameters and buffers.
 
-        ``strict`` (the default) refuses missing and unexpected names; a shape that differs is always refused.
-        One RuntimeError lists every mistake, and then nothing was changed. ``assign`` makes the given tensors
-        themselves the parameters, with their dtype and device.
+        ``strict`` (the default) refuses missing and unexpected names; a shape that differs is
+        always refused. One RuntimeError lists every mistake, and then nothing was changed.
+        ``assign`` makes the given tensors themselves the parameters, with their dtype and device.
         """
         if not isinstance(state_dict, Mapping):
             raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")

@@ -1,7 +1,8 @@
 """The tree a Module is: what it holds by name, how it is walked, how it prints.
 
-Bottom of the class chain `ModuleTree` → `ModuleState` (saving and loading) → `Module` (calling, converting).
-Parameters, buffers and submodules live in three dicts, so that a walk sees them in the order they were set.
+Bottom of the class chain `ModuleTree` → `ModuleState` (saving and loading) → `Module` (calling,
+converting). Parameters, buffers and submodules live in three dicts, so that a walk sees them in the
+order they were set.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ class ModuleTree:
             super().__setattr__(name, value)
 
     def _replaces(self, name: str, value: Any) -> bool:
-        """Put ``value`` where a parameter, module or buffer called ``name`` was; False when there is none."""
+        """Put ``value`` where a parameter, module or buffer called ``name`` was; False when there
+        is none.
+        """
         wanted = {
             "_parameters": (type(None), "nn.Parameter or None"),
             "_modules": (type(None), "nn.Module or None"),
@@ -167,7 +170,9 @@ class ModuleTree:
         prefix: str = "",
         remove_duplicate: bool = True,
     ) -> Iterator[tuple[str, Module]]:
-        """This module and all below it, each once (unless ``remove_duplicate`` is False), parents first."""
+        """This module and all below it, each once (unless ``remove_duplicate`` is False), parents
+        first.
+        """
         seen = set() if memo is None else memo
         if self in seen:
             return
@@ -231,7 +236,9 @@ class ModuleTree:
         return (module for _, module in self.named_modules())
 
     def get_submodule(self, target: str) -> Module:
-        """The module at the dotted path ``target`` ("" is this one); AttributeError where it breaks off."""
+        """The module at the dotted path ``target`` ("" is this one); AttributeError where it breaks
+        off.
+        """
         found: Any = self
         for name in target.split(".") if target else ():
             if not hasattr(found, name):

@@ -1,4 +1,6 @@
-"""Activation layers: each holds its options and calls the function of the same name in `nn.functional`."""
+"""Activation layers: each holds its options and calls the function of the same name in
+`nn.functional`.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,7 @@ class SiLU(_InPlace):
 
 
 class GELU(Module):
-    """x · Φ(x), Φ the normal distribution function; ``approximate="tanh"`` uses the tanh formula."""
+    """x · Φ(x), Φ the normal distribution; ``approximate="tanh"`` uses the tanh formula."""
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()

@@ -49,9 +49,7 @@ class _Row(Module):
         setattr(self, self._key(index), module)
 
     def __delitem__(self, index: int | slice) -> None:
-        gone = (
-            list(self._modules)[index] if isinstance(index, slice) else [self._key(index)]
-        )
+        gone = list(self._modules)[index] if isinstance(index, slice) else [self._key(index)]
         self._renumber([module for name, module in self._modules.items() if name not in gone])
 
     def append(self, module: Module) -> Self:
@@ -82,7 +80,7 @@ class _Row(Module):
 
 
 class Sequential(_Row):
-    """Calls its modules one after the other; made of modules, or of one OrderedDict name → module."""
+    """Calls its modules one after the other; made of modules, or of one OrderedDict of them."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__()

@@ -8,7 +8,8 @@ from ingot.tensor import Tensor
 
 
 class Dropout(Module):
-    """Zeroes each element with probability ``p`` and scales the rest by 1/(1-p); in eval mode, the identity.
+    """Zeroes each element with probability ``p`` and scales the rest by 1/(1-p); in eval mode, the
+    identity.
 
     ValueError when ``p`` is not within [0, 1].
     """

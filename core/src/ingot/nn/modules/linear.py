@@ -13,7 +13,9 @@ from ingot.tensor import Tensor
 
 
 class Identity(Module):
-    """Gives its input back; takes and ignores any arguments, so that it can stand in for another layer."""
+    """Gives its input back; takes and ignores any arguments, so that it can stand in for another
+    layer.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -25,8 +27,8 @@ class Identity(Module):
 class Linear(Module):
     """``y = x @ weight.T + bias``: (…, in_features) → (…, out_features).
 
-    ``weight`` is (out_features, in_features), ``bias`` (out_features,) or None. Both start uniform within
-    ±1/sqrt(in_features).
+    ``weight`` is (out_features, in_features), ``bias`` (out_features,) or None. Both start uniform
+    within ±1/sqrt(in_features).
     """
 
     def __init__(
@@ -65,7 +67,9 @@ class Linear(Module):
 
 
 class Flatten(Module):
-    """Joins the axes ``start_dim`` to ``end_dim`` (inclusive) into one; the batch axis is kept by default."""
+    """Joins the axes ``start_dim`` to ``end_dim`` (inclusive) into one; the batch axis is kept by
+    default.
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Loss layers: each holds its options and calls the function of the same name in `nn.functional`."""
+"""Loss layers: each holds its options and calls the function of its name in `nn.functional`."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ class NLLLoss(_WeightedLoss):
 class CrossEntropyLoss(_WeightedLoss):
     """Cross entropy of logits (N, C, …) with class indices (N, …) or class probabilities (N, C, …).
 
-    ``weight`` (C,) scales each class; indices equal to ``ignore_index`` count nothing; ``label_smoothing``
-    in [0, 1] mixes the target with the uniform distribution.
+    ``weight`` (C,) scales each class; indices equal to ``ignore_index`` count nothing;
+    ``label_smoothing`` in [0, 1] mixes the target with the uniform distribution.
     """
 
     def __init__(

@@ -1,7 +1,8 @@
 """Module: the base class of every layer and model.
 
-The flow: `__setattr__` collects parameters and children (`_tree`), `__call__` runs `forward` (through `_hooks`
-when there are any), `to` and its like convert in place, `state_dict` saves (`_state`).
+The flow: `__setattr__` collects parameters and children (`_tree`), `__call__` runs `forward`
+(through `_hooks` when there are any), `to` and its like convert in place, `state_dict` saves
+(`_state`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from ingot.utils.hooks import RemovableHandle
 
 
 class Module(ModuleState):
-    """Base class of all layers: subclass it, call ``super().__init__()``, set attributes, write `forward`.
+    """Base class of all layers: subclass it, call ``super().__init__()``, set attributes, write
+    `forward`.
 
-    Parameters and modules that are set as attributes are found by `parameters`, moved by `to` and saved by
-    `state_dict`.
+    Parameters and modules that are set as attributes are found by `parameters`, moved by `to` and
+    saved by `state_dict`.
     """
 
     # None until the first hook is registered: calling a module then costs one attribute look-up.
@@ -71,7 +73,9 @@ class Module(ModuleState):
         return table.add(table.forward, hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
-        """Call ``hook(module, grad_input, grad_output)`` in backward; it may return a new grad_input."""
+        """Call ``hook(module, grad_input, grad_output)`` in backward; it may return a new
+        grad_input.
+        """
         table = self._hooks_to_change()
         return table.add(table.backward, hook, prepend)
 
@@ -83,7 +87,9 @@ class Module(ModuleState):
     # ---- modes -----------------------------------------------------------------------------------
 
     def train(self, mode: bool = True) -> Self:
-        """Training mode for this module and all below it (dropout and its like look at ``training``)."""
+        """Training mode for this module and all below it (dropout and its like look at
+        ``training``).
+        """
         if not isinstance(mode, bool):
             raise ValueError("training mode is expected to be boolean")
         self.training = mode
@@ -112,7 +118,9 @@ class Module(ModuleState):
                 parameter.grad = parameter.grad.detach().zero_()
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
-        """Call ``fn`` on every module of the tree, children first: how weights are initialised by hand."""
+        """Call ``fn`` on every module of the tree, children first: how weights are initialised by
+        hand.
+        """
         for child in self.children():
             child.apply(fn)
         fn(self)
@@ -137,10 +145,11 @@ class Module(ModuleState):
         return self
 
     def to(self, *args: Any, **kwargs: Any) -> Self:
-        """Move and cast parameters and buffers in place: ``to(device)``, ``to(dtype)``, both, or ``to(tensor)``.
+        """Move and cast parameters and buffers in place: ``to(device)``, ``to(dtype)``, both, or
+        ``to(tensor)``.
 
-        The dtype (floating point only; TypeError otherwise) is given to floating-point tensors, the device
-        to all. Returns the module itself.
+        The dtype (floating point only; TypeError otherwise) is given to floating-point tensors, the
+        device to all. Returns the module itself.
         """
         device, dtype = _target(args, kwargs)
         if dtype is not None and not (dtype.is_floating_point or dtype.is_complex):

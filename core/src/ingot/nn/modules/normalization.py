@@ -15,8 +15,9 @@ from ingot.tensor import Tensor
 class LayerNorm(Module):
     """(x - mean) / sqrt(var + eps) · weight + bias, over the last ``len(normalized_shape)`` axes.
 
-    ``normalized_shape`` is those axes' sizes (an int means the last axis only). ``weight`` starts at one and
-    ``bias`` at zero; ``elementwise_affine=False`` leaves out both, ``bias=False`` the second.
+    ``normalized_shape`` is those axes' sizes (an int means the last axis only). ``weight`` starts
+    at one and ``bias`` at zero; ``elementwise_affine=False`` leaves out both, ``bias=False`` the
+    second.
     """
 
     def __init__(
@@ -53,4 +54,6 @@ class LayerNorm(Module):
         text = (
             f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
         )
-        return text if self.bias is not None or not self.elementwise_affine else text + ", bias=False"
+        return (
+            text if self.bias is not None or not self.elementwise_affine else text + ", bias=False"
+        )

@@ -12,10 +12,12 @@ from ingot.tensor import Tensor
 
 
 class Embedding(Module):
-    """Row ``i`` of ``weight`` (num_embeddings, embedding_dim) for every index: shape (…) → (…, embedding_dim).
+    """Row ``i`` of ``weight`` (num_embeddings, embedding_dim) for every index: shape (…) → (…,
+    embedding_dim).
 
-    ``padding_idx`` names a row that starts at zero and gets no gradient (negative counts from the end). The
-    rest starts standard normal. An index out of range raises IndexError, at the next synchronisation.
+    ``padding_idx`` names a row that starts at zero and gets no gradient (negative counts from the
+    end). The rest starts standard normal. An index out of range raises IndexError, at the next
+    synchronisation.
     """
 
     def __init__(

@@ -52,7 +52,7 @@ def clip_grads_with_norm_(
     total_norm: Tensor,
     foreach: bool | None = None,
 ) -> None:
-    """Scale the gradients in place by min(1, max_norm / total_norm); nothing waits for the device."""
+    """Scale the gradients in place by min(1, max_norm / total_norm), without a wait."""
     with ingot.no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
         for gradient in _gradients(parameters):
@@ -66,9 +66,11 @@ def clip_grad_norm_(
     error_if_nonfinite: bool = False,
     foreach: bool | None = None,
 ) -> Tensor:
-    """Scale the gradients in place so that their total norm is at most ``max_norm``; returns the norm before.
+    """Scale the gradients in place so that their total norm is at most ``max_norm``; returns the
+    norm before.
 
-    ``norm_type`` may be ``inf``. RuntimeError when the norm is not finite and ``error_if_nonfinite``.
+    ``norm_type`` may be ``inf``. RuntimeError when the norm is not finite and
+    ``error_if_nonfinite``.
     """
     held = parameters if isinstance(parameters, Tensor) else list(parameters)
     with ingot.no_grad():

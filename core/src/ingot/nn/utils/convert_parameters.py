@@ -18,7 +18,9 @@ def _one_device(tensors: list[Tensor]) -> None:
 
 
 def parameters_to_vector(parameters: Iterable[Tensor]) -> Tensor:
-    """Every element of ``parameters``, one after the other, as a 1-dimensional tensor (differentiable)."""
+    """Every element of ``parameters``, one after the other, as a 1-dimensional tensor
+    (differentiable).
+    """
     given = list(parameters)
     _one_device(given)
     return ingot.cat([parameter.reshape(-1) for parameter in given])
