@@ -55,7 +55,7 @@ class Loaded:
         self.manager.subset_hook_caller(hook, others)(**arguments)
 
     def kernels(self, plugin: Plugin) -> list[Kernel]:
-        """The kernels of one plugin, checked; raises what its hook raises, and then none is kept."""
+        """The kernels of one plugin, checked. Raises what its hook raises; then none is kept."""
         found: list[Kernel] = []
 
         def register(kernel: Kernel) -> None:

@@ -21,8 +21,13 @@ _PCI = "/sys/bus/pci/devices"
 
 def not_installed(known: Container[str]) -> list[Record]:
     """Records of the published backends whose name is not in ``known``."""
-    text = files(__package__).joinpath("published.json").read_text("utf-8")
-    return [_record(entry) for entry in json.loads(text)["backends"] if entry["name"] not in known]
+    return [
+        _record(entry) for entry in json.loads(_text())["backends"] if entry["name"] not in known
+    ]
+
+
+def _text() -> str:
+    return files(__package__).joinpath("published.json").read_text("utf-8")
 
 
 def _record(entry: Mapping[str, Any]) -> Record:

@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from ingot_devices import Record
-from ingot_devices.discovery import rescan, resolve_name
+from ingot_devices.discovery import load_kernels, rescan, resolve_name
 
 from . import versions
 from .cli import DONE, FAILED
@@ -26,6 +26,7 @@ def examine(device: str | None, as_json: bool) -> int:
 
     1 if a device failed or none is ready.
     """
+    load_kernels()  # so that records say which kernels were refused
     found = rescan(fresh=True)
     names = [name for r in found for name in r.ready]
     if device is not None:
