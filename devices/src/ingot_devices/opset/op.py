@@ -138,9 +138,12 @@ class Op:
             return ()
         made: list[Definition] = []
         for write in _writers(self.define):
-            d = Define(self.name, operands, params)
-            if write(d, *self._spread(values), **named) is not False:
-                made.append(d.finish())
+            while callable(write):
+                d = Define(self.name, operands, params)
+                rest = write(d, *self._spread(values), **named)
+                if rest is not False:
+                    made.append(d.finish())
+                write = rest  # a writer that returns another one goes on in a next definition
         return tuple(made)
 
     def __repr__(self) -> str:

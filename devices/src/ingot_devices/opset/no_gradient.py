@@ -1,0 +1,13 @@
+"""The ops that have no gradient, and why: a test holds that every other op has one or is a decomposition."""
+
+from __future__ import annotations
+
+CREATED = "full arange linspace eye"  # out of numbers
+TESTED = "eq ne lt le gt ge isnan isinf isfinite any all"  # the result is a truth value
+LOGICAL = (
+    "logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor "
+    "bitwise_left_shift bitwise_right_shift"
+)
+COUNTED = "count_nonzero argmax argmin floor_divide"  # whole numbers: flat wherever a derivative exists
+
+NO_GRADIENT = frozenset(f"{CREATED} {TESTED} {LOGICAL} {COUNTED}".split())
