@@ -81,6 +81,8 @@ class PretendDevice(Device):
         self.calls.append("copy")
         self._aligned(dst_offset, nbytes)
         self._aligned(src_offset, nbytes)
+        if dst == src and abs(dst_offset - src_offset) < nbytes:
+            raise ValueError("the ranges of a copy overlap")
         source = self.memory[src][src_offset : src_offset + nbytes]
         self.memory[dst][dst_offset : dst_offset + nbytes] = source
 

@@ -481,8 +481,11 @@ def test_another_stream_waits_for_the_home_stream() -> None:
     third = device.pool.allocate(100)
     assert third.handle == handle
     assert third.stream is device.current
+    assert device.current is not None
+    device.current.work()
+    device.set_stream(None)
     del third
-    assert device.pool.allocate(100).handle == handle  # its home is the new stream's list now
+    assert device.pool.allocate(100).handle != handle  # its home is the other stream now
 
 
 def test_block_used_elsewhere_waits_for_that_stream() -> None:

@@ -62,7 +62,7 @@ def random(dtype: dt.DType, shape: tuple[int, ...], seed: int = 0) -> Any:
 
 
 def bits(array: Any) -> list[int]:
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).tolist()  # type: ignore[no-any-return]
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).tolist()
 
 
 def dense(device: Any, shape: tuple[int, ...], dtype: dt.DType) -> Any:

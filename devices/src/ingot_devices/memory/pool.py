@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import site as sites
 from .block import Block, HostBlock, host_type, pooled_type
 from .chunks import Chunk, Chunks, pop
 from .oom import out_of_memory, too_large
+from .site import call_site, text
 from .sizes import round_size
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ class Pool:
         kind = self._pooled_type
         try:
             block = kind.__new__(kind)
-            chunk.site = sites.call_site()
+            chunk.site = call_site(3)  # we, `_take` or `_climb`, and their caller
         except BaseException:  # an interrupt: nobody owns the chunk
             self._chunks.give(chunk)
             raise
@@ -276,8 +276,7 @@ class Pool:
         """Give all free memory back to the device, once the work that may still use it is done."""
         with self.lock:
             self._drain()
-            if not self.device.lost:
-                self._chunks.empty()
+            self._chunks.empty()
 
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
@@ -295,7 +294,7 @@ class Pool:
         with self.lock:
             self._drain()
             chunks = sorted((c for c in self._chunks.all if c.live), key=lambda c: -c.nbytes)[:n]
-            return [LiveAllocation(chunk.nbytes, sites.text(chunk.site)) for chunk in chunks]
+            return [LiveAllocation(chunk.nbytes, text(chunk.site)) for chunk in chunks]
 
     def set_limit(self, limit: int | None) -> None:
         """Refuse what would bring used bytes above ``limit``; None takes the limit away."""

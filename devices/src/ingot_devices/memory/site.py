@@ -12,9 +12,12 @@ _OWN = ("ingot.", "ingot_devices.")
 _OWN_ROOTS = ("ingot", "ingot_devices")
 
 
-def call_site() -> Site | None:
-    """The innermost caller outside ``ingot`` and ``ingot_devices``; None where there is none."""
-    frame = sys._getframe(1)
+def call_site(skip: int = 1) -> Site | None:
+    """The innermost caller outside ``ingot`` and ``ingot_devices``; None where there is none.
+
+    ``skip`` frames are known to be ours.
+    """
+    frame = sys._getframe(skip)
     while frame is not None:
         name = frame.f_globals.get("__name__") or ""
         if not (name.startswith(_OWN) or name in _OWN_ROOTS):
