@@ -269,6 +269,11 @@ def test_impossible_host_request_is_typed_and_survivable() -> None:
     assert device.pool.allocate(MIB).nbytes == MIB
 
 
+def test_memory_info_of_the_host() -> None:
+    info = cpu().memory_info()
+    assert info is None or 0 < info[0] <= info[1]
+
+
 # ---- where it was made ---------------------------------------------------------------------------
 def test_sites() -> None:
     device = PretendDevice()
