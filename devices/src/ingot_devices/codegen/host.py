@@ -373,6 +373,8 @@ class _Writer:
                 args = [self._typed(a) for a in root.args]
             if root.op not in QUIET and (root.dtype.kind == "f" or root.op in ("idiv", "mod")):
                 self.loud = True
+            if plain and ":" not in plain:
+                plain = f"{plain[:-1]}, ...]"  # one element, as an array that can be written to
             self.lines.append(f"np.{UFUNCS[root.op]}({', '.join(args)}, out={target}{plain})")
             return
         value = self.names[root]
