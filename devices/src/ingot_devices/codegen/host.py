@@ -367,14 +367,14 @@ class _Writer:
     def _write(self, store: Store, plain: str | None, direct: bool, at: list[str], valid: str | None) -> None:
         target = f"x{store.operand}"
         root = store.value
+        if plain and ":" not in plain:
+            plain = f"{plain[:-1]}, ...]"  # one element, as an array that can be written to
         if direct:
             args = [self.names[a] for a in root.args]
             if all(a.op == "const" for a in root.args):
                 args = [self._typed(a) for a in root.args]
             if root.op not in QUIET and (root.dtype.kind == "f" or root.op in ("idiv", "mod")):
                 self.loud = True
-            if plain and ":" not in plain:
-                plain = f"{plain[:-1]}, ...]"  # one element, as an array that can be written to
             self.lines.append(f"np.{UFUNCS[root.op]}({', '.join(args)}, out={target}{plain})")
             return
         value = self.names[root]
