@@ -1,4 +1,4 @@
-"""The ``ingot`` command: what it prints, its exit codes, and errors of one sentence and a remedy."""
+"""The ``ingot`` command: what it prints, its exit codes, errors of one sentence and a remedy."""
 
 from __future__ import annotations
 

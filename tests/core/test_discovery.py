@@ -284,6 +284,26 @@ def test_a_probe_out_of_time_is_killed_with_what_it_started(
     assert not status.exists() or status.read_text().split()[2] == "Z"
 
 
+def test_an_interrupted_question_leaves_no_probe_behind(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ingot_devices import probing
+
+    started: list[Any] = []
+
+    def interrupted(child: Any) -> None:
+        started.append(child)
+        raise KeyboardInterrupt
+
+    plant(place, "acme", backend("acme", "time.sleep(600)"))
+    monkeypatch.setattr(probing, "_finish", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        record("acme")
+    assert started[0].process.poll() == -9
+    for file in (started[0].out, started[0].err):
+        file.close()
+
+
 def test_what_a_probe_prints_is_not_its_answer(place: Path) -> None:
     noise = 'print("driver banner"); os.write(1, b"{}\\n"); ' + READY
     plant(place, "acme", backend("acme", noise))

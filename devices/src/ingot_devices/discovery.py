@@ -95,7 +95,7 @@ def parse(spec: str) -> tuple[str, int | None]:
     kind, colon, index = spec.partition(":")
     if not kind or (colon and not index.isdecimal()):
         raise DeviceUnavailable(
-            f"{spec!r} is not the name of a device; write 'kind' or 'kind:index', as in 'cpu:0'"
+            f"{spec!r} is not the name of a device; write 'kind' or 'kind:index', or {AUTO!r}"
         )
     return kind, int(index) if colon else None
 

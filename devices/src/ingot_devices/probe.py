@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from . import hooks
 from .backend import Backend, DeviceInfo, Unavailable
 from .outcomes import State, info_from_dict, info_to_dict, one_line, traceback_text
 from .plugins import load
+
+_LIFE = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def main(arguments: Sequence[str]) -> int:
     if len(arguments) not in (1, 2):
         print("usage: python -m ingot_devices.probe PLUGIN [BACKEND]", file=sys.stderr)
         return 2
+    if hasattr(signal, "alarm"):  # the kernel's own end for a child whose parent is gone
+        signal.alarm(_LIFE)
     answers = os.dup(1)
     os.dup2(2, 1)
     found = _find(arguments[0], arguments[-1])

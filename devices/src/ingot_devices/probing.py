@@ -29,6 +29,7 @@ from .probe import Answer, ask
 
 READY_FOR = 24 * 3600.0
 OTHERWISE_FOR = 60.0
+_KEPT_OUTPUT = 4000
 _INSIDE = "INGOT_INSIDE_PROBE"
 _cache = Cache("probes")
 
@@ -67,9 +68,15 @@ def probe_all(declared: Sequence[Declared], fresh: bool = False) -> list[Record]
                 answers[name] = started
             else:
                 children[name] = started
+    try:
+        for name, child in children.items():
+            answers[name] = _finish(child)
+    except BaseException:  # Ctrl-C: what was started must not stay behind
+        for child in children.values():
+            _kill(child.process)
+        raise
     for one in declared:
         if one.backend.name in children:
-            answers[one.backend.name] = _finish(children[one.backend.name])
             remember(one, answers[one.backend.name])
     return [_record(one, answers[one.backend.name]) for one in declared]
 
@@ -131,7 +138,11 @@ def _finish(child: _Child) -> Answer:
     try:
         return Answer.from_json(answer)
     except ValueError:
-        return Answer("broken", f"its probe {_how_it_ended(status)}{_last_line(said)}", detail=said)
+        return Answer(
+            "broken",
+            f"its probe {_how_it_ended(status)}{_last_line(said)}",
+            detail=said[-_KEPT_OUTPUT:],
+        )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

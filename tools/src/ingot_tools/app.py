@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-Device = Annotated[str, typer.Option("--device", "-d", help="A device: cpu, acme:0, auto.")]
+Device = Annotated[str, typer.Option("--device", "-d", help="A device: acme, acme:0 or auto.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]
 
 

@@ -83,7 +83,7 @@ def _devices_table(found: tuple[Record, ...], auto: str | None) -> Any:
             chosen = " (auto)" if name == auto else ""
             made.add_row(
                 plain(name, "bold"), plain(d.name), plain(d.compute_units or ""),
-                plain(size(d.memory)), plain(d.driver),
+                plain(size(d.memory)), plain(", ".join(filter(None, [d.driver, *d.details.values()]))),
                 plain(state + remedy + chosen, "green" if good else "red"),
             )  # fmt: skip
     return made
