@@ -81,9 +81,10 @@ def _devices_table(found: tuple[Record, ...], auto: str | None) -> Any:
             state = "ready" if good else f"not usable: {d.fault}"
             remedy = f"; remedy: {d.remedy}" if d.remedy else ""
             chosen = " (auto)" if name == auto else ""
+            driver = ", ".join(filter(None, [d.driver, *d.details.values()]))
             made.add_row(
                 plain(name, "bold"), plain(d.name), plain(d.compute_units or ""),
-                plain(size(d.memory)), plain(", ".join(filter(None, [d.driver, *d.details.values()]))),
+                plain(size(d.memory)), plain(driver),
                 plain(state + remedy + chosen, "green" if good else "red"),
             )  # fmt: skip
     return made
