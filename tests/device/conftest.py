@@ -1,11 +1,13 @@
 """The devices that the tests run on, and how much of the op tests a run has time for.
 
-``device`` is parametrised over the first device of each backend that is ready (``--device NAME``, repeatable, chooses
-others). ``INGOT_REQUIRE=cpu,opencl`` fails the run where one of them is missing (`test_devices_found.py`).
+``device`` is parametrised over the first device of each backend that is ready (``--device NAME``,
+repeatable, chooses others). ``INGOT_REQUIRE=cpu,opencl`` fails the run where one of them is missing
+(`test_devices_found.py`).
 
-The op tests of one device have a budget of seconds. They run in an order drawn from the commit, such that every
-beginning of it spreads over all ops, and stop when the budget is spent: the summary says "ran n of N". ``--full``
-lifts the budget, ``--budget SECONDS`` sets it, ``INGOT_TEST_SEED`` replaces the commit.
+The op tests of one device have a budget of seconds. They run in an order drawn from the commit,
+such that every beginning of it spreads over all ops, and stop when the budget is spent: the summary
+says "ran n of N". ``--full`` lifts the budget, ``--budget SECONDS`` sets it, ``INGOT_TEST_SEED``
+replaces the commit.
 """
 
 from __future__ import annotations
@@ -18,9 +20,8 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 import ingot_devices
+import pytest
 from records.record import Record
 
 BUDGETS = {"cpu": 90.0, "opencl": 150.0, "sim": 90.0}
@@ -42,8 +43,16 @@ TALLY = pytest.StashKey[Tally]()
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("ingot", "Ingot: devices and budgets")
-    group.addoption("--device", action="append", default=[], metavar="NAME", help="run on this device (repeatable)")
-    group.addoption("--budget", type=float, metavar="SECONDS", help="time for the op tests of each device")
+    group.addoption(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="run on this device (repeatable)",
+    )
+    group.addoption(
+        "--budget", type=float, metavar="SECONDS", help="time for the op tests of each device"
+    )
     group.addoption("--full", action="store_true", help="run every op test, however long it takes")
 
 
@@ -70,7 +79,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("device", names, scope="session")
 
 
-# ---- the order and the budget of the op tests --------------------------------------------------------------------
+@pytest.fixture(scope="session")
+def t() -> Any:
+    """The library under test; `tests/parity` runs the same tests with PyTorch here."""
+    import ingot
+
+    return ingot
+
+
+# ---- the order and the budget of the op tests ----------------------------------------------------
 
 
 def op_case(item: pytest.Item) -> tuple[str, Record, str] | None:
@@ -93,7 +110,8 @@ def seed(root: Path) -> str:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Other tests first; then, device by device, one case of every op, a second of every op, and so on."""
+    """Other tests first; then, device by device, one case of every op, a second of every op, and so
+    on."""
     tally, salt = config.stash[TALLY], seed(config.rootpath)
     cases = [(item, case) for item in items if (case := op_case(item)) is not None]
     cases.sort(key=lambda pair: hashlib.sha256((salt + pair[0].name).encode()).digest())
@@ -104,19 +122,24 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         order.append((device, rounds[device, record.name], len(order), item))
         tally.collected[device, check] += 1
     chosen = {id(item) for item, _ in cases}
-    items[:] = [i for i in items if id(i) not in chosen] + [entry[-1] for entry in sorted(order, key=lambda e: e[:3])]
+    items[:] = [i for i in items if id(i) not in chosen] + [
+        entry[-1] for entry in sorted(order, key=lambda e: e[:3])
+    ]
 
 
 def budget(config: pytest.Config, device: str) -> float:
     if config.getoption("--full"):
         return float("inf")
     given = config.getoption("--budget")
-    return BUDGETS.get(device.split(":")[0], OTHERWISE) if given is None else float(given)
+    return (
+        BUDGETS.get(device.split(":", maxsplit=1)[0], OTHERWISE) if given is None else float(given)
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Passes over an op test whose device has no time left. Those tests are last and of one module, so that
+    """Passes over an op test whose device has no time left. Those tests are last and of one module,
+    so that
     nothing has to be torn down for them."""
     case, tally = op_case(item), item.config.stash[TALLY]
     spent = case is not None and tally.seconds[case[0]] >= budget(item.config, case[0])
@@ -124,7 +147,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Counts the op tests and their time."""
     report = yield
     case = op_case(item)
@@ -136,7 +161,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
-# ---- the summary ---------------------------------------------------------------------------------------------------
+# ---- the summary ---------------------------------------------------------------------------------
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -151,6 +176,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         ran, total = sum(n for _, n, _ in counts), sum(n for _, _, n in counts)
         left = sum(tally.skipped[device, c] for c in checks)
         terminalreporter.write_line(
-            f"{device}: ran {ran} of {total} in {tally.seconds[device]:.0f} s; skipped {left} (reasons above)"
+            f"{device}: ran {ran} of {total} in {tally.seconds[device]:.0f} s, {left} skipped"
         )
         terminalreporter.write_line("    " + ", ".join(f"{c} {n} of {m}" for c, n, m in counts))

@@ -1,17 +1,19 @@
-"""Which devices this run covers: one test per backend known, skipped with the reason where it has no device."""
+"""Which devices this run covers: one test per backend known, skipped with the reason where it has
+no device."""
 
 from __future__ import annotations
 
 import os
 
-import pytest
-
 import ingot_devices
+import pytest
 
 
 def required() -> set[str]:
     """The backends that ``INGOT_REQUIRE`` names: missing ones fail the run."""
-    return {name for name in os.environ.get("INGOT_REQUIRE", "").replace(" ", "").split(",") if name}
+    return {
+        name for name in os.environ.get("INGOT_REQUIRE", "").replace(" ", "").split(",") if name
+    }
 
 
 def known() -> list[str]:

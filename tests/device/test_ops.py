@@ -1,18 +1,20 @@
-"""Every op on every device found, from one record per op: see `records` for what and `harness.suite` for how."""
+"""Every op on every device found, from one record per op: see `records` for what and
+`harness.suite` for how."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 import ingot
+import pytest
 from harness.subject import Subject
 from harness.suite import Check, each_case, run_case
 from records import RECORDS
 from records.record import ALL, Record
 
-CASES = [pytest.param(*case, id="-".join(map(str, case))) for case in each_case(list(RECORDS.values()))]
+CASES = [
+    pytest.param(*case, id="-".join(map(str, case))) for case in each_case(list(RECORDS.values()))
+]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,5 @@
-"""What holds of the records themselves: nothing required is missing, and they share no code with the opset."""
+"""What holds of the records themselves: nothing required is missing, and they share no code with
+the opset."""
 
 from __future__ import annotations
 
@@ -7,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import records
 from records import RECORDS, REQUIRED
 from records.record import Record
@@ -40,7 +40,8 @@ def test_nothing_required_is_missing() -> None:
 
 @EACH
 def test_each_record_has_every_kind_of_sample(record: Record) -> None:
-    """An empty and a zero-dim operand, or the reason why the op takes none; an answer to compare with."""
+    """An empty and a zero-dim operand, or the reason why the op takes none; an answer to compare
+    with."""
     assert record.no_empty or any(s.is_empty for s in record.samples)
     assert record.no_zero_dim or any(s.is_zero_dim for s in record.samples)
     assert any(not (s.big or s.is_empty or s.is_zero_dim) for s in record.samples)

@@ -1,4 +1,5 @@
-"""Makes the records of the op tests importable here, and gives the PyTorch that they are compared with."""
+"""Makes the records of the op tests importable here, and gives the PyTorch that they are compared
+with."""
 
 from __future__ import annotations
 
@@ -18,3 +19,15 @@ def torch() -> Any:
     assert torch.version.cuda is None, "compare with the CPU build of PyTorch"
     torch.set_num_threads(1)
     return torch
+
+
+@pytest.fixture(scope="session")
+def t(torch: Any) -> Any:
+    """The library under test, for the tests shared with `tests/device`."""
+    return torch
+
+
+@pytest.fixture(scope="session")
+def device() -> str:
+    """Where PyTorch's tensors live."""
+    return "cpu"

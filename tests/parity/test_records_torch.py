@@ -1,4 +1,5 @@
-"""Every record's reference agrees with PyTorch: the op tests with PyTorch as the library under test."""
+"""Every record's reference agrees with PyTorch: the op tests with PyTorch as the library under
+test."""
 
 from __future__ import annotations
 
@@ -8,7 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-
 from harness.subject import Subject
 from harness.suite import Check, each_case, run_case
 from records import RECORDS
@@ -16,11 +16,16 @@ from records.promotion import NAMES, PROMOTED
 from records.record import Record
 
 pytestmark = pytest.mark.torch
-CASES = [pytest.param(*case, id="-".join(map(str, case))) for case in each_case(list(RECORDS.values()))]
+CASES = [
+    pytest.param(*case, id="-".join(map(str, case))) for case in each_case(list(RECORDS.values()))
+]
 
 DIFFERS = {
     ("nonfinite", "gelu"): "PyTorch's vectorised tanh form makes NaN of infinity",
-    ("nonfinite", "scaled_dot_product_attention"): "PyTorch's CPU kernel drops rows of infinite scores",
+    (
+        "nonfinite",
+        "scaled_dot_product_attention",
+    ): "PyTorch's CPU kernel drops rows of infinite scores",
     ("nonfinite", "binary_cross_entropy_with_logits"): "PyTorch makes NaN of an infinite logit",
     **{
         (how, "take_along_dim"): "PyTorch flattens by a view"

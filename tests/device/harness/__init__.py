@@ -1,1 +1,2 @@
-"""The machinery that turns one record into tests: arrays, the library under test, comparison, derivatives, checks."""
+"""The machinery that turns one record into tests: arrays, the library under test, comparison,
+derivatives, checks."""

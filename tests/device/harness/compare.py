@@ -1,4 +1,5 @@
-"""Comparing what a device gave with a reference, in units of the last place of the result's dtype."""
+"""Comparing what a device gave with a reference, in units of the last place of the result's
+dtype."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-
 from records.record import Record
 
 from .data import is_float, numpy_dtype
@@ -16,7 +16,8 @@ FINFO = {"bfloat16": ml_dtypes.finfo("bfloat16")}
 
 
 def spacing(magnitude: Any, dtype: str) -> Any:
-    """One unit in the last place of ``dtype`` at ``magnitude`` (float64, not below the smallest normal number)."""
+    """One unit in the last place of ``dtype`` at ``magnitude`` (float64, not below the smallest
+    normal number)."""
     info = FINFO.get(dtype) or np.finfo(dtype)
     exponent = np.floor(np.log2(np.maximum(np.abs(magnitude), float(info.smallest_normal))))
     return np.exp2(exponent) * float(info.eps)
@@ -41,11 +42,19 @@ def rules(record: Record, count: int) -> tuple[Any, ...]:
 
 
 def check_result(
-    subject: Subject, record: Record, got: Any, expected: Any, dtype: str, what: str, scale: Any = 0.0
+    subject: Subject,
+    record: Record,
+    got: Any,
+    expected: Any,
+    dtype: str,
+    what: str,
+    scale: Any = 0.0,
 ) -> None:
     """Shape, dtype, device and values of one result."""
     assert isinstance(got, subject.t.Tensor), f"{what}: {type(got)} is no Tensor"
-    assert tuple(got.shape) == expected.shape, f"{what}: shape {tuple(got.shape)}, not {expected.shape}"
+    assert tuple(got.shape) == expected.shape, (
+        f"{what}: shape {tuple(got.shape)}, not {expected.shape}"
+    )
     assert subject.name(got) == dtype, f"{what}: dtype {subject.name(got)}, not {dtype}"
     assert str(got.device).split(":")[0] == subject.device.split(":")[0], f"{what}: on {got.device}"
     check_values(record, subject.read(got), expected, dtype, what, scale)
@@ -65,18 +74,24 @@ def check_values(
 
 
 def close(got: Any, expected: Any, dtype: str, ulp: float, scale: Any, what: str) -> None:
-    """|got − expected| within ``ulp`` units at max(|expected|, ``scale``); NaN and infinities equal."""
+    """|got - expected| within ``ulp`` units at max(|expected|, ``scale``); NaN and infinities
+    equal."""
     got, expected = np.asarray(got, np.float64), np.asarray(expected, np.float64)
     with np.errstate(all="ignore"):
         rounded = expected.astype(numpy_dtype(dtype)).astype(np.float64)
         allowed = ulp * spacing(np.maximum(np.abs(expected), scale), dtype)
-        ok = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (np.abs(got - expected) <= allowed)
+        ok = (
+            (got == rounded)
+            | (np.isnan(got) & np.isnan(rounded))
+            | (np.abs(got - expected) <= allowed)
+        )
         ok &= np.isnan(got) == np.isnan(rounded)
         if ok.all():
             return
         units = np.abs(got - expected) / spacing(np.maximum(np.abs(expected), scale), dtype)
     at = tuple(int(i) for i in np.argwhere(~ok)[0])
     raise AssertionError(
-        f"{what}: {np.count_nonzero(~ok)} of {ok.size} differ; at {at} got {got[at]!r}, expected {expected[at]!r}, "
+        f"{what}: {np.count_nonzero(~ok)} of {ok.size} differ; at {at} got {got[at]!s}, "
+        f"expected {expected[at]!s}, "
         f"{units[at]:.3g} ulp apart where {ulp:g} are allowed"
     )

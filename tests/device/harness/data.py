@@ -1,7 +1,7 @@
 """The arrays of a sample: the same values on every device and in every run.
 
-Follows a record: `arrays_of` makes one NumPy array per operand, already rounded to the dtype under test; `fill` puts
-arrays or tensors where the operands stand in the arguments.
+Follows a record: `arrays_of` makes one NumPy array per operand, already rounded to the dtype under
+test; `fill` puts arrays or tensors where the operands stand in the arguments.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-
 from records.record import Domain, Operand, Placeholder, Record, Sample
 
 NUMPY = {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
@@ -28,7 +27,8 @@ def is_float(name: str) -> bool:
 
 
 def wide(array: Any) -> Any:
-    """``array`` in the type in which references compute: float64, int64 (uint64 as it wraps) or bool."""
+    """``array`` in the type in which references compute: float64, int64 (uint64 as it wraps) or
+    bool."""
     array = np.asarray(array)
     if array.dtype == np.bool_:
         return array
@@ -50,7 +50,8 @@ def arrays_of(record: Record, sample: Sample, dtype: str) -> list[Any]:
 
 
 def draw(domain: Domain, shape: tuple[int, ...], dtype: str, seed: int) -> Any:
-    """Values of ``domain``: distinct and away from its ``avoid`` points for floats, else drawn at random."""
+    """Values of ``domain``: distinct and away from its ``avoid`` points for floats, else drawn at
+    random."""
     rng = np.random.default_rng(seed)
     n = int(np.prod(shape))
     if dtype == "bool":
@@ -98,7 +99,8 @@ def scales(record: Record, sample: Sample, arrays: list[Any], count: int) -> lis
 
 
 def evaluate(record: Record, sample: Sample, arrays: Iterable[Any]) -> list[Any]:
-    """The reference's results, wide. ``device`` and ``dtype`` keywords are the library's and left out."""
+    """The reference's results, wide. ``device`` and ``dtype`` keywords are the library's and left
+    out."""
     assert record.reference is not None
     promote = np.float64 if record.result == "float" else None
     values = [wide(a) if promote is None else wide(a).astype(promote) for a in arrays]
@@ -106,4 +108,8 @@ def evaluate(record: Record, sample: Sample, arrays: Iterable[Any]) -> list[Any]
     kwargs = {k: v for k, v in kwargs.items() if not isinstance(v, Placeholder)}
     with np.errstate(all="ignore"):
         results = record.reference(*args, **kwargs)
-    return [np.asarray(r) for r in results] if isinstance(results, (tuple, list)) else [np.asarray(results)]
+    return (
+        [np.asarray(r) for r in results]
+        if isinstance(results, (tuple, list))
+        else [np.asarray(results)]
+    )

@@ -1,7 +1,8 @@
-"""First and second derivatives of the op against numeric ones of the reference, on every device in the same way.
+"""First and second derivatives of the op against numeric ones of the reference, on every device in
+the same way.
 
-The reference is in float64 and shares no code with the op's gradient rule, so a device without float64 is judged by
-the same numbers with a wider tolerance.
+The reference is in float64 and shares no code with the op's gradient rule, so a device without
+float64 is judged by the same numbers with a wider tolerance.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from records.record import Record, Sample
 
 from .checks import describe, float_results, ordinary, samples_of
@@ -65,10 +65,15 @@ def pattern(shape: tuple[int, ...], phase: float) -> Any:
 
 def differentiable(subject: Subject, record: Record, dtype: str) -> list[Sample]:
     """Samples small enough for numeric derivatives (empty ones are checked for their shapes)."""
+
     def small(s: Sample) -> bool:
         return not s.big and sum(int(np.prod(o.shape)) for o in s.operands()) <= MAX_ELEMENTS
 
-    return [s for s in samples_of(subject, record, dtype, small) if any(o.dtype is None and o.grad for o in s.operands())]
+    return [
+        s
+        for s in samples_of(subject, record, dtype, small)
+        if any(o.dtype is None and o.grad for o in s.operands())
+    ]
 
 
 def gradient(subject: Subject, record: Record, dtype: str) -> None:
@@ -83,15 +88,24 @@ def gradient(subject: Subject, record: Record, dtype: str) -> None:
 
 
 def second_order(subject: Subject, record: Record, dtype: str) -> None:
-    """Products with the derivative of the gradient, by the operands and by the incoming gradient."""
+    """Products with the derivative of the gradient, by the operands and by the incoming
+    gradient."""
     for sample in filter(ordinary, differentiable(subject, record, dtype)):
         case = Case(subject, record, sample, dtype)
         seeds = [c.requires_grad_() for c in case.constants(case.cotangents)]
         grad = subject.t.autograd.grad
         first = grad(case.outputs, case.leaves, seeds, create_graph=True, allow_unused=True)
-        kept = [(g, v) for g, v in zip(first, case.tangents, strict=True) if g is not None and g.requires_grad]
+        kept = [
+            (g, v)
+            for g, v in zip(first, case.tangents, strict=True)
+            if g is not None and g.requires_grad
+        ]
         inputs, tangents = [*case.leaves, *seeds], case.constants([v for _, v in kept])
-        got = grad([g for g, _ in kept], inputs, tangents, allow_unused=True) if kept else [None] * len(inputs)
+        got = (
+            grad([g for g, _ in kept], inputs, tangents, allow_unused=True)
+            if kept
+            else [None] * len(inputs)
+        )
         by_operand = second(case.function, case.arrays, case.wanted, case.cotangents, case.tangents)
         by_seed = jvp(case.function, case.arrays, case.wanted, case.tangents)
         case.compare(got, [*by_operand, *by_seed], SECOND_TOLERANCE[dtype], "second order")

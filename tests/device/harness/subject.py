@@ -1,6 +1,8 @@
-"""The library under test on one device: ingot on each device found, or PyTorch when the records themselves are tested.
+"""The library under test on one device: ingot on each device found, or PyTorch when the records
+themselves are tested.
 
-The only place of the op tests that makes tensors and reads them back, so that one check runs on both libraries.
+The only place of the op tests that makes tensors and reads them back, so that one check runs on
+both libraries.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from records.record import Placeholder, Record, Sample
+from records.record import Record, Sample
 
 from .data import arguments, numpy_dtype
 

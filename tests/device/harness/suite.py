@@ -1,4 +1,5 @@
-"""Every check that a record gets, as one table: the op tests of the devices and those of PyTorch run the same.
+"""Every check that a record gets, as one table: the op tests of the devices and those of PyTorch
+run the same.
 
 A `Check` lists its cases for a record (none where it does not apply) and runs one of them.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from records.promotion import PROMOTED
 from records.record import Record
 
-from . import checks, derivatives, views
+from . import checks, derivatives, forms, layouts, views
 from .subject import Subject
 
 
@@ -50,7 +51,9 @@ def pairs(record: Record) -> list[str]:
     """Pairs of different dtypes that have a common one which the op takes, every third of them."""
     if not record.promotes:
         return []
-    found = [f"{a}+{b}" for (a, b), c in PROMOTED.items() if a != b and {a, b, c} <= set(record.dtypes)]
+    found = [
+        f"{a}+{b}" for (a, b), c in PROMOTED.items() if a != b and {a, b, c} <= set(record.dtypes)
+    ]
     return found[sum(map(ord, record.name)) % 3 :: 3]
 
 
@@ -68,7 +71,7 @@ def zero_dim(subject: Subject, record: Record, dtype: str) -> None:
 
 def strided(how: str) -> Check:
     def run(subject: Subject, record: Record, dtype: str) -> None:
-        checks.strided(subject, record, dtype, how)
+        layouts.strided(subject, record, dtype, how)
 
     return Check(how, main(movable), run)
 
@@ -76,13 +79,15 @@ def strided(how: str) -> Check:
 def movable(record: Record) -> bool:
     """Has an operand that may lie otherwise, and one answer."""
     draws = record.reference is None
-    return not (record.dense_only or draws) and any(True for s in record.samples for _ in s.operands())
+    return not (record.dense_only or draws) and any(
+        True for s in record.samples for _ in s.operands()
+    )
 
 
 def promotion(subject: Subject, record: Record, case: str) -> None:
     left, right = case.split("+")
     subject.need(left, right, PROMOTED[left, right])
-    checks.promotion(subject, record, left, right, PROMOTED[left, right])
+    forms.promotion(subject, record, left, right, PROMOTED[left, right])
 
 
 def nonfinite(record: Record) -> bool:
@@ -97,12 +102,12 @@ SUITE = (
     strided("transposed"),
     strided("stepped"),
     strided("expanded"),
-    Check("overlapping", main(movable), checks.overlapping),
+    Check("overlapping", main(movable), layouts.overlapping),
     Check("gradient", orders, derivatives.gradient),
     Check("second_order", lambda r: orders(r) if r.second else (), derivatives.second_order),
-    Check("method", main(lambda r: r.method and r.reference), checks.method),
-    Check("inplace", main(lambda r: r.inplace), checks.inplace),
-    Check("inplace_overlap", main(lambda r: r.inplace), checks.inplace_overlap),
+    Check("method", main(lambda r: r.method and r.reference), forms.method),
+    Check("inplace", main(lambda r: r.inplace), forms.inplace),
+    Check("inplace_overlap", main(lambda r: r.inplace), forms.inplace_overlap),
     Check("promotion", pairs, promotion),
     Check("view", main(lambda r: r.view), views.shares_memory),
     Check("inplace_on_view", main(lambda r: r.view), views.inplace_on_view),

@@ -1,4 +1,5 @@
-"""The checks of views: they share memory with their base, and a write through one is recorded on the base."""
+"""The checks of views: they share memory with their base, and a write through one is recorded on
+the base."""
 
 from __future__ import annotations
 
@@ -6,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
 from records.record import Record, Sample
 
 from .checks import describe, samples_of
@@ -42,12 +42,13 @@ def shares_memory(subject: Subject, record: Record, dtype: str) -> None:
 
 
 def inplace_on_view(subject: Subject, record: Record, dtype: str) -> None:
-    """d/dx ⟨w, x after its view was scaled by x⟩ is w·x inside the view (its values as constants), w outside."""
+    """d/dx ⟨w, x after its view was scaled by x⟩ is w·x inside the view (its values as constants),
+    w outside."""
     for sample, array, shown in usable(subject, record, dtype):
         inside = np.zeros(array.size, bool)
         inside[shown[0].reshape(-1)] = True
         if len(shown) > 1 or len(set(shown[0].reshape(-1).tolist())) < shown[0].size:
-            continue  # autograd refuses writes through views that come several at a time, or overlap themselves
+            continue  # such views cannot be written through
         leaf = subject.tensor(array).requires_grad_()
         base = leaf * 1
         (view,) = subject.call(record, sample, [base], dtype)
@@ -56,5 +57,9 @@ def inplace_on_view(subject: Subject, record: Record, dtype: str) -> None:
         (got,) = subject.t.autograd.grad([base], [leaf], [subject.tensor(weights, dtype)])
         factor = np.where(inside.reshape(array.shape), array, 1.0)
         np.testing.assert_allclose(
-            subject.read(got), weights * factor, rtol=0, atol=1e-5, err_msg=f"{record.name}{describe(sample)}"
+            subject.read(got),
+            weights * factor,
+            rtol=0,
+            atol=1e-5,
+            err_msg=f"{record.name}{describe(sample)}",
         )

@@ -10,7 +10,19 @@ from pathlib import Path
 
 from .record import Record
 
-GROUPS = ("unary", "binary", "reduction", "contraction", "shape", "index", "creation", "random", "composite", "conversion")
+GROUPS = (
+    "unary",
+    "binary",
+    "reduction",
+    "contraction",
+    "shape",
+    "index",
+    "creation",
+    "random",
+    "composite",
+    "optimizer",
+    "conversion",
+)
 
 
 def _load() -> dict[str, Record]:

@@ -21,15 +21,23 @@ PAIRS = (
 )
 WITH_NUMBER = (*PAIRS, S(V(3, 4), 2, but=BOOL))
 STEPS = Domain(-2.0, 2.0, ints=(-2, 3), step=0.5)
-DIVIDEND = Domain(step=0.5, offset=0.05)
+DIVIDEND = Domain(-1.7, 1.7, step=0.5, offset=0.15)
 DIVISOR = Domain(0.70, 0.71, ints=(1, 6))
-RESTS = (*WITH_NUMBER, S(V(3, 4, grad=False), V(4, values=[2, -2, 3, -3], grad=False), but=UNSIGNED))
-"""The quotient of the two domains is nowhere an integer, where the rest jumps; signs are a sample of their own."""
+RESTS = (
+    *WITH_NUMBER,
+    S(V(3, 4, grad=False), V(4, values=[2, -2, 3, -3], grad=False), but=UNSIGNED),
+)
+"""The quotient of the two domains is nowhere an integer,
+where the rest jumps; signs are a sample of their own."""
 NONZERO = (Domain(), Domain(0.5, 3.0, ints=(1, 6)))
 APART = (Domain(step=0.5), Domain(step=0.5, offset=0.25))
 SHIFTS = (Domain(ints=(-4, 9)), Domain(ints=(0, 4)))
 POWERS = (Domain(0.3, 2.5, ints=(-3, 4)), Domain(-2.0, 2.0, ints=(0, 4)))
-MASK = ix([[True, False, True, True], [False, False, True, False], [True, True, False, True]], (3, 4), "bool")
+MASK = ix(
+    [[True, False, True, True], [False, False, True, False], [True, True, False, True]],
+    (3, 4),
+    "bool",
+)
 
 
 def B(name: str, reference: Callable[..., Any], **options: Any) -> Record:
@@ -60,8 +68,11 @@ def bits(name: str, reference: Callable[..., Any], **options: Any) -> Record:
     return B(name, reference, grad=False, nonfinite="integers only", **options)
 
 
-def integer_aware(on_float: Callable[..., Any], on_integer: Callable[..., Any]) -> Callable[..., Any]:
+def integer_aware(
+    on_float: Callable[..., Any], on_integer: Callable[..., Any]
+) -> Callable[..., Any]:
     """One reference for floats, another for integers (Python numbers follow the first operand)."""
+
     def reference(x: Any, y: Any, **kwargs: Any) -> Any:
         return (on_float if np.result_type(x, y).kind == "f" else on_integer)(x, y, **kwargs)
 
@@ -87,7 +98,7 @@ def remainder(x: Any, y: Any) -> Any:
     return np.where((rest != 0) & ((rest < 0) != (np.asarray(y) < 0)), rest + y, rest)
 
 
-def clamp(x: Any, min: Any = None, max: Any = None) -> Any:  # noqa: A002 - PyTorch's names
+def clamp(x: Any, min: Any = None, max: Any = None) -> Any:
     low = x if min is None else np.maximum(x, min)
     return low if max is None else np.minimum(low, max)
 
@@ -113,7 +124,12 @@ def by_alpha(alpha: float) -> Any:
     return S(V(3, 4), V(4), alpha=alpha)
 
 
-TRIPLES = (S(V(3, 4), V(3, 4), V(3, 4)), S(V(3, 4), V(4), V(3, 1)), S(V(), V(), V()), S(V(0, 3), V(3), V(1)))
+TRIPLES = (
+    S(V(3, 4), V(3, 4), V(3, 4)),
+    S(V(3, 4), V(4), V(3, 1)),
+    S(V(), V(), V()),
+    S(V(0, 3), V(3), V(1)),
+)
 AWAY = Domain(-3.0, 3.0, avoid=(1.0, 2.0), ints=(-4, 5))
 CLAMPS = (
     S(V(3, 4), min=1, max=2), S(V(3, 4), min=1), S(V(2, 5), max=2), S(V(), min=1),
@@ -123,37 +139,45 @@ ROUNDED = tuple(S(V(3, 4), V(4), rounding_mode=mode) for mode in ("floor", "trun
 
 # fmt: off
 RECORDS = (
-    # ---- arithmetic ---------------------------------------------------------------------------------------------
+    # ---- arithmetic ------------------------------------------------------------------------------
     B("add", add, dtypes=ALL, ulp=1, scale=1.0, samples=(*WITH_NUMBER, by_alpha(2))),
-    B("sub", lambda x, y, alpha=1: x - alpha * y, dtypes=NUMBER, ulp=1, scale=1.0, samples=(*WITH_NUMBER, by_alpha(3))),
+    B("sub", lambda x, y, alpha=1: x - alpha * y, dtypes=NUMBER, ulp=1, scale=1.0,
+          samples=(*WITH_NUMBER, by_alpha(3))),
     B("mul", lambda x, y: x & y if np.result_type(x, y) == np.bool_ else x * y, dtypes=ALL, ulp=1),
     B("div", div, dtypes=ALL, result="float", ulp=3, domain=NONZERO),
-    B("floor_divide", np.floor_divide, dtypes=NUMBER, ulp=0, domain=(DIVIDEND, DIVISOR), samples=RESTS, grad=False),
-    B("remainder", remainder, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
+    B("floor_divide", np.floor_divide, dtypes=NUMBER, ulp=0, domain=(DIVIDEND, DIVISOR),
+          samples=RESTS, grad=False),
+    B("remainder", remainder, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR),
+          samples=RESTS),
     B("fmod", np.fmod, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
     B("pow", np.power, dtypes=NUMBER, ulp=16, domain=POWERS, samples=(
         *WITH_NUMBER, S(V(3, 4), 3), S(2, V(3, 4, domain=POWERS[1])))),
-    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, samples=PAIRS, domain=Domain(0.5, 3.0)),
+    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, samples=PAIRS,
+          domain=Domain(0.5, 3.0)),
     B("hypot", np.hypot, ulp=4, samples=PAIRS),
     B("maximum", np.maximum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
     B("minimum", np.minimum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
-    # ---- comparison and logic -----------------------------------------------------------------------------------
+    # ---- comparison and logic --------------------------------------------------------------------
     compare("eq", np.equal), compare("ne", np.not_equal), compare("lt", np.less),
     compare("le", np.less_equal), compare("gt", np.greater), compare("ge", np.greater_equal),
-    logical("logical_and", np.logical_and), logical("logical_or", np.logical_or), logical("logical_xor", np.logical_xor),
-    # ---- bits ---------------------------------------------------------------------------------------------------
-    bits("bitwise_and", np.bitwise_and, samples=PAIRS), bits("bitwise_or", np.bitwise_or, samples=PAIRS),
+    logical("logical_and", np.logical_and), logical("logical_or", np.logical_or),
+    logical("logical_xor", np.logical_xor),
+    # ---- bits ------------------------------------------------------------------------------------
+    bits("bitwise_and", np.bitwise_and, samples=PAIRS), bits("bitwise_or", np.bitwise_or,
+    samples=PAIRS),
     bits("bitwise_xor", np.bitwise_xor, samples=PAIRS),
     bits("bitwise_left_shift", np.left_shift, dtypes=INT, domain=SHIFTS),
     bits("bitwise_right_shift", np.right_shift, dtypes=INT, domain=SHIFTS),
-    # ---- selection and mixtures ---------------------------------------------------------------------------------
+    # ---- selection and mixtures ------------------------------------------------------------------
     B("where", where, dtypes=ALL, ulp=0, method="", inplace="", samples=(
         S(MASK, V(3, 4), V(3, 4)), S(MASK, V(4), V(3, 1)), S(ix(True, (), "bool"), V(), V()),
         S(ix([], (0, 1), "bool"), V(1, 2), V(2)))),
     B("clamp", clamp, dtypes=NUMBER, ulp=0, domain=AWAY, samples=CLAMPS, promotes=False),
     B("lerp", lerp, ulp=4, scale=1.0, promotes=False, samples=(
-        *TRIPLES, S(V(3, 4), V(3, 4), 0.3), S(V(3, 4), V(4), 0.75)), domain=(Domain(), Domain(), Domain(-1, 2, (0.5,)))),
-    B("addcmul", lambda x, a, b, value=1: x + value * a * b, dtypes=NUMBER, ulp=2, scale=4.0, promotes=False,
+        *TRIPLES, S(V(3, 4), V(3, 4), 0.3), S(V(3, 4), V(4), 0.75)),
+        domain=(Domain(), Domain(), Domain(-1, 2, (0.5,)))),
+    B("addcmul", lambda x, a, b, value=1: x + value * a * b, dtypes=NUMBER, ulp=2,
+          scale=4.0, promotes=False,
       samples=(*TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),
     B("addcdiv", addcdiv, ulp=4, scale=4.0, promotes=False, domain=(Domain(), *NONZERO),
       samples=(*TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),

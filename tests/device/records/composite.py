@@ -1,4 +1,4 @@
-"""Composites: softmax and losses, normalisation, attention, and the step of each optimizer."""
+"""Composites: softmax and losses, normalisation, attention."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ def P(name: str, reference: Callable[..., Any], **options: Any) -> Record:
 
 
 def softmax(x: Any, dim: int) -> Any:
-    shifted = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)
+    shifted = (
+        np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)
+    )
     return shifted / shifted.sum(axis=dim, keepdims=True) if x.ndim else shifted
 
 
@@ -48,7 +50,9 @@ def layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: fl
 def reduce(loss: Any, reduction: str, total: Any = None) -> Any:
     if reduction == "none":
         return loss
-    return loss.sum() if reduction == "sum" else loss.sum() / (loss.size if total is None else total)
+    return (
+        loss.sum() if reduction == "sum" else loss.sum() / (loss.size if total is None else total)
+    )
 
 
 def nll_loss(
@@ -67,7 +71,11 @@ def nll_loss(
 
 
 def cross_entropy(
-    x: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean",
+    x: Any,
+    target: Any,
+    weight: Any = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:
     """By class index or by probabilities, smoothed towards the uniform distribution."""
@@ -93,13 +101,17 @@ def mse_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
     return reduce((x - y) ** 2, reduction)
 
 
-def bce_with_logits(x: Any, y: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:
+def bce_with_logits(
+    x: Any, y: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
+) -> Any:
     positive = 1.0 if pos_weight is None else pos_weight
     loss = positive * y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x)
     return reduce(loss if weight is None else loss * weight, reduction)
 
 
-def attention(q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = False, scale: Any = None) -> Any:
+def attention(
+    q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = False, scale: Any = None
+) -> Any:
     scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
         attn_mask = np.tril(np.ones(scores.shape[-2:], bool))
@@ -111,110 +123,54 @@ def attention(q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = F
 
 
 LOGITS = (
-    S(V(3, 4), CLASSES), S(V(3, 4), CLASSES, reduction="sum"), S(V(3, 4), CLASSES, reduction="none"),
+    S(V(3, 4), CLASSES), S(V(3, 4), CLASSES, reduction="sum"),
+    S(V(3, 4), CLASSES, reduction="none"),
     S(V(3, 4), CLASSES, weight=V(4, domain=WEIGHT, grad=False)), S(V(3, 4), ix([2, -100, 1], (3,))),
-    S(V(3, 4), ix([2, 0, 1], (3,)), ignore_index=0, weight=V(4, domain=WEIGHT, grad=False)), S(V(4), ix(2, ())),
-    S(V(2, 3, 2), PICTURE), S(V(0, 3), ix([], (0,)), reduction="sum"), S(V(65, 129), ix(list(range(65)), (65,)), big=True),
+    S(V(3, 4), ix([2, 0, 1], (3,)), ignore_index=0, weight=V(4, domain=WEIGHT, grad=False)),
+    S(V(4), ix(2, ())),
+    S(V(2, 3, 2), PICTURE), S(V(0, 3), ix([], (0,)), reduction="sum"),
+    S(V(65, 129), ix(list(range(65)), (65,)), big=True),
 )  # fmt: skip
 SMOOTH = (
     S(V(3, 4), CLASSES, label_smoothing=0.1), S(V(3, 4), V(3, 4, domain=CHANCE)),
-    S(V(3, 4), CLASSES, label_smoothing=0.2, weight=V(4, domain=WEIGHT, grad=False), reduction="sum"),
+    S(V(3, 4), CLASSES, label_smoothing=0.2, weight=V(4,
+    domain=WEIGHT, grad=False), reduction="sum"),
     S(V(3, 4), V(3, 4, domain=CHANCE), label_smoothing=0.1, weight=V(4, domain=WEIGHT, grad=False)),
 )  # fmt: skip
 SOFT = (
-    S(V(3, 4), dim=1), S(V(3, 4), dim=0), S(V(2, 3, 4), dim=-2), S(V(5), dim=-1), S(V(), dim=0), S(V(0, 3), dim=1),
+    S(V(3, 4), dim=1), S(V(3, 4), dim=0), S(V(2, 3, 4), dim=-2), S(V(5), dim=-1), S(V(), dim=0),
+    S(V(0, 3), dim=1),
     S(V(33, 257), dim=1, big=True), S(V(257, 33), dim=0, big=True),
 )  # fmt: skip
-PAIR = (S(V(3, 4), V(3, 4)), S(V(3, 4), V(3, 4), reduction="sum"), S(V(3, 4), V(3, 4), reduction="none"),
+PAIR = (S(V(3, 4), V(3, 4)), S(V(3, 4), V(3, 4), reduction="sum"),
+S(V(3, 4), V(3, 4), reduction="none"),
         S(V(), V()), S(V(0, 3), V(0, 3), reduction="sum"))  # fmt: skip
 CAUSAL = ix([[True, False, False], [True, True, False], [False, True, True]], (3, 3), "bool")
 
 # fmt: off
-LOSSES = (
+RECORDS = (
     P("softmax", softmax, samples=SOFT),
     P("log_softmax", log_softmax, samples=SOFT),
     P("layer_norm", layer_norm, half_ulp=6, no_zero_dim="an axis is needed", samples=(
-        S(V(3, 4), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4), (3, 4), V(3, 4), V(3, 4)), S(V(3, 4), (4,), V(4)),
-        S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)), S(V(33, 257), (257,), V(257), V(257), big=True))),
+        S(V(3, 4), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4), (3, 4), V(3, 4), V(3, 4)),
+        S(V(3, 4), (4,), V(4)),
+        S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)),
+        S(V(33, 257), (257,), V(257), V(257), big=True))),
     P("nll_loss", nll_loss, samples=LOGITS, no_zero_dim="classes lie on an axis"),
-    P("cross_entropy", cross_entropy, samples=LOGITS + SMOOTH, no_zero_dim="classes lie on an axis"),
+    P("cross_entropy", cross_entropy, samples=LOGITS + SMOOTH,
+          no_zero_dim="classes lie on an axis"),
     P("mse_loss", mse_loss, samples=PAIR, scale=8.0),
-    P("binary_cross_entropy_with_logits", bce_with_logits, domain=(Domain(avoid=(0.0,)), CHANCE, WEIGHT, WEIGHT), samples=(
-        *PAIR, S(V(3, 4), V(3, 4), weight=V(3, 4, domain=WEIGHT, grad=False)), S(V(3, 4), V(3, 4), pos_weight=V(4, domain=WEIGHT, grad=False)))),
+    P("binary_cross_entropy_with_logits", bce_with_logits,
+          domain=(Domain(avoid=(0.0,)), CHANCE, WEIGHT, WEIGHT), samples=(
+        *PAIR, S(V(3, 4), V(3, 4), weight=V(3, 4, domain=WEIGHT, grad=False)),
+        S(V(3, 4), V(3, 4), pos_weight=V(4, domain=WEIGHT, grad=False)))),
     P("scaled_dot_product_attention", attention, half_ulp=6, no_zero_dim="matrices only", samples=(
-        S(V(3, 2), V(3, 2), V(3, 2)), S(V(2, 3, 2), V(2, 3, 2), V(2, 3, 2), is_causal=True), S(V(2, 3, 2), V(2, 4, 2), V(2, 4, 3)),
-        S(V(3, 2), V(3, 2), V(3, 2), attn_mask=CAUSAL), S(V(3, 2), V(3, 2), V(3, 2), attn_mask=V(3, 3)),
-        S(V(2, 2, 3, 2), V(2, 2, 3, 2), V(2, 2, 3, 2), scale=0.3), S(V(0, 3, 2), V(0, 3, 2), V(0, 3, 2)),
+        S(V(3, 2), V(3, 2), V(3, 2)), S(V(2, 3, 2), V(2, 3, 2), V(2, 3, 2), is_causal=True),
+        S(V(2, 3, 2), V(2, 4, 2), V(2, 4, 3)),
+        S(V(3, 2), V(3, 2), V(3, 2), attn_mask=CAUSAL),
+        S(V(3, 2), V(3, 2), V(3, 2), attn_mask=V(3, 3)),
+        S(V(2, 2, 3, 2), V(2, 2, 3, 2), V(2, 2, 3, 2), scale=0.3),
+        S(V(0, 3, 2), V(0, 3, 2), V(0, 3, 2)),
         S(V(2, 33, 16), V(2, 65, 16), V(2, 65, 24), big=True))),
 )
 # fmt: on
-
-
-# ---- optimizers: three steps on one parameter with given gradients ------------------------------------------------
-
-
-def stepper(kind: str) -> Callable[..., Any]:
-    """Runs ``optim.<kind>`` on a copy of ``p``, once per gradient."""
-    def call(t: Any, p: Any, gradients: Any, **kwargs: Any) -> Any:
-        parameter = p.detach().clone().requires_grad_()
-        optimizer = getattr(t.optim, kind)([parameter], **kwargs)
-        for gradient in gradients:
-            parameter.grad = gradient.clone()
-            optimizer.step()
-        return parameter.detach()
-
-    return call
-
-
-def sgd(
-    p: Any, gradients: Any, lr: float = 1e-3, momentum: float = 0, dampening: float = 0, weight_decay: float = 0,
-    nesterov: bool = False, maximize: bool = False,
-) -> Any:
-    velocity = None
-    for g in gradients:
-        g = -g if maximize else g  # noqa: PLW2901 - the effective gradient
-        g = g + weight_decay * p if weight_decay else g  # noqa: PLW2901
-        if momentum:
-            velocity = g if velocity is None else momentum * velocity + (1 - dampening) * g
-            g = g + momentum * velocity if nesterov else velocity  # noqa: PLW2901
-        p = p - lr * g
-    return p
-
-
-def adam(
-    p: Any, gradients: Any, lr: float = 1e-3, betas: Any = (0.9, 0.999), eps: float = 1e-8, weight_decay: float = 0,
-    amsgrad: bool = False, decoupled: bool = False,
-) -> Any:
-    m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
-    for k, given in enumerate(gradients, 1):
-        p = p * (1 - lr * weight_decay) if decoupled else p
-        g = given + weight_decay * p if weight_decay and not decoupled else given
-        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
-        top = np.maximum(top, v) if amsgrad else v
-        p = p - lr * (m / (1 - betas[0] ** k)) / (np.sqrt(top / (1 - betas[1] ** k)) + eps)
-    return p
-
-
-def adamw(p: Any, gradients: Any, weight_decay: float = 1e-2, **kwargs: Any) -> Any:
-    return adam(p, gradients, weight_decay=weight_decay, decoupled=True, **kwargs)
-
-
-def steps(*kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Samples: each of ``kwargs`` on a matrix, the first also on a scalar and on nothing."""
-    each = tuple(S(V(3, 4), [V(3, 4)] * 3, **k) for k in kwargs)
-    return (*each, S(V(), [V()] * 2, **kwargs[0]), S(V(0, 2), [V(0, 2)], **kwargs[0]))
-
-
-STEP = {"grad": False, "dtypes": ("float32", "float64")}
-# fmt: off
-OPTIMIZERS = (
-    P("sgd_step", sgd, call=stepper("SGD"), **STEP, samples=steps(
-        {"lr": 0.1}, {"lr": 0.1, "momentum": 0.9}, {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1},
-        {"lr": 0.1, "momentum": 0.5, "dampening": 0.3}, {"lr": 0.1, "maximize": True})),
-    P("adam_step", adam, call=stepper("Adam"), **STEP, samples=steps(
-        {"lr": 0.1}, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3}, {"lr": 0.1, "weight_decay": 0.1}, {"lr": 0.1, "amsgrad": True})),
-    P("adamw_step", adamw, call=stepper("AdamW"), **STEP, samples=steps(
-        {"lr": 0.1}, {"lr": 0.05, "betas": (0.8, 0.95)}, {"lr": 0.1, "weight_decay": 0.2}, {"lr": 0.1, "amsgrad": True})),
-)
-# fmt: on
-RECORDS = LOSSES + OPTIMIZERS

@@ -37,14 +37,17 @@ def einsum(equation: str, *operands: Any) -> Any:
 
 MATMULS = (
     S(V(3, 4), V(4, 2)), S(V(4), V(4)), S(V(3, 4), V(4)), S(V(4), V(4, 3)), S(V(2, 3, 4), V(4, 2)),
-    S(V(2, 3, 2), V(2, 2, 3)), S(V(2, 1, 2, 3), V(3, 3, 2)), S(V(2, 3), V(2, 3, 2)), S(V(3), V(2, 3, 2)),
+    S(V(2, 3, 2), V(2, 2, 3)), S(V(2, 1, 2, 3), V(3, 3, 2)), S(V(2, 3), V(2, 3, 2)),
+    S(V(3), V(2, 3, 2)),
     S(V(2, 3, 2), V(2)), S(V(0, 3), V(3, 2)), S(V(3, 0), V(0, 2)), S(V(1, 1), V(1, 1)),
-    S(V(67, 130), V(130, 33), big=True), S(V(3, 40, 17), V(3, 17, 65), big=True), S(V(300), V(300), big=True),
+    S(V(67, 130), V(130, 33), big=True), S(V(3, 40, 17), V(3, 17, 65), big=True),
+    S(V(300), V(300), big=True),
 )  # fmt: skip
 EINSUMS = (
     S("ij,jk->ik", V(3, 4), V(4, 2)), S("ij->ji", V(3, 4)), S("ij->", V(3, 4)), S("ii->i", V(3, 3)),
     S("ii", V(3, 3)), S("bij,bjk->bik", V(2, 2, 3), V(2, 3, 2)), S("i,j->ij", V(3), V(4)),
-    S("...ij,...jk", V(2, 2, 3), V(3, 2)), S("ij,ij->i", V(3, 4), V(3, 4)), S("bi,oi,bo->b", V(2, 3), V(2, 3), V(2, 2)),
+    S("...ij,...jk", V(2, 2, 3), V(3, 2)), S("ij,ij->i", V(3, 4), V(3, 4)),
+          S("bi,oi,bo->b", V(2, 3), V(2, 3), V(2, 2)),
     S("ij,jk->ik", V(0, 4), V(4, 2)), S("i,->i", V(3), V()),
 )  # fmt: skip
 NO_SCALAR = "matrices and vectors only"
@@ -59,15 +62,17 @@ RECORDS = (
         S(V(2, 3, 2), V(2, 2, 3)), S(V(0, 3, 2), V(0, 2, 3)), S(V(2, 3, 0), V(2, 0, 2)),
         S(V(5, 33, 17), V(5, 17, 20), big=True))),
     C("addmm", addmm, no_zero_dim=NO_SCALAR, inplace="addmm_", samples=(
-        S(V(3, 2), V(3, 4), V(4, 2)), S(V(2), V(3, 4), V(4, 2)), S(V(3, 2), V(3, 4), V(4, 2), beta=0.5, alpha=2.0),
-        S(V(2), V(0, 4), V(4, 2)), S(V(70), V(65, 64), V(64, 70), big=True))),
-    C("linear", linear, call=functional("linear"), method="", samples=(
-        S(V(3, 4), V(2, 4)), S(V(3, 4), V(2, 4), V(2)), S(V(4), V(2, 4), V(2)), S(V(2, 2, 3), V(4, 3), V(4)),
-        S(V(0, 4), V(2, 4), V(2)), S(V(64, 64), V(256, 64), V(256), big=True)), no_zero_dim=NO_SCALAR),
+        S(V(3, 2), V(3, 4), V(4, 2)), S(V(2), V(3, 4), V(4, 2)),
+        S(V(3, 2), V(3, 4), V(4, 2), beta=0.5, alpha=2.0), S(V(2), V(0, 4), V(4, 2)),
+        S(V(70), V(65, 64), V(64, 70), big=True))),
+    C("linear", linear, call=functional("linear"), method="", no_zero_dim=NO_SCALAR, samples=(
+        S(V(3, 4), V(2, 4)), S(V(3, 4), V(2, 4), V(2)), S(V(4), V(2, 4), V(2)),
+        S(V(2, 2, 3), V(4, 3), V(4)), S(V(0, 4), V(2, 4), V(2)),
+        S(V(64, 64), V(256, 64), V(256), big=True))),
     C("einsum", einsum, samples=EINSUMS, method=""),
-    C("outer", np.outer, dtypes=NUMBER, ulp=1, samples=(S(V(3), V(4)), S(V(0), V(4)), S(V(1), V(1))),
-      no_zero_dim=NO_SCALAR),
-    C("dot", np.dot, dtypes=NUMBER, samples=(S(V(5), V(5)), S(V(0), V(0)), S(V(300), V(300), big=True)),
-      no_zero_dim=NO_SCALAR),
+    C("outer", np.outer, dtypes=NUMBER, ulp=1, no_zero_dim=NO_SCALAR, samples=(
+        S(V(3), V(4)), S(V(0), V(4)), S(V(1), V(1)))),
+    C("dot", np.dot, dtypes=NUMBER, no_zero_dim=NO_SCALAR, samples=(
+        S(V(5), V(5)), S(V(0), V(0)), S(V(300), V(300), big=True))),
 )
 # fmt: on

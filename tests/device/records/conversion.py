@@ -11,7 +11,8 @@ from .record import ALL, DEVICE, Domain, Record, S, V, method
 
 SHAPES = (S(V(3, 4)), S(V()), S(V(0, 2)), S(V(129, 33), big=True))
 WHOLE = Domain(0.0, 7.0, ints=(0, 8))
-"""What every dtype can hold: floats are cut towards zero, and none is negative, for unsigned results."""
+"""What every dtype can hold: floats are cut towards zero, and none is negative,
+for unsigned results."""
 
 
 def T(name: str, target: str, cast: Callable[..., Any], **options: Any) -> Record:
@@ -21,8 +22,19 @@ def T(name: str, target: str, cast: Callable[..., Any], **options: Any) -> Recor
     call = options.pop("call")
     finite_only = target in ("int32", "int64")
     nonfinite = "integers have none" if finite_only else "product"
-    return Record(name, call, cast, dtypes=ALL, domain=WHOLE, result=target, ulp=0, grad=target in ("float32", "float64"),
-                  nonfinite=nonfinite, group="conversion", **options)
+    return Record(
+        name,
+        call,
+        cast,
+        dtypes=ALL,
+        domain=WHOLE,
+        result=target,
+        ulp=0,
+        grad=target in ("float32", "float64"),
+        nonfinite=nonfinite,
+        group="conversion",
+        **options,
+    )
 
 
 def to_double(x: Any, *_: Any, **__: Any) -> Any:
@@ -38,8 +50,13 @@ def there_and_back(t: Any, x: Any, device: Any) -> Any:
 
 
 RECORDS = (
-    T("to", "float32", to_double, call=there_and_back, samples=tuple(
-        S(*s.args, device=DEVICE, big=s.big) for s in SHAPES)),
+    T(
+        "to",
+        "float32",
+        to_double,
+        call=there_and_back,
+        samples=tuple(S(*s.args, device=DEVICE, big=s.big) for s in SHAPES),
+    ),
     T("float", "float32", to_double),
     T("double", "float64", to_double),
     T("half", "float16", to_double),

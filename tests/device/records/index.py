@@ -12,7 +12,11 @@ from .record import ALL, FLOAT, INT, Domain, Record, S, V, function, functional,
 NUMBER = INT + FLOAT
 ROWS = ix([2, 0, 2, 1], (4,))
 PICK = ix([[0, 2, 1], [1, 0, 2]], (2, 3))
-MASK = ix([[True, False, True, False], [False, False, True, True], [True, True, False, False]], (3, 4), "bool")
+MASK = ix(
+    [[True, False, True, False], [False, False, True, True], [True, True, False, False]],
+    (3, 4),
+    "bool",
+)
 NONE = ix([], (0,))
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 ROW_ONLY = ix([True, False, True], (3,), "bool")
@@ -119,7 +123,9 @@ def take_along_dim(x: Any, index: Any, dim: int | None = None) -> Any:
         return np.take(x.reshape(-1), index.reshape(-1))
     other = list(x.shape)
     other[dim] = index.shape[dim]
-    return np.take_along_axis(x, np.broadcast_to(index, np.broadcast_shapes(index.shape, other)), dim)
+    return np.take_along_axis(
+        x, np.broadcast_to(index, np.broadcast_shapes(index.shape, other)), dim
+    )
 
 
 def everywhere(x: Any) -> Any:
@@ -128,37 +134,51 @@ def everywhere(x: Any) -> Any:
 
 HALF = slice(None)
 GETS = (
-    S(V(3, 4), 1), S(V(3, 4), (HALF, -1)), S(V(3, 4), slice(1, None)), S(V(3, 5), (..., slice(None, None, 2))),
-    S(V(3, 4), (None, 1, None)), S(V(2, 3, 4), (..., 0)), S(V(3, 4), ROWS), S(V(3, 4), (ROWS, ix([0, 3, 1, 1], (4,)))),
-    S(V(3, 4), (HALF, ix([[0, -1], [2, 2]], (2, 2)))), S(V(2, 3, 4), (ix([1, 0], (2,)), HALF, ix([3, 0], (2,)))),
-    S(V(2, 3, 4), (HALF, ix([[2], [0]], (2, 1)), ix([1, 3], (2,)))), S(V(3, 4), MASK), S(V(3, 4), ROW_ONLY),
-    S(V(3, 4), (ix([0, 2], (2,)), slice(1, 3))), S(V(3, 4), NONE), S(V(0, 4), (HALF, ix([1, 1], (2,)))), S(V(), ...), S(V(), None),
-    S(V(3, 4), [0, 2]), S(V(3, 4), ix(1, ())), S(V(70, 9), ix(list(range(69, -1, -1)), (70,)), big=True),
+    S(V(3, 4), 1), S(V(3, 4), (HALF, -1)), S(V(3, 4), slice(1, None)),
+    S(V(3, 5), (..., slice(None, None, 2))),
+    S(V(3, 4), (None, 1, None)), S(V(2, 3, 4), (..., 0)), S(V(3, 4), ROWS),
+    S(V(3, 4), (ROWS, ix([0, 3, 1, 1], (4,)))),
+    S(V(3, 4), (HALF, ix([[0, -1], [2, 2]], (2, 2)))),
+    S(V(2, 3, 4), (ix([1, 0], (2,)), HALF, ix([3, 0], (2,)))),
+    S(V(2, 3, 4), (HALF, ix([[2], [0]], (2, 1)), ix([1, 3], (2,)))), S(V(3, 4), MASK),
+    S(V(3, 4), ROW_ONLY),
+    S(V(3, 4), (ix([0, 2], (2,)), slice(1, 3))), S(V(3, 4), NONE),
+    S(V(0, 4), (HALF, ix([1, 1], (2,)))), S(V(), ...), S(V(), None),
+    S(V(3, 4), [0, 2]), S(V(3, 4), ix(1, ())),
+    S(V(70, 9), ix(list(range(69, -1, -1)), (70,)), big=True),
 )  # fmt: skip
 PUTS = (
-    S(V(3, 4), 1, 2.0), S(V(3, 4), (HALF, -1), V(3)), S(V(3, 5), (..., slice(None, None, 2)), V(3, 3)), S(V(3, 4), slice(1, None), V(4)),
-    S(V(3, 4), ix([2, 0], (2,)), V(2, 4)), S(V(3, 4), (ix([0, 1, 2], (3,)), ix([0, 3, 1], (3,))), V(3)),
-    S(V(3, 4), MASK, 1.0), S(V(3, 4), MASK, V(6)), S(V(3, 4), (HALF, ix([0, -1], (2,))), V(3, 2)), S(V(), ..., 2.0),
-    S(V(0, 4), (HALF, 1), V(0)), S(V(3, 4), NONE, V(0, 4)), S(V(3, 4), (ix([0, 2], (2,)), slice(1, 3)), V(2)),
+    S(V(3, 4), 1, 2.0), S(V(3, 4), (HALF, -1), V(3)),
+    S(V(3, 5), (..., slice(None, None, 2)), V(3, 3)), S(V(3, 4), slice(1, None), V(4)),
+    S(V(3, 4), ix([2, 0], (2,)), V(2, 4)),
+    S(V(3, 4), (ix([0, 1, 2], (3,)), ix([0, 3, 1], (3,))), V(3)),
+    S(V(3, 4), MASK, 1.0), S(V(3, 4), MASK, V(6)),
+    S(V(3, 4), (HALF, ix([0, -1], (2,))), V(3, 2)), S(V(), ..., 2.0),
+    S(V(0, 4), (HALF, 1), V(0)), S(V(3, 4), NONE, V(0, 4)),
+    S(V(3, 4), (ix([0, 2], (2,)), slice(1, 3)), V(2)),
 )  # fmt: skip
 GATHERS = (
-    S(V(2, 3), 1, PICK), S(V(3, 3), 0, PICK), S(V(2, 3), -1, ix([[2], [0]], (2, 1))), S(V(2, 3), 1, ix([], (2, 0))),
+    S(V(2, 3), 1, PICK), S(V(3, 3), 0, PICK), S(V(2, 3), -1, ix([[2], [0]], (2, 1))),
+    S(V(2, 3), 1, ix([], (2, 0))),
     S(V(5), 0, ix([4, 4, 0], (3,))), S(V(), 0, ix(0, ())),
 )  # fmt: skip
 SCATTERS = (
-    S(V(2, 3), 1, PICK, V(2, 3)), S(V(3, 3), 0, PICK, V(2, 3)), S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3, grad=False)),
+    S(V(2, 3), 1, PICK, V(2, 3)), S(V(3, 3), 0, PICK, V(2, 3)),
+    S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3, grad=False)),
     S(V(2, 3), 1, ix([], (2, 0)), V(2, 0)), S(V(3), 0, ix([1], (1,)), V(4, grad=False)),
 )  # fmt: skip
 KEEP = {"stable": True}
 SORTS = (
-    S(V(5, values=[3, 1, 4, 0, 2])), S(V(3, 5), **KEEP), S(V(3, 5), dim=0, **KEEP), S(V()), S(V(0, 3)), S(V(3, 0)),
+    S(V(5, values=[3, 1, 4, 0, 2])), S(V(3, 5), **KEEP), S(V(3, 5), dim=0, **KEEP), S(V()),
+    S(V(0, 3)), S(V(3, 0)),
     S(V(3, 5), dim=1, descending=True, **KEEP), S(V(9, domain=TIES, grad=False), **KEEP),
     S(V(9, domain=TIES, grad=False), descending=True, **KEEP),
     S(V(1000), big=True, **KEEP), S(V(130, 7), dim=0, big=True, **KEEP),
 )  # fmt: skip
 DISTINCT = [[3, 10, 4, 0, 12], [7, 1, 9, 2, 5], [8, 14, 6, 11, 13]]
 TOPKS = (
-    S(V(5, values=DISTINCT[0]), 3), S(V(3, 5, values=DISTINCT), 2, dim=1), S(V(3, 5, values=DISTINCT), 2, dim=0, largest=False),
+    S(V(5, values=DISTINCT[0]), 3), S(V(3, 5, values=DISTINCT), 2, dim=1),
+    S(V(3, 5, values=DISTINCT), 2, dim=0, largest=False),
     S(V(3, 5, values=DISTINCT), 5), S(V(0, 3), 2), S(V(3), 0), S(V(), 1),
     S(V(100, values=[37 * k % 101 for k in range(100)]), 10, big=True),
 )  # fmt: skip
@@ -168,31 +188,40 @@ AXIS = "an axis is needed"
 RECORDS = (
     X("getitem", lambda x, key: x[key], call=get, method="", samples=GETS),
     X("setitem", put_array, call=put, method="", samples=PUTS),
-    X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), samples=(
-        S(V(3, 4), 0, ROWS), S(V(3, 4), -1, ix([3, 0], (2,))), S(V(3, 4), 0, NONE), S(V(0, 4), 1, ix([1], (1,))), S(V(4), 0, ix([2], (1,), "int32"))),
-      no_zero_dim=AXIS),
+    X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=AXIS, samples=(
+        S(V(3, 4), 0, ROWS), S(V(3, 4), -1, ix([3, 0], (2,))), S(V(3, 4), 0, NONE),
+        S(V(0, 4), 1, ix([1], (1,))), S(V(4), 0, ix([2], (1,), "int32")))),
     X("gather", gather, samples=GATHERS),
-    X("take_along_dim", take_along_dim, samples=(
-        S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0), S(V(2, 3), ix([], (2, 0)), 1)), no_zero_dim=AXIS),
-    X("scatter", scatter, samples=(*SCATTERS, S(V(2, 3), 1, ix([[0, 2], [1, 0]], (2, 2)), 3)), inplace="scatter_", no_zero_dim=AXIS,
-      nonfinite="planted", domain=(Domain(), Domain(), Domain(0.0, 2.0, ints=(0, 2)))),
-    X("scatter_add", scatter_add, samples=SCATTERS, inplace="scatter_add_", dtypes=ALL, ulp=2, scale=4.0, no_zero_dim=AXIS),
+    X("take_along_dim", take_along_dim, no_zero_dim=AXIS, samples=(
+        S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0),
+        S(V(2, 3), ix([], (2, 0)), 1))),
+    X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted",
+      domain=(Domain(), Domain(), Domain(0.0, 2.0, ints=(0, 2))), samples=(
+        *SCATTERS, S(V(2, 3), 1, ix([[0, 2], [1, 0]], (2, 2)), 3))),
+    X("scatter_add", scatter_add, inplace="scatter_add_", dtypes=ALL, ulp=2, scale=4.0,
+      no_zero_dim=AXIS, samples=SCATTERS),
     X("masked_fill", masked_fill, inplace="masked_fill_", samples=(
-        S(V(3, 4), MASK, 2.0), S(V(3, 4), ix([True, False, False, True], (4,), "bool"), 1), S(V(), ix(True, (), "bool"), 1.0),
-        S(V(0, 2), ix([], (0, 2), "bool"), 1.0), S(V(3, 4), MASK, V()))),
-    X("masked_select", lambda x, m: np.broadcast_arrays(x, m)[0][np.broadcast_arrays(x, m)[1]], samples=(
-        S(V(3, 4), MASK), S(V(3, 4), ix([True, False, False, True], (4,), "bool")), S(V(), ix(True, (), "bool")),
-        S(V(3, 4), ix([False] * 4, (4,), "bool")), S(V(0, 2), ix([], (0, 2), "bool")))),
+        S(V(3, 4), MASK, 2.0), S(V(3, 4), ix([True, False, False, True], (4,), "bool"), 1),
+        S(V(), ix(True, (), "bool"), 1.0), S(V(0, 2), ix([], (0, 2), "bool"), 1.0),
+        S(V(3, 4), MASK, V()))),
+    X("masked_select", lambda x, m: np.broadcast_arrays(x, m)[0][np.broadcast_arrays(x, m)[1]],
+      samples=(
+        S(V(3, 4), MASK), S(V(3, 4), ix([True, False, False, True], (4,), "bool")),
+        S(V(), ix(True, (), "bool")), S(V(3, 4), ix([False] * 4, (4,), "bool")),
+        S(V(0, 2), ix([], (0, 2), "bool")))),
     X("nonzero", everywhere, result="int64", grad=False, domain=TIES, samples=(
         S(V(7)), S(V(3, 4)), S(V(2, 3, 2)), S(V()), S(V(0, 3)), S(V(65, 33), big=True))),
     X("sort", sort, result=("same", "int64"), samples=SORTS),
     X("argsort", argsort, result="int64", grad=False, samples=SORTS),
     X("topk", topk, dtypes=NUMBER, result=("same", "int64"), samples=TOPKS),
-    X("unique", unique, call=unique_call, method="", result=lambda d: d, grad=False, domain=TIES, nonfinite="NaN equals nothing", samples=(
+    X("unique", unique, call=unique_call, method="", result=lambda d: d, grad=False, domain=TIES,
+      nonfinite="NaN equals nothing", samples=(
         S(V(9)), S(V(3, 4)), S(V()), S(V(0)), S(V(700), big=True))),
-    X("one_hot", one_hot, call=functional("one_hot"), method="", dtypes=("int64",), result="int64", grad=False, nonfinite="integers only",
-      domain=Domain(ints=(0, 4)), samples=(S(V(5), 4), S(V(2, 3), 5), S(ix([2, 0], (2,))), S(V(), 4), S(V(0), 3))),
+    X("one_hot", one_hot, call=functional("one_hot"), method="", dtypes=("int64",),
+      result="int64", grad=False, nonfinite="integers only", domain=Domain(ints=(0, 4)), samples=(
+        S(V(5), 4), S(V(2, 3), 5), S(ix([2, 0], (2,))), S(V(), 4), S(V(0), 3))),
     X("embedding", embedding, call=functional("embedding"), method="", dtypes=FLOAT, samples=(
-        S(ROWS, V(3, 4)), S(PICK, V(3, 2)), S(ix(1, (), "int32"), V(3, 2)), S(NONE, V(3, 2)), S(ROWS, V(3, 0)))),
+        S(ROWS, V(3, 4)), S(PICK, V(3, 2)), S(ix(1, (), "int32"), V(3, 2)), S(NONE, V(3, 2)),
+        S(ROWS, V(3, 0)))),
 )
 # fmt: on

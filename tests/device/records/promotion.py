@@ -1,4 +1,5 @@
-"""The promoted dtype of every pair, as a table: PyTorch's, written out (`tests/parity` compares it with PyTorch).
+"""The promoted dtype of every pair, as a table: PyTorch's,
+written out (`tests/parity` compares it with PyTorch).
 
 A hyphen stands where no dtype holds both.
 """
@@ -6,7 +7,8 @@ A hyphen stands where no dtype holds both.
 from __future__ import annotations
 
 NAMES = {
-    "b": "bool", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "i1": "int8", "i2": "int16",
+    "b": "bool", "u1": "uint8", "u2": "uint16", "u4": "uint32", "u8": "uint64", "i1": "int8",
+    "i2": "int16",
     "i4": "int32", "i8": "int64", "h": "float16", "bf": "bfloat16", "f": "float32", "d": "float64",
 }  # fmt: skip
 
@@ -30,7 +32,9 @@ d    d   d   d   d   d   d   d   d   d   d   d   d   d
 
 def _read() -> dict[tuple[str, str], str]:
     head, *rows = (line.split() for line in TABLE.strip().splitlines())
-    cells = {(row[0], column): cell for row in rows for column, cell in zip(head, row[1:], strict=True)}
+    cells = {
+        (row[0], column): cell for row in rows for column, cell in zip(head, row[1:], strict=True)
+    }
     return {(NAMES[a], NAMES[b]): NAMES[c] for (a, b), c in cells.items() if c != "-"}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import DEVICE, DTYPE, FLOAT, Domain, Record, S, V, function, functional
+from .record import DEVICE, DTYPE, Domain, Record, S, V, function, functional
 
 HERE = {"device": DEVICE, "dtype": DTYPE}
 NOTHING = "takes no tensor"
@@ -55,7 +55,7 @@ def only_positive_weights(result: Any, weights: Any, **_: Any) -> None:
 
 
 def kept_or_dropped(result: Any, x: Any, p: float = 0.5, training: bool = True) -> None:
-    """Every element is 0 or x / (1 − p)."""
+    """Every element is 0 or x / (1 - p)."""
     x = np.asarray(x, np.float64)
     kept = np.zeros_like(x) if p == 1 else x / (1 - p if training else 1)
     assert (np.isclose(result, kept, rtol=1e-2) | ((result == 0) & training & (p > 0))).all()
@@ -74,15 +74,19 @@ RECORDS = (
         S(7, **HERE), S(1, **HERE), S(0, **HERE), S(1000, big=True, **HERE))),
     D("bernoulli", follows_probabilities, method="", no_empty="", no_zero_dim="", samples=(
         S(V(3, 4, domain=CHANCE)), S(V(values=1.0)), S(V(4, values=[0, 1, 1, 0])), S(V(0, 2)))),
-    D("normal", finite, call=lambda t, mean, std, size, device, dtype: t.normal(mean, std, size, device=device, dtype=dtype),
+    D("normal", finite, call=lambda t, mean, std, size, device, dtype: t.normal(mean, std, size,
+          device=device, dtype=dtype),
       samples=(S(1.0, 2.0, (3, 4), **HERE), S(0.0, 1.0, (), **HERE), S(0.0, 1.0, (0,), **HERE))),
-    D("uniform", within(-2.0, 3.0 + 1e-2), call=lambda t, x, a, b: x.clone().uniform_(a, b), no_empty="", no_zero_dim="",
+    D("uniform", within(-2.0, 3.0 + 1e-2),
+          call=lambda t, x, a, b: x.clone().uniform_(a, b), no_empty="", no_zero_dim="",
       samples=(S(V(3, 4), -2.0, 3.0), S(V(), -2.0, 3.0), S(V(0, 2), -2.0, 3.0))),
-    D("multinomial", only_positive_weights, result="int64", dtypes=("float32", "float64"), domain=Domain(0.1, 1.0),
+    D("multinomial", only_positive_weights, result="int64", dtypes=("float32", "float64"),
+          domain=Domain(0.1, 1.0),
       no_empty="a distribution has elements", no_zero_dim="a distribution has an axis", samples=(
         S(V(5), 3), S(V(2, 4), 2), S(V(4, values=[0, 1, 0, 2]), 2))),
     D("dropout", kept_or_dropped, call=functional("dropout"), no_empty="", no_zero_dim="", samples=(
-        S(V(3, 4), p=0.5), S(V(3, 4), p=0.25), S(V(3, 4), p=0.0), S(V(3, 4), p=1.0), S(V(3, 4), p=0.5, training=False),
+        S(V(3, 4), p=0.5), S(V(3, 4), p=0.25), S(V(3, 4), p=0.0), S(V(3, 4), p=1.0),
+        S(V(3, 4), p=0.5, training=False),
         S(V(), p=0.5), S(V(0, 2), p=0.5))),
 )
 # fmt: on

@@ -13,14 +13,16 @@ NUMBER = INT + FLOAT
 BIG = (S(V(1031), big=True), S(V(65, 130), dim=0, big=True), S(V(65, 130), dim=1, big=True))
 WHOLE = (S(V(3, 4)), S(V()), S(V(1)))
 DIMS = (
-    S(V(3, 4), dim=0), S(V(3, 4), dim=-1), S(V(2, 3, 4), dim=1), S(V(2, 3, 4), dim=-2, keepdim=True),
+    S(V(3, 4), dim=0), S(V(3, 4), dim=-1), S(V(2, 3, 4), dim=1),
+    S(V(2, 3, 4), dim=-2, keepdim=True),
     S(V(), dim=0), S(V(0, 3), dim=1), S(V(3, 0, 2), dim=-1, keepdim=True),
 )  # fmt: skip
 SEVERAL = (S(V(2, 3, 4), dim=(0, 2)), S(V(2, 3, 4), dim=(-1, 0), keepdim=True))
 EMPTY = (S(V(0)), S(V(2, 0), dim=1))
 SCANS = (
     S(V(7), dim=0), S(V(3, 4), dim=0), S(V(3, 4), dim=-1), S(V(2, 3, 4), dim=1), S(V(), dim=0),
-    S(V(0, 3), dim=1), S(V(3, 0), dim=-1), S(V(3, 517), dim=1, big=True), S(V(130, 5), dim=0, big=True),
+    S(V(0, 3), dim=1), S(V(3, 0), dim=-1), S(V(3, 517), dim=1, big=True),
+    S(V(130, 5), dim=0, big=True),
 )  # fmt: skip
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 
@@ -38,6 +40,7 @@ def R(name: str, reference: Callable[..., Any], **options: Any) -> Record:
 
 def over(f: Callable[..., Any]) -> Callable[..., Any]:
     """NumPy's reduction ``f`` under PyTorch's argument names."""
+
     def reference(x: Any, dim: Any = None, keepdim: bool = False, **kwargs: Any) -> Any:
         if x.ndim == 0:
             x, dim, keepdim = x.reshape(1), 0, False
@@ -48,6 +51,7 @@ def over(f: Callable[..., Any]) -> Callable[..., Any]:
 
 def with_index(value: Callable[..., Any], index: Callable[..., Any]) -> Callable[..., Any]:
     """Value alone over the whole, value and index along an axis."""
+
     def reference(x: Any, dim: int | None = None, keepdim: bool = False) -> Any:
         if dim is None:
             return value(x)
@@ -56,7 +60,9 @@ def with_index(value: Callable[..., Any], index: Callable[..., Any]) -> Callable
     return reference
 
 
-def spread(x: Any, axis: Any, keepdims: bool, correction: float = 1, unbiased: bool | None = None) -> Any:
+def spread(
+    x: Any, axis: Any, keepdims: bool, correction: float = 1, unbiased: bool | None = None
+) -> Any:
     """The variance with ``correction`` taken from the count."""
     correction = correction if unbiased is None else float(unbiased)
     mean = x.mean(axis=axis, keepdims=True)
@@ -70,7 +76,8 @@ def norm(x: Any, axis: Any, keepdims: bool, p: Any = 2) -> Any:
     if p == 0:
         return (x != 0).sum(axis=axis, keepdims=keepdims).astype(x.dtype)
     return (np.abs(x) ** (2 if p == "fro" else p)).sum(axis=axis, keepdims=keepdims) ** (
-        1 / (2 if p == "fro" else p))
+        1 / (2 if p == "fro" else p)
+    )
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:
@@ -114,22 +121,27 @@ any_, all_ = over(np.any), over(np.all)
 maximum = with_index(over(np.max), over(np.argmax))
 minimum = with_index(over(np.min), over(np.argmin))
 SPREAD = (
-    S(V(3, 4)), S(V(3, 4), dim=1), S(V(2, 3, 4), dim=(0, 2), keepdim=True), S(V(3, 4), dim=0, correction=0),
-    S(V(3, 4), dim=1, unbiased=False), S(V(0, 3), dim=1), S(V(65, 130), dim=1, big=True), S(V(1031), big=True),
+    S(V(3, 4)), S(V(3, 4), dim=1), S(V(2, 3, 4), dim=(0, 2), keepdim=True),
+    S(V(3, 4), dim=0, correction=0),
+    S(V(3, 4), dim=1, unbiased=False), S(V(0, 3), dim=1), S(V(65, 130), dim=1, big=True),
+    S(V(1031), big=True),
 )  # fmt: skip
 NORMS = (
-    S(V(3, 4)), S(V(3, 4), dim=1), S(V(2, 3, 4), p=1, dim=(0, 2), keepdim=True), S(V(3, 4), p=3, dim=0),
+    S(V(3, 4)), S(V(3, 4), dim=1), S(V(2, 3, 4), p=1, dim=(0, 2), keepdim=True),
+    S(V(3, 4), p=3, dim=0),
     S(V(3, 4), p=float("inf"), dim=1), S(V()), S(V(0, 3), dim=1), S(V(65, 130), dim=1, big=True),
 )  # fmt: skip
 
 # fmt: off
 RECORDS = (
     # ---- sums -----------------------------------------------------------------------------------
-    R("sum", over(np.sum), dtypes=ALL, result="sum", scale="terms", samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
+    R("sum", over(np.sum), dtypes=ALL, result="sum", scale="terms",
+          samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
     R("mean", over(np.mean), scale="terms", samples=WHOLE + DIMS + SEVERAL + BIG),
     R("prod", over(np.prod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.6, ints=(1, 3)),
       samples=WHOLE + DIMS + EMPTY + (S(V(130, 5), dim=0, big=True),), ulp=32, half_ulp=4),
-    R("var", over(spread), samples=SPREAD, no_zero_dim="the variance of one element is NaN", half_ulp=3),
+    R("var", over(spread), samples=SPREAD,
+          no_zero_dim="the variance of one element is NaN", half_ulp=3),
     R("std", over(lambda *a, **k: np.sqrt(spread(*a, **k))), samples=SPREAD, half_ulp=3,
       no_zero_dim="the deviation of one element is NaN"),
     R("norm", over(norm), samples=NORMS, domain=Domain(avoid=(0.0,)), half_ulp=3),
@@ -149,9 +161,10 @@ RECORDS = (
     R("all", all_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
       samples=WHOLE + DIMS + EMPTY + BIG),
     # ---- scans ----------------------------------------------------------------------------------
-    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", samples=SCANS, inplace="cumsum_", ulp=16, scale="terms", half_ulp=3),
+    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", samples=SCANS, inplace="cumsum_",
+          ulp=16, scale="terms", half_ulp=3),
     R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.5, ints=(1, 3)),
-      samples=SCANS[:-2] + (S(V(3, 40), dim=1, big=True),), inplace="cumprod_", ulp=32, half_ulp=4),
+      samples=(*SCANS[:-2], S(V(3, 40), dim=1, big=True)), inplace="cumprod_", ulp=32, half_ulp=4),
     R("cummax", cummax, dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),
 )
 # fmt: on

@@ -27,18 +27,22 @@ def sizes(shape: tuple[Any, ...]) -> Any:
 
 def unflatten(x: Any, dim: int, parts: Any) -> Any:
     dim %= x.ndim
-    return x.reshape(*x.shape[:dim], *parts, *x.shape[dim + 1:])
+    return x.reshape(*x.shape[:dim], *parts, *x.shape[dim + 1 :])
 
 
 def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     if x.ndim == 0:
         return x.reshape(1)
     start, end = start_dim % x.ndim, end_dim % x.ndim
-    return x.reshape(*x.shape[:start], int(np.prod(x.shape[start:end + 1])), *x.shape[end + 1:])
+    return x.reshape(*x.shape[:start], int(np.prod(x.shape[start : end + 1])), *x.shape[end + 1 :])
 
 
 def squeeze(x: Any, dim: Any = None) -> Any:
-    dims = range(x.ndim) if dim is None else [d % max(x.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
+    dims = (
+        range(x.ndim)
+        if dim is None
+        else [d % max(x.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
+    )
     return x.reshape([n for k, n in enumerate(x.shape) if not (n == 1 and k in dims)])
 
 
@@ -60,7 +64,7 @@ def roll(x: Any, shifts: Any, dims: Any = None) -> Any:
 def pad(x: Any, widths: Any, mode: str = "constant", value: float = 0) -> Any:
     """Pairs from the last axis on; negative widths crop."""
     for k in range(len(widths) // 2):
-        axis, (low, high) = x.ndim - 1 - k, widths[2 * k:2 * k + 2]
+        axis, (low, high) = x.ndim - 1 - k, widths[2 * k : 2 * k + 2]
         pairs = [(0, 0)] * x.ndim
         pairs[axis] = (max(low, 0), max(high, 0))
         x = np.pad(x, pairs, constant_values=value)
@@ -91,7 +95,11 @@ def repeat(x: Any, *counts: Any) -> Any:
 def as_strided(x: Any, size: Any, stride: Any, storage_offset: int = 0) -> Any:
     where = np.full(size, storage_offset)
     for axis, step in enumerate(stride):
-        where = where + np.arange(size[axis]).reshape([-1 if k == axis else 1 for k in range(len(size))]) * step
+        where = (
+            where
+            + np.arange(size[axis]).reshape([-1 if k == axis else 1 for k in range(len(size))])
+            * step
+        )
     return x.reshape(-1)[where.astype(np.int64)]
 
 
@@ -115,58 +123,84 @@ def diagonal(x: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
 SCALAR = "an axis is needed"
 # fmt: off
 VIEWS = (
-    M("view", lambda x, *s: x.reshape(sizes(s)), dense_only="other strides may need a copy", samples=(
+    M("view", lambda x, *s: x.reshape(sizes(s)), dense_only="other strides may need a copy",
+      samples=(
         S(V(3, 4), 2, 6), S(V(3, 4), (4, -1)), S(V(), 1, 1), S(V(0, 3), 3, 0), S(V(2, 6), -1))),
     M("permute", lambda x, *d: np.transpose(x, sizes(d)), samples=(
-        S(V(2, 3, 4), 2, 0, 1), S(V(2, 3, 4), (-1, 0, 1)), S(V(), ()), S(V(0, 3), 1, 0), S(V(17, 9, 5), 2, 1, 0, big=True))),
-    M("transpose", np.swapaxes, samples=(S(V(3, 4), 0, 1), S(V(2, 3, 4), -1, 0), S(V(0, 3), 0, 1)), no_zero_dim=SCALAR),
-    M("expand", expand, samples=(S(V(3, 1), 3, 4), S(V(4), (2, 3, 4)), S(V(3, 1), 2, -1, 4), S(V(), 2, 3), S(V(1, 0), 3, 0))),
-    M("squeeze", squeeze, samples=(S(V(1, 3, 1)), S(V(1, 3, 1), 0), S(V(1, 3, 1), -1), S(V(3, 4), 1), S(V(1, 3, 1, 2), (0, 2)),
-                                   S(V()), S(V(1, 0)))),
-    M("unsqueeze", lambda x, dim: np.expand_dims(x, dim), samples=(
+        S(V(2, 3, 4), 2, 0, 1), S(V(2, 3, 4), (-1, 0, 1)), S(V(), ()), S(V(0, 3), 1, 0),
+        S(V(17, 9, 5), 2, 1, 0, big=True))),
+    M("transpose", np.swapaxes, no_zero_dim=SCALAR, samples=(
+        S(V(3, 4), 0, 1), S(V(2, 3, 4), -1, 0), S(V(0, 3), 0, 1))),
+    M("expand", expand, samples=(
+        S(V(3, 1), 3, 4), S(V(4), (2, 3, 4)), S(V(3, 1), 2, -1, 4), S(V(), 2, 3),
+        S(V(1, 0), 3, 0))),
+    M("squeeze", squeeze, samples=(
+        S(V(1, 3, 1)), S(V(1, 3, 1), 0), S(V(1, 3, 1), -1), S(V(3, 4), 1),
+        S(V(1, 3, 1, 2), (0, 2)), S(V()), S(V(1, 0)))),
+    M("unsqueeze", np.expand_dims, samples=(
         S(V(3, 4), 0), S(V(3, 4), -1), S(V(3, 4), 1), S(V(), 0), S(V(0), 1))),
-    M("unflatten", unflatten, samples=(S(V(2, 6), 1, (2, 3)), S(V(6, 2), 0, (3, 2)), S(V(2, 6), -1, (3, 2)), S(V(0, 4), 1, (2, 2))),
-      no_zero_dim=SCALAR),
-    M("narrow", narrow, samples=(S(V(4, 3), 0, 1, 2), S(V(3, 5), -1, 2, 3), S(V(3, 4), 1, -2, 2), S(V(4), 0, 1, 0), S(V(0, 3), 1, 1, 1)),
-      no_zero_dim=SCALAR),
-    M("select", lambda x, dim, i: np.take(x, i, axis=dim), samples=(S(V(3, 4), 0, 1), S(V(3, 4), -1, -1), S(V(0, 3), 1, 2), S(V(5), 0, 2)),
-      no_zero_dim=SCALAR),
-    M("slice", lambda x, a, b, c: x[..., a:b:c], call=slice_case, samples=(
-        S(V(3, 5), 1, 4, None), S(V(3, 5), None, None, 2), S(V(7), -5, -1, 3), S(V(3, 4), 2, 2, 1), S(V(4), 1, 99, 1),
-        S(V(0, 4), 1, 3, 1)), no_zero_dim=SCALAR),
-    M("diagonal", diagonal, samples=(S(V(3, 4)), S(V(3, 4), offset=1), S(V(4, 3), offset=-1), S(V(2, 3, 3), dim1=-2, dim2=-1),
-                                     S(V(0, 3)), S(V(2, 2), offset=5)), no_zero_dim=SCALAR),
-    M("split", split, samples=(S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(5), [1, 4]), S(V(3, 4), [2, 0, 2], dim=-1), S(V(0, 3), 2, dim=1)),
-      no_zero_dim=SCALAR),
-    M("chunk", chunk, samples=(S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(4), 7), S(V(2, 0), 2)), no_zero_dim=SCALAR),
-    M("unbind", unbind, samples=(S(V(3, 2)), S(V(2, 3), 1), S(V(2, 3), -1), S(V(2, 0))), no_zero_dim=SCALAR),
-    M("as_strided", as_strided, dense_only="its strides are those of the memory", samples=(S(V(12), (3, 4), (4, 1)), S(V(3, 4), (2, 3), (1, 2), 1), S(V(6), (4, 3), (1, 1)),
-                                         S(V(5), (), (), 3), S(V(0), (0, 2), (2, 1)), S(V(), (), ()))),
-    M("unfold", unfold, samples=(S(V(7), 0, 3, 2), S(V(3, 5), 1, 2, 1), S(V(5, 2), 0, 5, 1), S(V(0, 3), 1, 2, 1)), no_zero_dim=SCALAR),
+    M("unflatten", unflatten, no_zero_dim=SCALAR, samples=(
+        S(V(2, 6), 1, (2, 3)), S(V(6, 2), 0, (3, 2)), S(V(2, 6), -1, (3, 2)),
+        S(V(0, 4), 1, (2, 2)))),
+    M("narrow", narrow, no_zero_dim=SCALAR, samples=(
+        S(V(4, 3), 0, 1, 2), S(V(3, 5), -1, 2, 3), S(V(3, 4), 1, -2, 2), S(V(4), 0, 1, 0),
+        S(V(0, 3), 1, 1, 1))),
+    M("select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=SCALAR, samples=(
+        S(V(3, 4), 0, 1), S(V(3, 4), -1, -1), S(V(0, 3), 1, 2), S(V(5), 0, 2))),
+    M("slice", lambda x, a, b, c: x[..., a:b:c], call=slice_case, no_zero_dim=SCALAR, samples=(
+        S(V(3, 5), 1, 4, None), S(V(3, 5), None, None, 2), S(V(7), -5, -1, 3),
+        S(V(3, 4), 2, 2, 1), S(V(4), 1, 99, 1), S(V(0, 4), 1, 3, 1))),
+    M("diagonal", diagonal, no_zero_dim=SCALAR, samples=(
+        S(V(3, 4)), S(V(3, 4), offset=1), S(V(4, 3), offset=-1), S(V(2, 3, 3), dim1=-2, dim2=-1),
+        S(V(0, 3)), S(V(2, 2), offset=5))),
+    M("split", split, no_zero_dim=SCALAR, samples=(
+        S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(5), [1, 4]), S(V(3, 4), [2, 0, 2], dim=-1),
+        S(V(0, 3), 2, dim=1))),
+    M("chunk", chunk, no_zero_dim=SCALAR, samples=(
+        S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(4), 7), S(V(2, 0), 2))),
+    M("unbind", unbind, no_zero_dim=SCALAR, samples=(
+        S(V(3, 2)), S(V(2, 3), 1), S(V(2, 3), -1), S(V(2, 0)))),
+    M("as_strided", as_strided, dense_only="its strides are those of the memory", samples=(
+        S(V(12), (3, 4), (4, 1)), S(V(3, 4), (2, 3), (1, 2), 1), S(V(6), (4, 3), (1, 1)),
+        S(V(5), (), (), 3), S(V(0), (0, 2), (2, 1)), S(V(), (), ()))),
+    M("unfold", unfold, no_zero_dim=SCALAR, samples=(
+        S(V(7), 0, 3, 2), S(V(3, 5), 1, 2, 1), S(V(5, 2), 0, 5, 1), S(V(0, 3), 1, 2, 1))),
 )
 COPIES = (
     M("reshape", lambda x, *s: x.reshape(sizes(s)), samples=(
         S(V(3, 4), 2, 6), S(V(3, 4), (-1,)), S(V(), 1), S(V(1), ()), S(V(0, 3), 3, 0))),
-    M("flatten", flatten, samples=(S(V(2, 3, 2)), S(V(2, 3, 2), 1), S(V(2, 3, 2), 0, 1), S(V(2, 3, 2), start_dim=-2), S(V()), S(V(2, 0)))),
-    M("flip", lambda x, d: np.flip(x, d), samples=(S(V(3, 4), (0,)), S(V(2, 3), (0, 1)), S(V(5), (-1,)), S(V(), ()), S(V(0, 3), (1,)))),
-    M("roll", roll, samples=(S(V(5), 2), S(V(3, 4), 1, 0), S(V(3, 4), -1, 1), S(V(3, 4), (1, 2), (0, 1)), S(V(2, 3), 8), S(V(0, 3), 1, 1),
-                             S(V(), 1) )),
-    M("pad", pad, call=functional("pad"), samples=(
-        S(V(3, 4), (1, 2)), S(V(3, 4), (0, 1, 2, 0)), S(V(3, 4), (1, 1), value=2), S(V(5), (-1, 2)), S(V(2, 3), (-1, -1, 1, 0)),
-        S(V(0, 3), (1, 1)), S(V(33, 65), (3, 1, 1, 2), big=True)), no_zero_dim=SCALAR),
-    M("cat", lambda xs, dim=0: np.concatenate(xs, dim), call=function("cat"), samples=(
-        S([V(2, 3), V(1, 3)]), S([V(2, 1), V(2, 2), V(2, 3)], dim=1), S([V(3)], dim=-1), S([V(0, 3), V(2, 3)]), S([V(2, 0), V(2, 0)], dim=1),
-        S([V(33, 9), V(70, 9)], big=True)), no_zero_dim=SCALAR, promotes=True),
+    M("flatten", flatten, samples=(
+        S(V(2, 3, 2)), S(V(2, 3, 2), 1), S(V(2, 3, 2), 0, 1), S(V(2, 3, 2), start_dim=-2),
+        S(V()), S(V(2, 0)))),
+    M("flip", np.flip, samples=(
+        S(V(3, 4), (0,)), S(V(2, 3), (0, 1)), S(V(5), (-1,)), S(V(), ()), S(V(0, 3), (1,)))),
+    M("roll", roll, samples=(
+        S(V(5), 2), S(V(3, 4), 1, 0), S(V(3, 4), -1, 1), S(V(3, 4), (1, 2), (0, 1)),
+        S(V(2, 3), 8), S(V(0, 3), 1, 1), S(V(), 1))),
+    M("pad", pad, call=functional("pad"), no_zero_dim=SCALAR, samples=(
+        S(V(3, 4), (1, 2)), S(V(3, 4), (0, 1, 2, 0)), S(V(3, 4), (1, 1), value=2),
+        S(V(5), (-1, 2)), S(V(2, 3), (-1, -1, 1, 0)), S(V(0, 3), (1, 1)),
+        S(V(33, 65), (3, 1, 1, 2), big=True))),
+    M("cat", lambda xs, dim=0: np.concatenate(xs, dim), call=function("cat"), no_zero_dim=SCALAR,
+      promotes=True, samples=(
+        S([V(2, 3), V(1, 3)]), S([V(2, 1), V(2, 2), V(2, 3)], dim=1), S([V(3)], dim=-1),
+        S([V(0, 3), V(2, 3)]), S([V(2, 0), V(2, 0)], dim=1), S([V(33, 9), V(70, 9)], big=True))),
     M("stack", lambda xs, dim=0: np.stack(xs, dim), call=function("stack"), promotes=True, samples=(
-        S([V(2, 3), V(2, 3)]), S([V(3), V(3), V(3)], dim=1), S([V(2, 3), V(2, 3)], dim=-1), S([V(), V()]), S([V(0), V(0)]))),
-    M("repeat", repeat, samples=(S(V(3), 2), S(V(2, 3), 2, 1), S(V(2, 3), (2, 1, 2)), S(V(), 3), S(V(0, 2), 2, 2), S(V(2), 0))),
-    M("tile", lambda x, *c: np.tile(x, sizes(c)), samples=(S(V(3), 2), S(V(2, 3), (2,)), S(V(2, 3), (2, 1, 2)), S(V(), (3,)), S(V(0, 2), (2, 2)))),
+        S([V(2, 3), V(2, 3)]), S([V(3), V(3), V(3)], dim=1), S([V(2, 3), V(2, 3)], dim=-1),
+        S([V(), V()]), S([V(0), V(0)]))),
+    M("repeat", repeat, samples=(
+        S(V(3), 2), S(V(2, 3), 2, 1), S(V(2, 3), (2, 1, 2)), S(V(), 3), S(V(0, 2), 2, 2),
+        S(V(2), 0))),
+    M("tile", lambda x, *c: np.tile(x, sizes(c)), samples=(
+        S(V(3), 2), S(V(2, 3), (2,)), S(V(2, 3), (2, 1, 2)), S(V(), (3,)), S(V(0, 2), (2, 2)))),
     M("contiguous", np.copy, samples=(S(V(3, 4)), S(V()), S(V(0, 2)))),
     M("clone", np.copy, samples=(S(V(3, 4)), S(V()), S(V(0, 2)), S(V(129, 33), big=True))),
-    M("tril", lambda x, diagonal=0: np.tril(x, diagonal), inplace="tril_", samples=(
-        S(V(3, 4)), S(V(4, 3), diagonal=1), S(V(2, 3, 3), diagonal=-1), S(V(0, 3))), no_zero_dim="a matrix is needed"),
-    M("triu", lambda x, diagonal=0: np.triu(x, diagonal), inplace="triu_", samples=(
-        S(V(3, 4)), S(V(4, 3), diagonal=1), S(V(2, 3, 3), diagonal=-1), S(V(0, 3))), no_zero_dim="a matrix is needed"),
+    M("tril", lambda x, diagonal=0: np.tril(x, diagonal), inplace="tril_",
+      no_zero_dim="a matrix is needed", samples=(
+        S(V(3, 4)), S(V(4, 3), diagonal=1), S(V(2, 3, 3), diagonal=-1), S(V(0, 3)))),
+    M("triu", lambda x, diagonal=0: np.triu(x, diagonal), inplace="triu_",
+      no_zero_dim="a matrix is needed", samples=(
+        S(V(3, 4)), S(V(4, 3), diagonal=1), S(V(2, 3, 3), diagonal=-1), S(V(0, 3)))),
 )
 # fmt: on
 

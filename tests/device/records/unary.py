@@ -9,7 +9,16 @@ import numpy as np
 from scipy import special
 
 from .record import (
-    ALL, BOOL, FLOAT, INT, Domain, Record, S, V, function, functional,
+    ALL,
+    BOOL,
+    FLOAT,
+    INT,
+    Domain,
+    Record,
+    S,
+    V,
+    function,
+    functional,
 )  # fmt: skip
 
 SAMPLES = (S(V(3, 4)), S(V(2, 1, 5)), S(V()), S(V(0, 3)), S(V(129, 67), big=True))
@@ -68,7 +77,7 @@ def reciprocal_of(f: Callable[..., Any]) -> Callable[..., Any]:
 
 # fmt: off
 RECORDS = (
-    # ---- arithmetic ---------------------------------------------------------------------------------------------
+    # ---- arithmetic ------------------------------------------------------------------------------
     U("neg", np.negative, dtypes=NUMBER, ulp=0),
     U("abs", np.abs, dtypes=NUMBER, ulp=0, domain=KINK),
     U("sign", lambda x: 1 * (x > 0) - 1 * (x < 0), dtypes=NUMBER, ulp=0, domain=KINK),
@@ -76,7 +85,7 @@ RECORDS = (
     U("sqrt", np.sqrt, dtypes=ALL, result="float", ulp=3, domain=POSITIVE),
     U("rsqrt", reciprocal_of(np.sqrt), dtypes=ALL, result="float", ulp=4, domain=POSITIVE),
     U("reciprocal", reciprocal_of(np.positive), dtypes=ALL, result="float", ulp=3, domain=POSITIVE),
-    # ---- exponentials and logarithms ----------------------------------------------------------------------------
+    # ---- exponentials and logarithms -------------------------------------------------------------
     U("exp", np.exp, dtypes=ALL, result="float", ulp=4),
     U("exp2", np.exp2, dtypes=ALL, result="float", ulp=4),
     U("expm1", np.expm1, dtypes=ALL, result="float", ulp=4),
@@ -84,7 +93,7 @@ RECORDS = (
     U("log2", np.log2, dtypes=ALL, result="float", ulp=4, domain=POSITIVE),
     U("log10", np.log10, dtypes=ALL, result="float", ulp=4, domain=POSITIVE),
     U("log1p", np.log1p, dtypes=ALL, result="float", ulp=4, domain=POSITIVE),
-    # ---- trigonometry -------------------------------------------------------------------------------------------
+    # ---- trigonometry ----------------------------------------------------------------------------
     U("sin", np.sin, dtypes=ALL, result="float", ulp=4),
     U("cos", np.cos, dtypes=ALL, result="float", ulp=4),
     U("tan", np.tan, dtypes=ALL, result="float", ulp=6, domain=Domain(-1.3, 1.3)),
@@ -96,24 +105,29 @@ RECORDS = (
     U("tanh", np.tanh, dtypes=ALL, result="float", ulp=5),
     U("erf", special.erf, dtypes=ALL, result="float", ulp=16, half_ulp=4),
     U("erfc", special.erfc, dtypes=ALL, result="float", ulp=16),
-    # ---- activations --------------------------------------------------------------------------------------------
+    # ---- activations -----------------------------------------------------------------------------
     U("sigmoid", special.expit, dtypes=ALL, result="float", ulp=6),
-    U("relu", lambda x: np.where(x > 0, x, np.where(np.isnan(x), x, 0)), dtypes=NUMBER, ulp=0, domain=KINK),
-    F("softplus", softplus, samples=samples({"beta": 2.0}, {"beta": 10.0, "threshold": 5.0}), ulp=8, scale=0.1,
+    U("relu", lambda x: np.where(x > 0, x, np.where(np.isnan(x), x, 0)), dtypes=NUMBER,
+          ulp=0, domain=KINK),
+    F("softplus", softplus, samples=samples({"beta": 2.0}, {"beta": 10.0, "threshold": 5.0}),
+          ulp=8, scale=0.1,
       domain=Domain(avoid=(0.5,))),
     F("gelu", gelu, samples=samples({"approximate": "tanh"}), ulp=8, scale=1.0, half_ulp=3),
     F("silu", lambda x: x * special.expit(x), ulp=6),
     F("elu", elu, samples=samples({"alpha": 0.5}), ulp=5, domain=KINK),
     F("leaky_relu", leaky_relu, samples=samples({"negative_slope": 0.2}), ulp=1, domain=KINK),
-    # ---- rounding -----------------------------------------------------------------------------------------------
-    U("floor", identity_on_integers(np.floor), dtypes=NUMBER, ulp=0, domain=Domain(avoid=(-2, -1, 0, 1, 2))),
-    U("ceil", identity_on_integers(np.ceil), dtypes=NUMBER, ulp=0, domain=Domain(avoid=(-2, -1, 0, 1, 2))),
+    # ---- rounding --------------------------------------------------------------------------------
+    U("floor", identity_on_integers(np.floor), dtypes=NUMBER, ulp=0,
+          domain=Domain(avoid=(-2, -1, 0, 1, 2))),
+    U("ceil", identity_on_integers(np.ceil), dtypes=NUMBER, ulp=0,
+          domain=Domain(avoid=(-2, -1, 0, 1, 2))),
     U("round", identity_on_integers(np.round), dtypes=NUMBER, ulp=0,
       samples=(*SAMPLES, S(V(5, values=[0.5, 1.5, -2.5, 2.5, -0.5], grad=False))),
       domain=Domain(avoid=(-2.5, -1.5, -0.5, 0.5, 1.5, 2.5))),
-    U("trunc", identity_on_integers(np.trunc), dtypes=NUMBER, ulp=0, domain=Domain(avoid=(-2, -1, 0, 1, 2))),
+    U("trunc", identity_on_integers(np.trunc), dtypes=NUMBER, ulp=0,
+          domain=Domain(avoid=(-2, -1, 0, 1, 2))),
     U("frac", lambda x: x - np.trunc(x), ulp=1, domain=Domain(avoid=(-2, -1, 0, 1, 2))),
-    # ---- predicates and bits ------------------------------------------------------------------------------------
+    # ---- predicates and bits ---------------------------------------------------------------------
     U("isnan", np.isnan, dtypes=ALL, result="bool", grad=False, inplace=""),
     U("isinf", np.isinf, dtypes=ALL, result="bool", grad=False, inplace=""),
     U("isfinite", np.isfinite, dtypes=ALL, result="bool", grad=False, inplace=""),

@@ -1,0 +1,72 @@
+"""The checks of memory: operands that lie with steps, swapped, repeated or overlapping."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from records.record import Record
+
+from .checks import run, samples_of
+from .data import arrays_of
+from .subject import Subject
+
+
+def transposed(subject: Subject, array: Any) -> Any:
+    """The values of ``array`` with the last two axes swapped in memory."""
+    if array.ndim < 2:
+        return stepped(subject, array)
+    return subject.tensor(np.swapaxes(array, -1, -2)).transpose(-1, -2)
+
+
+def stepped(subject: Subject, array: Any) -> Any:
+    """Every second element along the last axis of a larger tensor, from an offset."""
+    if array.ndim == 0:
+        return subject.tensor(np.stack([np.ones_like(array), array]))[1]
+    size = array.shape[-1]
+    larger = np.ones((*array.shape[:-1], 2 * size + 1), array.dtype)
+    larger[..., 1::2] = array
+    return subject.tensor(larger)[..., 1::2]
+
+
+def expanded(subject: Subject, array: Any) -> Any:
+    """The first slice of ``array`` along axis 0, repeated with stride 0."""
+    if array.ndim == 0 or array.shape[0] == 0:
+        return subject.tensor(array)
+    return subject.tensor(array[:1]).expand(array.shape)
+
+
+STRIDED = {"transposed": transposed, "stepped": stepped, "expanded": expanded}
+
+
+def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
+    """The same answer for operands that lie differently in memory."""
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
+        arrays = arrays_of(record, sample, dtype)
+        keep = [o.values is not None and how == "expanded" for o in sample.operands()]
+        tensors = [
+            subject.tensor(a) if k else STRIDED[how](subject, a)
+            for a, k in zip(arrays, keep, strict=True)
+        ]
+        values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
+        run(subject, record, sample, dtype, values, tensors)
+
+
+def overlapping(subject: Subject, record: Record, dtype: str) -> None:
+    """The right answer for operands whose elements share memory: windows of one buffer, each moved
+    by one."""
+    for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
+        arrays = arrays_of(record, sample, dtype)
+        tensors = []
+        for array, operand in zip(arrays, sample.operands(), strict=True):
+            free = operand.dtype is None and operand.values is None and array.ndim > 0
+            tensors.append(windows(subject, array) if free else subject.tensor(array))
+        values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
+        run(subject, record, sample, dtype, values, tensors)
+
+
+def windows(subject: Subject, array: Any) -> Any:
+    """A tensor of the shape of ``array`` with stride 1 along every axis."""
+    span = 1 + sum(n - 1 for n in array.shape)
+    buffer = np.resize(array.reshape(-1), span)
+    return subject.tensor(buffer).as_strided(array.shape, (1,) * array.ndim)

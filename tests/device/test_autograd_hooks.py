@@ -1,0 +1,142 @@
+"""Autograd's open doors: hooks on tensors, custom functions, anomaly mode."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import pytest
+from harness.behaviour import refused, same
+
+Maker = Any
+
+
+@pytest.fixture
+def leaf(t: Any, device: str) -> Maker:
+    """``leaf(values)``: a float32 tensor that requires a gradient."""
+    return lambda values: t.tensor(values, dtype=t.float32, device=device, requires_grad=True)
+
+
+def test_hook_sees_and_replaces_the_gradient(leaf: Maker) -> None:
+    x = leaf([1.0, 2.0])
+    seen = []
+    y = x * 2
+    handle = y.register_hook(lambda g: (seen.append(g.tolist()), g * 10)[1])
+    y.sum().backward()
+    assert seen == [[1.0, 1.0]]
+    same(x.grad, [20, 20])
+    handle.remove()
+    (x * 2).sum().backward()
+    same(x.grad, [22, 22])
+
+
+def test_hook_of_a_leaf_runs_once_with_the_sum(leaf: Maker) -> None:
+    x = leaf([1.0])
+    seen = []
+    x.register_hook(lambda g: seen.append(g.tolist()))
+    (x * 2 + x * 3).sum().backward()
+    assert seen == [[5.0]]
+
+
+def test_hook_after_accumulation(leaf: Maker) -> None:
+    x = leaf([1.0])
+    seen = []
+    x.register_post_accumulate_grad_hook(lambda p: seen.append(p.grad.tolist()))
+    (x * 2).sum().backward()
+    assert seen == [[2.0]]
+
+
+def test_hook_needs_a_gradient(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "require"):
+        t.ones(1, device=device).register_hook(lambda g: g)
+
+
+def test_custom_function(t: Any, leaf: Maker) -> None:
+    class Cube(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any, scale: float) -> Any:
+            ctx.save_for_backward(x)
+            ctx.scale = scale
+            return scale * x * x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            (x,) = ctx.saved_tensors
+            return g * 3 * ctx.scale * x * x, None
+
+    x = leaf([2.0])
+    y = Cube.apply(x, 2.0)
+    same(y, [16])
+    (g,) = t.autograd.grad(y.sum(), [x], create_graph=True)
+    same(g, [24])
+    (second,) = t.autograd.grad(g.sum(), [x])
+    same(second, [24])
+
+
+def test_custom_function_of_two_results(t: Any, leaf: Maker) -> None:
+    class Split(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 2, x * 3
+
+        @staticmethod
+        def backward(ctx: Any, a: Any, b: Any) -> Any:
+            assert ctx.needs_input_grad == (True,)
+            return a * 2 + b * 3
+
+    x = leaf([1.0])
+    a, b = Split.apply(x)
+    (a + 10 * b).sum().backward()
+    same(x.grad, [32])
+
+
+def test_custom_function_with_too_few_gradients(t: Any, leaf: Maker) -> None:
+    class Short(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any, y: Any) -> Any:
+            return x * y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g
+
+    with refused(t, RuntimeError, "Short", "2", "1"):
+        Short.apply(leaf([1.0]), leaf([1.0])).sum().backward()
+
+
+def test_once_differentiable(t: Any, leaf: Maker) -> None:
+    class Opaque(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.mark_non_differentiable()
+            return x * 2
+
+        @staticmethod
+        @t.autograd.function.once_differentiable
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * 2
+
+    x = leaf([1.0])
+    (g,) = t.autograd.grad(Opaque.apply(x).pow(2).sum(), [x], create_graph=True)
+    with pytest.raises(RuntimeError):
+        g.sum().backward()
+
+
+def test_anomaly_mode_names_the_op_and_the_line(t: Any, leaf: Maker) -> None:
+    x = leaf([0.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch warns that anomaly mode is slow
+        with t.autograd.detect_anomaly():
+            y = (x * 0) / x  # this line makes 0 / 0
+            with refused(t, RuntimeError, "nan", "test_autograd_hooks.py", "this line makes 0 / 0"):
+                y.sum().backward()
+
+
+def test_anomaly_mode_ends_with_its_scope(t: Any, leaf: Maker) -> None:
+    x = leaf([0.0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with t.autograd.set_detect_anomaly(True):
+            pass
+    ((x * 0) / x).sum().backward()
+    assert x.grad.isnan().all()

@@ -1,0 +1,217 @@
+"""What users do wrong, and what they are told: every message names what was given and what is
+allowed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness.behaviour import ours_only, refused, same
+
+# ---- devices -------------------------------------------------------------------------------------
+
+
+def test_unknown_device(t: Any) -> None:
+    with refused(t, RuntimeError, "nonesuch", "cpu"):
+        t.zeros(1, device="nonesuch")
+
+
+def test_unavailable_device_says_why_and_what_to_do(t: Any) -> None:
+    ours_only(t, "the record of discovery")
+    import ingot_devices
+
+    away = [r for r in ingot_devices.records() if not r.ready]
+    if not away:
+        pytest.skip("every known backend is ready here")
+    with refused(t, RuntimeError, away[0].reason, away[0].remedy):
+        t.device(away[0].name)
+
+
+def test_index_of_a_device_that_is_not_there(t: Any, device: str) -> None:
+    ours_only(t, "PyTorch's CPU takes any index")
+    with refused(t, RuntimeError, f"{device.split(':', maxsplit=1)[0]}:99"):
+        t.zeros(1, device=f"{device.split(':', maxsplit=1)[0]}:99")
+
+
+def test_two_devices_are_both_named(t: Any, device: str) -> None:
+    ours_only(t, "needs two devices")
+    if device.startswith("cpu"):
+        pytest.skip("needs a second device")
+    with refused(t, RuntimeError, device, "cpu:0", ".to("):
+        t.ones(2, device=device) + t.ones(2, device="cpu")
+    same(
+        t.ones(2, device=device) + t.tensor(1.0), [2, 2]
+    )  # zero-dim tensors of the CPU go anywhere
+
+
+# ---- shapes --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["add", "mul", "maximum", "lt", "where"])
+def test_shapes_that_do_not_broadcast_are_both_shown(t: Any, device: str, name: str) -> None:
+    a, b = t.ones(2, 3, device=device), t.ones(4, device=device)
+    with refused(t, RuntimeError, "[2, 3]", "[4]"):
+        t.where(a > 0, a, b) if name == "where" else getattr(t, name)(a, b)
+
+
+def test_matrices_that_do_not_fit(t: Any, device: str) -> None:
+    a = t.ones(2, 3, device=device)
+    with refused(t, RuntimeError, "2", "3"):
+        a @ a
+    with refused(t, RuntimeError, "[2, 3]"):
+        t.mm(a, t.ones(3, device=device))
+    with refused(t, RuntimeError):
+        t.dot(t.ones(2, device=device), t.ones(3, device=device))
+
+
+def test_sizes_that_do_not_multiply(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "6", "[4, 2]"):
+        t.ones(6, device=device).reshape(4, 2)
+    with refused(t, RuntimeError, "-1"):
+        t.ones(6, device=device).reshape(-1, -1)
+    with refused(t, RuntimeError):
+        t.ones(6, device=device).reshape(4, -1)
+    with refused(t, RuntimeError, "[3]", "[4]"):
+        t.ones(3, device=device).expand(4)
+
+
+def test_lists_of_tensors(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "[2]", "[3]"):
+        t.stack([t.ones(2, device=device), t.ones(3, device=device)])
+    with refused(t, RuntimeError, "2", "3"):
+        t.cat([t.ones(2, 2, device=device), t.ones(2, 3, device=device)])
+    with pytest.raises((RuntimeError, ValueError)):
+        t.cat([])
+    with refused(t, RuntimeError):
+        t.ones(5, device=device).split([2, 2])
+
+
+def test_axis_out_of_range(t: Any, device: str) -> None:
+    x = t.ones(2, 3, device=device)
+    for call in (
+        lambda: x.sum(2),
+        lambda: x.softmax(-3),
+        lambda: x.transpose(0, 5),
+        lambda: x.squeeze(4),
+    ):
+        with refused(t, IndexError, "[-2, 1]"):
+            call()
+    with refused(t, RuntimeError):
+        x.sum((0, 0))
+    with refused(t, RuntimeError):
+        x.permute(0, 0)
+
+
+def test_extreme_of_nothing(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "dim"):
+        t.zeros(0, device=device).max()
+    with pytest.raises((RuntimeError, IndexError)):
+        t.zeros(2, 0, device=device).argmax(1)
+    with refused(t, RuntimeError, "5", "3"):
+        t.zeros(3, device=device).topk(5)
+
+
+def test_ragged_data(t: Any) -> None:
+    with pytest.raises(ValueError):
+        t.tensor([[1, 2], [3]])
+    with pytest.raises((TypeError, ValueError)):
+        t.tensor(["a"])
+    with pytest.raises(TypeError):
+        t.tensor(np.array(["a"]))
+
+
+# ---- dtypes --------------------------------------------------------------------------------------
+
+
+def test_dtypes_that_an_op_does_not_take(t: Any, device: str) -> None:
+    flags, numbers = t.tensor([True, False], device=device), t.tensor([1.0, 2.0], device=device)
+    with refused(t, RuntimeError, "bool"):
+        t.neg(flags)
+    with refused(t, RuntimeError, "bool"):
+        flags - flags
+    with refused(t, RuntimeError, "float32"):
+        numbers & numbers
+    with refused(t, RuntimeError, "float32"):
+        numbers << 1
+    with refused(t, RuntimeError, "int64"):
+        t.tensor([1, 2], device=device).mean()
+
+
+def test_matmul_of_two_dtypes(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "float32", "int64"):
+        t.ones(2, 2, device=device) @ t.ones(2, 2, dtype=t.int64, device=device)
+
+
+def test_indices_must_be_integers(t: Any, device: str) -> None:
+    x, numbers = t.ones(3, device=device), t.zeros(1, device=device)
+    with refused(t, RuntimeError, "float32"):
+        x.gather(0, numbers)
+    with refused(t, RuntimeError, "float32"):
+        x.index_select(0, numbers)
+    with refused(t, RuntimeError, "float32"):
+        t.nn.functional.embedding(numbers, t.ones(3, 2, device=device))
+
+
+def test_negative_integer_powers(t: Any, device: str) -> None:
+    with refused(t, RuntimeError, "negative"):
+        t.tensor([2], device=device) ** -1
+
+
+# ---- what is not a tensor ------------------------------------------------------------------------
+
+
+def test_arguments_that_are_no_tensors(t: Any, device: str) -> None:
+    x = t.ones(2, device=device)
+    with refused(t, TypeError, "str"):
+        x + "a"
+    with pytest.raises(TypeError):
+        t.exp(1.0)
+    with pytest.raises(AttributeError):
+        x.nonesuch  # noqa: B018
+    with pytest.raises(TypeError):
+        t.exp(x, nonesuch=1)
+    with pytest.raises(TypeError):
+        x.sum(nonesuch=1)
+
+
+# ---- indices that are data: refused by the device, told at the next synchronisation --------------
+
+BAD_INDEX = {
+    "index": lambda t, x, i: x[i],
+    "embedding": lambda t, x, i: t.nn.functional.embedding(i, x),
+    "gather": lambda t, x, i: x.gather(0, i[:, None]),
+    "index_select": lambda t, x, i: x.index_select(0, i),
+    "scatter": lambda t, x, i: x.scatter(0, i[:, None], 1.0),
+    "take_along_dim": lambda t, x, i: t.take_along_dim(x, i[:, None], 0),
+    "write": lambda t, x, i: x.clone().index_put_((i,), t.ones((), device=x.device)),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INDEX)
+@pytest.mark.parametrize("bad", [3, 1000])
+def test_index_out_of_range_in_data(t: Any, device: str, name: str, bad: int) -> None:
+    if name == "take_along_dim":
+        ours_only(t, "PyTorch reads beyond the end")
+    x, index = t.ones(3, 2, device=device), t.tensor([0, bad], device=device)
+    error = IndexError if t.__name__ == "ingot" else (IndexError, RuntimeError)
+    with pytest.raises(error) as caught:  # type: ignore[call-overload]
+        BAD_INDEX[name](t, x, index).sum().item()
+    if t.__name__ == "ingot":
+        assert "test_errors.py" in str(caught.value) or not device.startswith(("opencl", "sim"))
+    same(t.ones(2, device=device) * 2, [2, 2])  # the program goes on
+
+
+def test_target_out_of_range(t: Any, device: str) -> None:
+    x, target = t.zeros(2, 3, device=device), t.tensor([0, 7], device=device)
+    with pytest.raises((IndexError, RuntimeError)):
+        t.nn.functional.cross_entropy(x, target).item()
+    same(t.ones(2, device=device) * 2, [2, 2])
+
+
+def test_number_out_of_range_is_told_at_once(t: Any, device: str) -> None:
+    x = t.zeros(3, device=device)
+    with refused(t, IndexError, "3"):
+        x.select(0, 3)
+    with refused(t, (IndexError, RuntimeError), "3"):  # type: ignore[arg-type]
+        x.narrow(0, 2, 2)

@@ -1,0 +1,157 @@
+"""Reading and writing by index: every form that PyTorch takes, against NumPy, and what is
+refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from harness.behaviour import refused, same
+
+SHAPE = (3, 4, 2)
+ARRAY = np.arange(24, dtype=np.float32).reshape(SHAPE)
+
+BASIC = {
+    "integer": 1, "negative": -1, "slice": slice(1, 3), "step": slice(None, None, 2),
+    "past the end": slice(1, 99),
+    "nothing": slice(2, 1), "tuple": (1, 2), "column": (slice(None), 1), "ellipsis": (..., 0),
+    "all": ...,
+    "new axis": None, "new axes": (None, 1, None, slice(None)), "inner ellipsis": (0, ..., 1),
+    "empty tuple": (),
+}  # fmt: skip
+
+ADVANCED = {
+    "list": [2, 0], "array": np.array([[0, 1], [2, 2]]),
+    "two arrays": (np.array([0, 2]), np.array([1, 3])),
+    "arrays and slice": (np.array([0, 2]), slice(1, 3)),
+    "slice and array": (slice(None), np.array([3, 0, 0])),
+    "parted arrays": (np.array([0, 1]), slice(None), np.array([1, 0])),
+    "broadcast": (np.array([[0], [1]]), np.array([1, 2])),
+    "number and array": (1, np.array([0, 3])),
+    "negative": np.array([-1, -3]),
+    "mask of all": ARRAY % 3 == 0, "mask of rows": np.array([True, False, True]),
+    "mask of the last two axes": (slice(None), ARRAY[0] > 3),
+    "mask and array": (np.array([True, False, True]), np.array([1, 0])),
+    "empty": np.array([], np.int64), "new axis and array": (None, np.array([1, 1])),
+    "ellipsis and array": (..., np.array([1, 0])),
+}  # fmt: skip
+EVERY = {
+    **{f"basic {k}": v for k, v in BASIC.items()},
+    **{f"advanced {k}": v for k, v in ADVANCED.items()},
+}
+
+
+def key_of(t: Any, key: Any, device: str) -> Any:
+    """``key`` with tensors on the device for arrays."""
+    if isinstance(key, tuple):
+        return tuple(key_of(t, k, device) for k in key)
+    return t.tensor(key, device=device) if isinstance(key, np.ndarray) else key
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_get(t: Any, device: str, name: str) -> None:
+    key = EVERY[name]
+    same(t.tensor(ARRAY, device=device)[key_of(t, key, device)], ARRAY[key])
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_set(t: Any, device: str, name: str) -> None:
+    key = EVERY[name]
+    for value in (7.0, np.arange(ARRAY[key].size, dtype=np.float32).reshape(ARRAY[key].shape) - 50):
+        x, expected = t.tensor(ARRAY, device=device), ARRAY.copy()
+        x[key_of(t, key, device)] = key_of(t, value, device)
+        expected[key] = value
+        same(x, expected)
+
+
+@pytest.mark.parametrize(
+    "name", ["basic column", "advanced slice and array", "advanced two arrays", "basic step"]
+)
+def test_set_broadcasts_and_augments(t: Any, device: str, name: str) -> None:
+    key = EVERY[name]
+    x, expected = t.tensor(ARRAY, device=device), ARRAY.copy()
+    x[key_of(t, key, device)] += t.tensor([10.0, 20.0], device=device)
+    expected[key] += np.array([10.0, 20.0], np.float32)
+    same(x, expected)
+
+
+def test_a_number_beside_an_array_selects_first(t: Any, device: str) -> None:
+    """As in PyTorch, and unlike NumPy, for which the number is an array too."""
+    x = t.tensor(ARRAY, device=device)
+    same(x[1, :, t.tensor([0, 1, 1], device=device)], ARRAY[1][:, [0, 1, 1]])
+
+
+def test_basic_keys_are_views_and_advanced_ones_are_copies(t: Any, device: str) -> None:
+    x = t.zeros(3, 4, device=device)
+    x[1][:, None][0] = 5
+    x[t.tensor([0], device=device)][0] = 9
+    same(x, [[0] * 4, [5, 0, 0, 0], [0] * 4])
+
+
+def test_gradient_reaches_what_was_read(t: Any, device: str) -> None:
+    x = t.zeros(3, 4, device=device, requires_grad=True)
+    (x[1, ::2].sum() + 3 * x[t.tensor([0, 0, 2], device=device), 1].sum()).backward()
+    same(x.grad, [[0, 6, 0, 0], [1, 0, 1, 0], [0, 3, 0, 0]])
+
+
+def test_gradient_of_a_write(t: Any, device: str) -> None:
+    x = t.ones(2, 3, device=device, requires_grad=True)
+    value = t.full((3,), 2.0, device=device, requires_grad=True)
+    y = x * 1
+    y[0] = value * value
+    (y * t.tensor([[1.0, 2.0, 3.0]] * 2, device=device)).sum().backward()
+    same(x.grad, [[0, 0, 0], [1, 2, 3]])
+    same(value.grad, [4, 8, 12])
+
+
+def test_last_write_wins(t: Any, device: str) -> None:
+    x = t.zeros(3, device=device)
+    x[t.tensor([1, 1, 1], device=device)] = t.tensor([1.0, 2.0, 3.0], device=device)
+    assert x.tolist() == [0.0, 3.0, 0.0]
+
+
+def test_index_put_accumulates(t: Any, device: str) -> None:
+    x = t.zeros(3, device=device)
+    where = (t.tensor([1, 1, 2], device=device),)
+    x.index_put_(where, t.tensor([1.0, 2.0, 5.0], device=device), accumulate=True)
+    same(x, [0, 3, 5])
+
+
+# ---- refusals ------------------------------------------------------------------------------------
+
+
+def test_number_out_of_range(t: Any, device: str) -> None:
+    x = t.zeros(3, 4, device=device)
+    for key in (3, -4, (0, 4), (slice(None), -5)):
+        with refused(t, IndexError, "out of"):
+            x[key]
+
+
+def test_too_many_indices(t: Any, device: str) -> None:
+    with refused(t, IndexError, "too many"):
+        t.zeros(3, device=device)[0, 0]
+
+
+def test_mask_of_another_shape(t: Any, device: str) -> None:
+    with refused(t, IndexError, "mask", "[2]", "[3]"):
+        t.zeros(3, device=device)[t.tensor([True, False], device=device)]
+
+
+def test_float_index(t: Any, device: str) -> None:
+    with refused(t, IndexError, "float32"):
+        t.zeros(3, device=device)[t.tensor([1.0], device=device)]
+    with pytest.raises((TypeError, IndexError)):
+        t.zeros(3, device=device)[1.5]
+
+
+def test_arrays_that_do_not_broadcast(t: Any, device: str) -> None:
+    rows, columns = t.tensor([0, 1], device=device), t.tensor([0, 1, 2], device=device)
+    with refused(t, IndexError, "broadcast", "[2]", "[3]"):
+        t.zeros(3, 4, device=device)[rows, columns]
+
+
+def test_value_that_does_not_fit(t: Any, device: str) -> None:
+    x = t.zeros(3, 4, device=device)
+    with refused(t, RuntimeError, "[3]", "[4]"):
+        x[0] = t.zeros(3, device=device)
