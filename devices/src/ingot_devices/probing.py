@@ -151,9 +151,8 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             os.killpg(process.pid, signal.SIGKILL)
     else:
         process.kill()
-    with suppress(
-        subprocess.TimeoutExpired
-    ):  # stuck in the kernel: it dies when its driver lets go
+    # one that is stuck in the kernel dies when its driver lets go; nobody waits for that
+    with suppress(subprocess.TimeoutExpired):
         process.wait(0.5)
 
 
