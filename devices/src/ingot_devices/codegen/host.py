@@ -46,7 +46,7 @@ class HostCodegen:
         direct = _direct(definition, layouts)
         if direct is not None:
             return direct
-        writer = _Writer(definition)
+        writer = _Writer(definition, aliased)
         source = writer.source()
         scope: dict[str, Any] = {"np": np, "rt": runtime, **writer.constants}
         exec(_code(source, definition.name), scope)
@@ -95,11 +95,39 @@ def _broadcasts(d: Definition, load: Expr) -> bool:
     )
 
 
+def _axes(*roots: Expr) -> frozenset[int]:
+    """The axes that expressions use."""
+    return frozenset(n.value for n in walk(*roots) if n.op == "index")
+
+
+def _affine(i: Expr) -> tuple[int, int, int] | None:
+    """(axis, scale, start) of an index that is ``axis·scale + start``."""
+    if i.op == "index":
+        return i.value, 1, 0
+    if i.op not in ("add", "sub", "mul"):
+        return None
+    a, b = i.args
+    left, right = _affine(a), _affine(b)
+    if b.op == "const" and left is not None:
+        axis, scale, start = left
+        k = b.value
+        return (axis, scale * k, start * k) if i.op == "mul" else (axis, scale, start + (k if i.op == "add" else -k))
+    if a.op == "const" and right is not None:
+        axis, scale, start = right
+        k = a.value
+        if i.op == "mul":
+            return axis, scale * k, start * k
+        return (axis, scale, start + k) if i.op == "add" else (axis, -scale, k - start)
+    return None
+
+
 class _Writer:
     """Writes one kernel: statements in order, one variable for each node of the expressions."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, aliased: frozenset[int] = frozenset()) -> None:
         self.d = definition
+        self.shapes = {o.number: o.shape for o in definition.operands}
+        self.shared = aliased | {o.number for o in definition.operands if o.output}  # memory that stores change
         self.axes = [n for n, e in enumerate(definition.axes) if e != 1]
         self.place = {n: k for k, n in enumerate(self.axes)}
         self.rank = len(self.axes)
@@ -143,14 +171,25 @@ class _Writer:
     # ---- values --------------------------------------------------------------------------------------------------
     def value(self, root: Expr) -> str:
         """The variable (or literal) that holds ``root`` in the frame."""
-        for node in walk(root):
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            waiting = [a for a in self._needs(node) if a not in self.names] if node not in self.names else []
+            if waiting:
+                stack.extend(reversed(waiting))
+                continue
+            stack.pop()
             if node not in self.names:
                 self.names[node] = self._node(node)
         return self.names[root]
 
+    def _needs(self, node: Expr) -> tuple[Expr, ...]:
+        """What must be computed before ``node``: not the indices of a load that is a view."""
+        return () if node.op == "load" and self._plain_load(node) is not None else node.args
+
     def _node(self, node: Expr, out: str | None = None) -> str:
-        args = [self.names[a] for a in node.args]
-        self.extent[node] = frozenset().union(*(self.extent[a] for a in node.args)) if node.args else frozenset()
+        args = [self.names[a] for a in self._needs(node)]
+        self.extent[node] = frozenset().union(*(self.extent[a] for a in self._needs(node)))
         match node.op:
             case "const":
                 return self._const(node)
@@ -236,35 +275,37 @@ class _Writer:
         return None
 
     # ---- loads ---------------------------------------------------------------------------------------------------
-    def _operand_rank(self, number: int) -> int:
-        return next(len(o.shape) for o in self.d.operands if o.number == number)
+    def _plain_load(self, node: Expr) -> str | None:
+        """The suffix of an unguarded load that is a view of its operand."""
+        rank = len(self.shapes[node.value])
+        return self._plain(node.value, node.args) if len(node.args) == rank else None
 
     def _load(self, node: Expr, args: list[str]) -> str:
-        rank = self._operand_rank(node.value)
-        indices = node.args[:rank]
-        guarded = len(node.args) > rank
-        plain = self._plain(indices) if not guarded else None
+        rank = len(self.shapes[node.value])
+        plain = self._plain_load(node)
         name = self.name()
         if plain is not None:
-            self.extent[node] = frozenset(i.value for i in indices if i.op == "index")
+            self.extent[node] = _axes(*node.args)
             view = f"x{node.value}{plain}"
             if plain:
                 self.lines.append(f"{name} = {view}")
                 return name
             return view
-        if guarded:
+        places = "".join(f"{a}, " for a in args[:rank])
+        if len(args) > rank:
             valid, fill = args[rank], args[rank + 1]
-            self.lines.append(f"{name} = rt.guarded(x{node.value}, ({', '.join(args[:rank])},), {valid}, {fill})")
+            self.lines.append(f"{name} = rt.guarded(x{node.value}, ({places}), {valid}, {fill})")
         else:
-            self.lines.append(f"{name} = x{node.value}[{', '.join(args)}]")
+            self.lines.append(f"{name} = x{node.value}[{places}]")
         return name
 
-    def _plain(self, indices: tuple[Expr, ...]) -> str | None:
-        """The suffix that makes an operand a view in the frame; None when an index is not an axis or a literal."""
-        axes = [i.value for i in indices if i.op == "index"]
-        if len(set(axes)) != len(axes) or any(i.op not in ("index", "const") for i in indices):
+    def _plain(self, number: int, indices: tuple[Expr, ...]) -> str | None:
+        """The suffix that makes an operand a view in the frame; None when an index is no slice along one axis."""
+        found = [self._pick(i, n) for i, n in zip(indices, self.shapes[number], strict=True)]
+        axes = [a for f in found if f is not None for a in f[1]]
+        if len(set(axes)) != len(axes) or None in found:
             return None
-        picks = ["0" if i.op == "const" and i.value == 0 else str(i.value) if i.op == "const" else ":" for i in indices]
+        picks = [f[0] for f in found if f is not None]
         suffix = "" if all(p == ":" for p in picks) else f"[{', '.join(picks)}]"
         order = sorted(range(len(axes)), key=lambda k: self.place[axes[k]])
         if order != list(range(len(axes))):
@@ -277,6 +318,25 @@ class _Writer:
         if "None" in spots:
             suffix += f"[{', '.join(spots)}]"
         return suffix
+
+    def _pick(self, i: Expr, size: int) -> tuple[str, tuple[int, ...]] | None:
+        """An index into ``size`` elements as NumPy's, and the axis that it runs along; None when it is no slice."""
+        if i.op == "const":
+            return str(i.value), ()
+        line = _affine(i)
+        if line is None:
+            return None
+        axis, scale, start = line
+        n = self.d.axes[axis]
+        last = start + scale * (n - 1)
+        if n == 0:
+            return ":0", (axis,)
+        if min(start, last) < 0 or max(start, last) >= size or scale == 0:
+            return None
+        if (scale, start, n) == (1, 0, size):
+            return ":", (axis,)
+        stop = last + (1 if scale > 0 else -1)
+        return f"{start}:{stop if stop >= 0 else ''}:{scale}", (axis,)
 
     # ---- stages --------------------------------------------------------------------------------------------------
     kept: dict[int, frozenset[int]]
@@ -339,7 +399,7 @@ class _Writer:
         single = len(self.d.stores) == 1
         for store in self.d.stores:
             root = store.value
-            plain = None if store.valid is not None or store.combine else self._plain(store.at)
+            plain = None if store.valid is not None or store.combine else self._plain(store.operand, store.at)
             direct = (
                 plain is not None and root not in self.names and root.op in UFUNCS and root.op not in ("pow",)
                 and not any(n.op == "load" and n.value in written for a in root.args for n in [a])
@@ -348,10 +408,10 @@ class _Writer:
                 for a in root.args:
                     self.value(a)
                 self._node_extent(root)
-                direct = self.extent[root] == frozenset(i.value for i in store.at if i.op == "index")
+                direct = self.extent[root] == _axes(*store.at)
             if not direct:
                 name = self.value(root)
-                if not single and name.startswith("x") or (not single and root.op == "load"):
+                if not single and (name.startswith("x") or root.op == "load") and root.value in self.shared:
                     self.lines.append(f"{self.name()} = {name}.copy()")
                     self.names[root] = self.lines[-1].split(" = ")[0]
             at = [self.value(i) for i in store.at] if plain is None else []
