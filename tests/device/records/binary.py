@@ -135,25 +135,28 @@ CLAMPS = (
     S(V(3, 4), min=1, max=2), S(V(3, 4), min=1), S(V(2, 5), max=2), S(V(), min=1),
     S(V(0, 2), max=2), S(V(3, 4), V(4, domain=Domain(-1.0, 0.0)), V(3, 1, domain=Domain(0.5, 1.5))),
 )  # fmt: skip
-ROUNDED = tuple(S(V(3, 4), V(4), rounding_mode=mode) for mode in ("floor", "trunc"))
+ROUNDED = tuple(
+    S(V(3, 4), V(4), rounding_mode=mode, but=INT + BOOL) for mode in ("floor", "trunc")
+)
 
 # fmt: off
 RECORDS = (
     # ---- arithmetic ------------------------------------------------------------------------------
     B("add", add, dtypes=ALL, ulp=1, scale=1.0, samples=(*WITH_NUMBER, by_alpha(2))),
-    B("sub", lambda x, y, alpha=1: x - alpha * y, dtypes=NUMBER, ulp=1, scale=1.0,
-          samples=(*WITH_NUMBER, by_alpha(3))),
+    B("sub", lambda x, y, alpha=1: x - alpha * y, dtypes=NUMBER, ulp=1, scale=1.0, samples=(
+        *WITH_NUMBER, by_alpha(3))),
     B("mul", lambda x, y: x & y if np.result_type(x, y) == np.bool_ else x * y, dtypes=ALL, ulp=1),
-    B("div", div, dtypes=ALL, result="float", ulp=3, domain=NONZERO),
+    B("div", div, dtypes=ALL, result="float", ulp=3, domain=(DIVIDEND, DIVISOR), samples=(
+        *WITH_NUMBER, *ROUNDED)),
     B("floor_divide", np.floor_divide, dtypes=NUMBER, ulp=0, domain=(DIVIDEND, DIVISOR),
-          samples=RESTS, grad=False),
+      grad=False, samples=RESTS),
     B("remainder", remainder, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR),
-          samples=RESTS),
+      samples=RESTS),
     B("fmod", np.fmod, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
     B("pow", np.power, dtypes=NUMBER, ulp=16, domain=POWERS, samples=(
         *WITH_NUMBER, S(V(3, 4), 3), S(2, V(3, 4, domain=POWERS[1])))),
-    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, samples=PAIRS,
-          domain=Domain(0.5, 3.0)),
+    B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, domain=Domain(0.5, 3.0),
+      samples=PAIRS),
     B("hypot", np.hypot, ulp=4, samples=PAIRS),
     B("maximum", np.maximum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
     B("minimum", np.minimum, dtypes=ALL, ulp=0, domain=APART, samples=PAIRS, inplace=""),
@@ -173,14 +176,13 @@ RECORDS = (
         S(MASK, V(3, 4), V(3, 4)), S(MASK, V(4), V(3, 1)), S(ix(True, (), "bool"), V(), V()),
         S(ix([], (0, 1), "bool"), V(1, 2), V(2)))),
     B("clamp", clamp, dtypes=NUMBER, ulp=0, domain=AWAY, samples=CLAMPS, promotes=False),
-    B("lerp", lerp, ulp=4, scale=1.0, promotes=False, samples=(
-        *TRIPLES, S(V(3, 4), V(3, 4), 0.3), S(V(3, 4), V(4), 0.75)),
-        domain=(Domain(), Domain(), Domain(-1, 2, (0.5,)))),
-    B("addcmul", lambda x, a, b, value=1: x + value * a * b, dtypes=NUMBER, ulp=2,
-          scale=4.0, promotes=False,
-      samples=(*TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),
-    B("addcdiv", addcdiv, ulp=4, scale=4.0, promotes=False, domain=(Domain(), *NONZERO),
-      samples=(*TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),
+    B("lerp", lerp, ulp=4, scale=1.0, promotes=False,
+      domain=(Domain(), Domain(), Domain(-1, 2, (0.5,))), samples=(
+        *TRIPLES, S(V(3, 4), V(3, 4), 0.3), S(V(3, 4), V(4), 0.75))),
+    B("addcmul", lambda x, a, b, value=1: x + value * a * b, dtypes=NUMBER, ulp=2, scale=4.0,
+      promotes=False, samples=(*TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),
+    B("addcdiv", addcdiv, ulp=4, scale=4.0, promotes=False, domain=(Domain(), *NONZERO), samples=(
+        *TRIPLES, S(V(3, 4), V(4), V(3, 4), value=2))),
     B("nan_to_num", nan_to_num, ulp=0, promotes=False, samples=(
         S(V(3, 4), nan=1.5, posinf=7.0, neginf=-7.0), S(V(), posinf=2.0, neginf=0.5), S(V(0, 2)))),
 )

@@ -153,21 +153,19 @@ RECORDS = (
     P("log_softmax", log_softmax, samples=SOFT),
     P("layer_norm", layer_norm, half_ulp=6, no_zero_dim="an axis is needed", samples=(
         S(V(3, 4), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4), (3, 4), V(3, 4), V(3, 4)),
-        S(V(3, 4), (4,), V(4)),
-        S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)),
+        S(V(3, 4), (4,), V(4)), S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)),
         S(V(33, 257), (257,), V(257), V(257), big=True))),
     P("nll_loss", nll_loss, samples=LOGITS, no_zero_dim="classes lie on an axis"),
-    P("cross_entropy", cross_entropy, samples=LOGITS + SMOOTH,
-          no_zero_dim="classes lie on an axis"),
+    P("cross_entropy", cross_entropy, no_zero_dim="classes lie on an axis",
+      samples=LOGITS + SMOOTH),
     P("mse_loss", mse_loss, samples=PAIR, scale=8.0),
     P("binary_cross_entropy_with_logits", bce_with_logits,
-          domain=(Domain(avoid=(0.0,)), CHANCE, WEIGHT, WEIGHT), samples=(
+      domain=(Domain(avoid=(0.0,)), CHANCE, WEIGHT, WEIGHT), samples=(
         *PAIR, S(V(3, 4), V(3, 4), weight=V(3, 4, domain=WEIGHT, grad=False)),
         S(V(3, 4), V(3, 4), pos_weight=V(4, domain=WEIGHT, grad=False)))),
     P("scaled_dot_product_attention", attention, half_ulp=6, no_zero_dim="matrices only", samples=(
         S(V(3, 2), V(3, 2), V(3, 2)), S(V(2, 3, 2), V(2, 3, 2), V(2, 3, 2), is_causal=True),
-        S(V(2, 3, 2), V(2, 4, 2), V(2, 4, 3)),
-        S(V(3, 2), V(3, 2), V(3, 2), attn_mask=CAUSAL),
+        S(V(2, 3, 2), V(2, 4, 2), V(2, 4, 3)), S(V(3, 2), V(3, 2), V(3, 2), attn_mask=CAUSAL),
         S(V(3, 2), V(3, 2), V(3, 2), attn_mask=V(3, 3)),
         S(V(2, 2, 3, 2), V(2, 2, 3, 2), V(2, 2, 3, 2), scale=0.3),
         S(V(0, 3, 2), V(0, 3, 2), V(0, 3, 2)),

@@ -56,12 +56,12 @@ RECORDS = (
         S((3, 4), 1, **HERE), S((), 1, **HERE), S((2, 0), 1, **HERE))),
     K("arange", lambda *bounds, **_: np.arange(*bounds), dtypes=NUMBER, ulp=2, scale=1.0, samples=(
         S(7, **HERE), S(2, 9, **HERE), S(1, 10, 3, **HERE), S(5, 0, -2, **HERE), S(0, **HERE))),
-    K("linspace", lambda a, b, n, **_: np.linspace(a, b, n), dtypes=FLOAT, ulp=2,
-          scale=1.0, samples=(
+    K("linspace", lambda a, b, n, **_: np.linspace(a, b, n), dtypes=FLOAT, ulp=2, scale=1.0,
+      samples=(
         S(0, 1, 5, **HERE), S(-2.0, 3.0, 11, **HERE), S(2, 2, 1, **HERE), S(0, 1, 0, **HERE),
         S(1, 0, 200, big=True, **HERE))),
-    K("eye", lambda n, m=None, **_: np.eye(n, m), samples=(S(3, **HERE), S(2, 4, **HERE),
-          S(4, 2, **HERE), S(0, **HERE))),
+    K("eye", lambda n, m=None, **_: np.eye(n, m), samples=(
+        S(3, **HERE), S(2, 4, **HERE), S(4, 2, **HERE), S(0, **HERE))),
     like("zeros_like", np.zeros_like), like("ones_like", np.ones_like),
     like("full_like", lambda x, value: np.full(x.shape, value), 1),
     like("empty_like", None),

@@ -136,18 +136,19 @@ NORMS = (
 RECORDS = (
     # ---- sums -----------------------------------------------------------------------------------
     R("sum", over(np.sum), dtypes=ALL, result="sum", scale="terms",
-          samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
+      samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
     R("mean", over(np.mean), scale="terms", samples=WHOLE + DIMS + SEVERAL + BIG),
     R("prod", over(np.prod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.6, ints=(1, 3)),
-      samples=WHOLE + DIMS + EMPTY + (S(V(130, 5), dim=0, big=True),), ulp=32, half_ulp=4),
-    R("var", over(spread), samples=SPREAD,
-          no_zero_dim="the variance of one element is NaN", half_ulp=3),
-    R("std", over(lambda *a, **k: np.sqrt(spread(*a, **k))), samples=SPREAD, half_ulp=3,
-      no_zero_dim="the deviation of one element is NaN"),
+      ulp=32, half_ulp=4, samples=WHOLE + DIMS + EMPTY + (S(V(130, 5), dim=0, big=True),)),
+    R("var", over(spread), no_zero_dim="the variance of one element is NaN", half_ulp=3,
+      samples=SPREAD),
+    R("std", over(lambda *a, **k: np.sqrt(spread(*a, **k))), half_ulp=3,
+      no_zero_dim="the deviation of one element is NaN", samples=SPREAD),
     R("norm", over(norm), samples=NORMS, domain=Domain(avoid=(0.0,)), half_ulp=3),
     R("logsumexp", over(logsumexp), samples=DIMS + BIG[1:], half_ulp=3),
-    R("count_nonzero", over(np.count_nonzero), dtypes=ALL, result="int64", grad=False, domain=TIES,
-      samples=(S(V(3, 4)), S(V(3, 4), dim=0), S(V()), S(V(0, 3)), S(V(65, 130), dim=1, big=True))),
+    R("count_nonzero", over(np.count_nonzero), dtypes=ALL, result="int64", grad=False,
+      domain=TIES, samples=(
+        S(V(3, 4)), S(V(3, 4), dim=0), S(V()), S(V(0, 3)), S(V(65, 130), dim=1, big=True))),
     # ---- extremes -------------------------------------------------------------------------------
     R("amax", over(np.max), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG),
     R("amin", over(np.min), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG),
@@ -161,10 +162,11 @@ RECORDS = (
     R("all", all_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
       samples=WHOLE + DIMS + EMPTY + BIG),
     # ---- scans ----------------------------------------------------------------------------------
-    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", samples=SCANS, inplace="cumsum_",
-          ulp=16, scale="terms", half_ulp=3),
-    R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.5, ints=(1, 3)),
-      samples=(*SCANS[:-2], S(V(3, 40), dim=1, big=True)), inplace="cumprod_", ulp=32, half_ulp=4),
+    R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", inplace="cumsum_", ulp=16,
+      scale="terms", half_ulp=3, samples=SCANS),
+    R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum",
+      domain=Domain(0.5, 1.5, ints=(1, 3)), inplace="cumprod_", ulp=32, half_ulp=4, samples=(
+        *SCANS[:-2], S(V(3, 40), dim=1, big=True))),
     R("cummax", cummax, dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),
 )
 # fmt: on

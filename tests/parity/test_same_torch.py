@@ -1,0 +1,118 @@
+"""Ingot beside PyTorch: one call, the same shape, dtype and values, or the same type of error."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from harness.data import arrays_of
+from harness.subject import Subject
+from records import RECORDS
+from records.record import Record
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.fixture(scope="session")
+def ingot() -> Any:
+    return pytest.importorskip("ingot")
+
+
+@pytest.mark.parametrize("record", [r for r in RECORDS.values() if r.group != "random"], ids=str)
+def test_same_result(ingot: Any, torch: Any, record: Record) -> None:
+    ours, theirs = Subject(ingot, "cpu"), Subject(torch, "cpu")
+    dtype = record.main_dtype
+    for sample in record.samples:
+        arrays = arrays_of(record, sample, dtype)
+        results = []
+        for subject in (ours, theirs):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tensors = [subject.tensor(a) for a in arrays]
+                results.append(subject.call(record, sample, tensors, dtype))
+        for mine, wanted in zip(*results, strict=True):
+            assert tuple(mine.shape) == tuple(wanted.shape)
+            assert ours.name(mine) == theirs.name(wanted)
+            if record.reference is not None:
+                np.testing.assert_allclose(
+                    ours.read(mine), theirs.read(wanted), rtol=1e-4, atol=1e-5, err_msg=str(sample)
+                )
+
+
+BAD: dict[str, Callable[[Any], Any]] = {
+    "shapes of add": lambda t: t.ones(2, 3) + t.ones(4),
+    "shapes of matmul": lambda t: t.ones(2, 3) @ t.ones(2, 3),
+    "mm of a vector": lambda t: t.mm(t.ones(2), t.ones(2, 2)),
+    "bmm of matrices": lambda t: t.bmm(t.ones(2, 2), t.ones(2, 2)),
+    "dot of matrices": lambda t: t.dot(t.ones(2, 2), t.ones(2, 2)),
+    "linear": lambda t: t.nn.functional.linear(t.ones(2, 3), t.ones(4, 2)),
+    "axis of sum": lambda t: t.ones(2).sum(3),
+    "axis of softmax": lambda t: t.ones(2).softmax(1),
+    "axis of cat": lambda t: t.cat([t.ones(2), t.ones(2)], dim=1),
+    "axis of stack": lambda t: t.stack([t.ones(2)], dim=2),
+    "axis of unsqueeze": lambda t: t.ones(2).unsqueeze(3),
+    "axis of topk": lambda t: t.ones(2).topk(1, dim=4),
+    "repeated axes": lambda t: t.ones(2, 2).sum((0, 0)),
+    "sizes of cat": lambda t: t.cat([t.ones(2, 2), t.ones(2, 3)]),
+    "cat of no list": lambda t: t.cat(t.ones(2)),
+    "sizes of stack": lambda t: t.stack([t.ones(2), t.ones(3)]),
+    "reshape": lambda t: t.ones(6).reshape(4, 2),
+    "view of a transpose": lambda t: t.ones(2, 3).t().view(6),
+    "expand": lambda t: t.ones(3).expand(4),
+    "repeat of too few": lambda t: t.ones(2, 3).repeat(2),
+    "permute": lambda t: t.ones(2, 3).permute(0),
+    "split sizes": lambda t: t.ones(5).split([2, 2]),
+    "t of three axes": lambda t: t.ones(1, 2, 3).t(),
+    "narrow": lambda t: t.ones(3).narrow(0, 2, 5),
+    "unfold": lambda t: t.ones(3).unfold(0, 5, 1),
+    "index too large": lambda t: t.ones(3)[3],
+    "too many indices": lambda t: t.ones(3)[0, 0],
+    "float index": lambda t: t.ones(3)[t.tensor([0.5])],
+    "mask of another shape": lambda t: t.ones(3)[t.tensor([True])],
+    "gather by floats": lambda t: t.ones(3).gather(0, t.ones(1)),
+    "gather of other rank": lambda t: t.ones(3, 3).gather(0, t.tensor([0])),
+    "index_select by matrix": lambda t: t.ones(3).index_select(0, t.tensor([[0]])),
+    "neg of bool": lambda t: -t.tensor([True]),
+    "bits of floats": lambda t: t.ones(2) & t.ones(2),
+    "mean of integers": lambda t: t.tensor([1]).mean(),
+    "softmax of integers": lambda t: t.tensor([1]).softmax(0),
+    "in-place cast": lambda t: t.tensor([1]).add_(1.5),
+    "in-place growth": lambda t: t.ones(2).add_(t.ones(3, 2)),
+    "max of nothing": lambda t: t.zeros(0).max(),
+    "item of two": lambda t: t.ones(2).item(),
+    "bool of two": lambda t: bool(t.ones(2)),
+    "text": lambda t: t.ones(2) + "a",
+    "exp of a number": lambda t: t.exp(1.0),
+    "unknown keyword": lambda t: t.ones(2).sum(axes=1),
+    "unknown attribute": lambda t: t.ones(2).nonesuch,
+    "ragged": lambda t: t.tensor([[1], [1, 2]]),
+    "einsum sizes": lambda t: t.einsum("ij,jk->ik", t.ones(2, 3), t.ones(2, 3)),
+    "einsum letters": lambda t: t.einsum("ij->ik", t.ones(2, 3)),
+    "negative size": lambda t: t.zeros(-1),
+    "arange backwards": lambda t: t.arange(3, 0),
+    "target shape": lambda t: t.nn.functional.cross_entropy(t.ones(2, 3), t.tensor([0])),
+    "reduction": lambda t: t.nn.functional.mse_loss(t.ones(2), t.ones(2), reduction="max"),
+    "dropout probability": lambda t: t.nn.functional.dropout(t.ones(2), p=2.0),
+    "layer_norm shape": lambda t: t.nn.functional.layer_norm(t.ones(2, 3), (2,)),
+    "integer gradient": lambda t: t.tensor([1], requires_grad=True),
+    "backward of nothing": lambda t: t.ones(1).sum().backward(),
+    "backward of a vector": lambda t: (t.ones(2, requires_grad=True) * 1).backward(),
+    "numpy with gradient": lambda t: t.ones(1, requires_grad=True).numpy(),
+    "in-place on a leaf": lambda t: t.ones(1, requires_grad=True).add_(1),
+    "unknown device": lambda t: t.zeros(1, device="nonesuch"),
+    "learning rate": lambda t: t.optim.SGD([t.ones(1, requires_grad=True)], lr=-1),
+    "no parameters": lambda t: t.optim.Adam([]),
+    "one_hot too small": lambda t: t.nn.functional.one_hot(t.tensor([3]), 2),
+    "shape of a parameter": lambda t: t.nn.Linear(2, 2).load_state_dict({}),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_same_type_of_error(ingot: Any, torch: Any, name: str) -> None:
+    with pytest.raises(Exception) as theirs:
+        BAD[name](torch)
+    with pytest.raises(theirs.type):
+        BAD[name](ingot)
