@@ -110,7 +110,10 @@ class Local:
 
 @dataclass(frozen=True)
 class Program:
-    """A kernel ready to be rendered. ``workgroup`` is its size; the grid is the launch's."""
+    """A kernel ready to be rendered. ``workgroup`` is its size; the grid is the launch's.
+
+    ``index_bits`` is the width of index arithmetic: no index or offset that the launch reaches needs more.
+    """
 
     name: str
     buffers: tuple[Buffer, ...]
@@ -118,3 +121,4 @@ class Program:
     locals: tuple[Local, ...]
     body: tuple[Statement, ...]
     workgroup: tuple[int, int, int]
+    index_bits: int = 64

@@ -1,0 +1,316 @@
+"""From a definition to launches on a device: the code generator of every device that builds kernels.
+
+    Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─▶ Launch (Program, grid, scalars)
+                         ─ renderer ─▶ source ─ device.build ─▶ entry ─▶ a Python function that packs and launches
+
+`ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source; the
+program itself for an interpreter), with ``rows``, the operators that it knows (None: all). Kernels are kept per device
+by that source: sizes, strides and offsets are arguments, so one source serves a whole class of layouts.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
+
+from .. import status
+from ..device import Arguments, Binding
+from ..ir.definition import Definition
+from ..ir.expr import walk
+from ..ir.program import Program
+from ..layout import Layout
+from . import Compiled, Unsupported, arguments, monoids
+from .bind import STATUS, Loops, bind
+from .collapse import collapse
+from .legalize import legalize
+from .schedules import Launch, plan
+
+if TYPE_CHECKING:
+    from ..device import Device
+
+SMALL = 1 << 30
+"""Index arithmetic in 32 bits meets no number as large as this, so that a sum of two never overflows."""
+
+
+class Renderer(Protocol):
+    """What turns a program into what the device builds."""
+
+    rows: frozenset[str] | None
+
+    def __call__(self, program: Program) -> Any: ...
+
+
+class Identity:
+    """The renderer of a device that runs programs as they are."""
+
+    rows: frozenset[str] | None = None
+
+    def __call__(self, program: Program) -> Program:
+        return program
+
+
+@dataclass
+class Statistics:
+    """What `doctor` prints: kernels built, and definitions that they serve."""
+
+    built: int = 0
+    compiled: int = 0
+    kernels: dict[str, int] = field(default_factory=dict)  # name → built
+
+
+class _Cache:
+    """The kernels of one device."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.entries: dict[Any, Any] = {}
+        self.statistics = Statistics()
+
+
+class ScheduleCodegen:
+    """The `Codegen` of devices that build kernels from programs. ``renderer`` makes what ``device.build`` takes."""
+
+    def __init__(self, renderer: Renderer) -> None:
+        self.renderer = renderer
+        self._caches: WeakKeyDictionary[Device, _Cache] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    def compile(
+        self,
+        definition: Definition,
+        layouts: Mapping[int, Layout],
+        device: Device,
+        aliased: frozenset[int] = frozenset(),
+    ) -> Compiled:
+        """A launch of ``definition`` with each tensor operand (by number) in its layout. See `Codegen`."""
+        loops = monoids.rewrite(bind(definition, layouts))
+        if not loops.writes:
+            return Compiled(_nothing, f"// {definition.name}: no element to write", 0)
+        kernel = _Kernel(self, definition, collapse(loops), layouts, device, aliased)
+        self.cache(device).statistics.compiled += 1
+        return Compiled(kernel.call(), kernel.source(), kernel.count())
+
+    def plan(
+        self, definition: Definition, layouts: Mapping[int, Layout], device: Device, index_bits: int = 32
+    ) -> list[Launch]:
+        """The launches of ``definition``, unrendered: for tests and ``explain``."""
+        loops = collapse(monoids.rewrite(bind(definition, layouts)))
+        return plan(legalize(loops, device.limits, self.renderer.rows, index_bits), device.limits, index_bits, frozenset())
+
+    def cache(self, device: Device) -> _Cache:
+        """The kernels of ``device``."""
+        found = self._caches.get(device)
+        if found is None:
+            with self._lock:
+                found = self._caches.setdefault(device, _Cache())
+                device.codegen_stats = found.statistics
+        return found
+
+    def entry(self, device: Device, program: Program) -> tuple[Any, Any]:
+        """The built kernel of ``program`` and its source; built at most once per device and source."""
+        cache = self.cache(device)
+        source = self.renderer(program)
+        found = cache.entries.get(source)
+        if found is None:
+            with cache.lock:
+                found = cache.entries.get(source)
+                if found is None:
+                    found = cache.entries[source] = device.build(source, program.name)
+                    cache.statistics.built += 1
+                    cache.statistics.kernels[program.name] = cache.statistics.kernels.get(program.name, 0) + 1
+        return found, source
+
+
+def _nothing(*operands: Any) -> None:
+    """The launch of a definition without elements."""
+
+
+class _Kernel:
+    """One definition over one set of layouts: its variants by index width and by which operands share a handle."""
+
+    def __init__(
+        self,
+        codegen: ScheduleCodegen,
+        definition: Definition,
+        loops: Loops,
+        layouts: Mapping[int, Layout],
+        device: Device,
+        aliased: frozenset[int],
+    ) -> None:
+        self.codegen, self.definition, self.loops = codegen, definition, loops
+        self.device, self.aliased = device, aliased
+        self.launches: dict[int, list[Launch]] = {}
+        used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
+        self.used = sorted(used - {STATUS})
+        self.span = max((layouts[n].span for n in self.used), default=0)
+        small = self.span < SMALL and _largest(loops) < SMALL and max(s.reach for s in self._plan(32)) < SMALL
+        self.bits = 32 if small else 64
+        if not small and device.limits.index_bits < 64:
+            raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
+        self.params = dict(definition.params)
+        self.variants: dict[tuple[int, tuple[int, ...]], Callable[..., None]] = {}
+
+    def _plan(self, bits: int) -> list[Launch]:
+        if bits not in self.launches:
+            limits = self.device.limits
+            loops = legalize(self.loops, limits, self.codegen.renderer.rows, bits)
+            made = plan(loops, limits, bits, self.aliased)
+            for launch in made:
+                _check_limits(launch, self.device)
+            self.launches[bits] = made
+        return self.launches[bits]
+
+    def count(self) -> int:
+        """Launches of one call."""
+        return len(self._plan(self.bits))
+
+    def source(self) -> str:
+        """The sources of all launches."""
+        return "\n".join(str(self.codegen.renderer(x.program)) for x in self._plan(self.bits))
+
+    def call(self) -> Callable[..., Any]:
+        """The function that launches: the usual case straight, the others through `_general`."""
+        separate = tuple(range(len(self.used)))
+        usual = self._variant(self.bits, separate)
+        outputs = sorted({w.operand for w in self.loops.writes} - {STATUS})
+        return _dispatcher(self.used, outputs, SMALL - self.span if self.bits == 32 else None, usual, self._general)
+
+    def _general(self, *operands: Any) -> None:
+        """A call in which operands share a handle, or begin beyond what 32 bits reach."""
+        handles = [operands[n][0] for n in self.used]
+        outputs = {w.operand for w in self.loops.writes}
+        pattern: list[int] = []
+        for k, handle in enumerate(handles):
+            same = [j for j in range(k) if handles[j] is handle]
+            shared = any(self.used[j] in outputs for j in range(len(handles)) if handles[j] is handle)
+            pattern.append(pattern[same[0]] if same and shared else k)
+        far = any(operands[n][1] + self.span >= SMALL for n in self.used)
+        if far and self.device.limits.index_bits < 64:
+            raise Unsupported(f"{self.definition.name} reaches offsets that need 64 bits; {self.device.name} has 32")
+        key = (64 if far else self.bits, tuple(pattern))
+        found = self.variants.get(key)
+        if found is None:
+            found = self.variants[key] = self._variant(*key)
+        found(*operands)
+
+    def _variant(self, bits: int, pattern: tuple[int, ...]) -> Callable[..., None]:
+        """The launches for one index width and one pattern of shared handles."""
+        owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
+        codes = [c.code for c in self.definition.checks]
+        parts = [_Part(self, _with_shared(x, owner), owner, codes) for x in self._plan(bits)]
+        if len(parts) == 1:
+            return parts[0].function
+        functions = [p.function for p in parts]
+
+        def run(*operands: Any) -> None:
+            for function in functions:
+                function(*operands)
+
+        return run
+
+
+class _Part:
+    """One launch of a kernel, as a Python function of the operands."""
+
+    def __init__(self, kernel: _Kernel, launch: Launch, owner: Mapping[int, int], codes: Sequence[str]) -> None:
+        device = kernel.device
+        entry, _ = kernel.codegen.entry(device, launch.program)
+        program = launch.program
+        block = arguments.block(program.scalars, program.index_bits)
+        names: dict[str, Any] = {
+            "launch": device.launch, "entry": entry, "grid": launch.grid, "block": program.workgroup,
+            "Arguments": Arguments, "Binding": Binding, "pack": block.pack, "device": device, "word": status.word,
+            "ticket": status.ticket, "codes": codes, "op": kernel.definition.name,
+        }  # fmt: skip
+        bindings = _bindings(launch, owner)
+        scalars = ", ".join(_scalar_text(k, launch, names) for k in range(len(launch.slots)))
+        stream = ", device.current_stream()" if device.streams else ""
+        count = 1 + max([*kernel.used, *kernel.params], default=0)
+        lines = [
+            f"def call({''.join(f'x{n}=None, ' for n in range(count))}*rest):",
+            f"    launch(entry, grid, block, Arguments(({bindings}), pack({scalars})){stream})",
+        ]
+        exec("\n".join(lines), names)
+        self.function: Callable[..., None] = names["call"]
+
+
+def _bindings(launch: Launch, owner: Mapping[int, int]) -> str:
+    """The bindings of a launch as Python text."""
+    found: dict[int, tuple[str, set[str]]] = {}
+    for buffer, operand in zip(launch.program.buffers, launch.operands, strict=True):
+        handle = "word(device)" if operand == STATUS else f"x{operand}[0]"
+        found.setdefault(buffer.binding, (handle, set()))[1].update(buffer.access)
+    parts = [f"Binding({handle}, {''.join(sorted(access))!r}), " for _, (handle, access) in sorted(found.items())]
+    return "".join(parts)
+
+
+def _scalar_text(number: int, launch: Launch, names: dict[str, Any]) -> str:
+    """One scalar of a launch as Python text."""
+    slot = launch.slots[number]
+    if slot.source == "offset":
+        return f"x{slot.value}[1]"
+    if slot.source == "ticket":
+        return "ticket(device, op, codes)"
+    if slot.source == "param":
+        names[f"convert{number}"] = arguments.converter(slot.scalar.dtype)
+        return f"convert{number}(x{slot.value})"
+    return str(slot.value)
+
+
+def _dispatcher(
+    used: Sequence[int], outputs: Sequence[int], room: int | None, usual: Callable[..., None], general: Callable[..., None]
+) -> Callable[..., Any]:
+    """``usual`` where no operand shares an output's handle and all offsets fit; ``general`` elsewhere."""
+    tests = [f"x{a}[0] is x{b}[0]" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+    tests += [f"x{n}[1] >= {room}" for n in used] if room is not None else []
+    if not tests:
+        return usual
+    names = {"usual": usual, "general": general}
+    head = "".join(f"x{n}=None, " for n in range(max(used) + 1))
+    given = "".join(f"x{n}, " for n in range(max(used) + 1))
+    lines = [
+        f"def call({head}*rest):",
+        f"    if {' or '.join(tests)}:",
+        f"        return general({given}*rest)",
+        f"    usual({given}*rest)",
+    ]
+    exec("\n".join(lines), names)
+    return names["call"]
+
+
+def _with_shared(launch: Launch, owner: Mapping[int, int]) -> Launch:
+    """The launch with one binding for all buffers whose operands have one owner."""
+    numbers: dict[int, int] = {}
+    buffers = []
+    for buffer, operand in zip(launch.program.buffers, launch.operands, strict=True):
+        number = numbers.setdefault(owner.get(operand, operand), len(numbers))
+        buffers.append(replace(buffer, binding=number))
+    return replace(launch, program=replace(launch.program, buffers=tuple(buffers)))
+
+
+def _check_limits(launch: Launch, device: Device) -> None:
+    limits, program = device.limits, launch.program
+    if len(program.buffers) > limits.max_bindings:
+        raise Unsupported(f"{program.name} needs {len(program.buffers)} buffers; {device.name} takes {limits.max_bindings}")
+    size = arguments.block(program.scalars, program.index_bits).size
+    if size > limits.max_argument_bytes:
+        raise Unsupported(f"{program.name} needs {size} bytes of scalars; {device.name} takes {limits.max_argument_bytes}")
+
+
+def _largest(loops: Loops) -> int:
+    """The largest number that index arithmetic over axes meets."""
+    largest = 1
+    for w in loops.writes:
+        points = 1
+        for a in w.axes:
+            points *= loops.extents[a]
+        largest = max(largest, points)
+    for node in walk(*loops.roots()):
+        if node.op == "linear":
+            terms = zip(node.args, node.value[1], strict=True)
+            reach = sum(abs(c) * (loops.extents[a.value] if a.op == "index" else 1) for a, c in terms)
+            largest = max(largest, abs(node.value[0]) + reach)
+    return largest

@@ -1,0 +1,124 @@
+"""The schedules: how a device runs bound loops. `plan` splits a definition into launches and chooses one for each.
+
+    flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
+    row          stages over the same rows: on a GPU one workgroup per row with a tree in its memory
+    two_phase    few long rows: chunks first, then their combination
+    contraction  a sum over a product of two operands: tiles
+
+A schedule gives a `Launch`: the program and where its scalars come from. Nothing here knows a device, only `Limits`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...ir.expr import walk
+from ...ir.program import Program
+from ...limits import Limits
+from .. import Unsupported
+from ..bind import STATUS, Loops, Write
+from ..nest import Nest, Slot
+
+Extent3 = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One launch: ``operands`` are those of the program's buffers, ``slots`` those of its scalars, in order."""
+
+    program: Program
+    operands: tuple[int, ...]
+    slots: tuple[Slot, ...]
+    grid: Extent3
+    reach: int  # the largest number that index arithmetic meets, offsets of operands left out
+
+
+def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> list[Launch]:
+    """The launches of ``loops``, in order."""
+    from . import flat
+
+    groups = split(loops)
+    _check_order(loops, groups, aliased)
+    return [flat.launch(loops, g, limits, index_bits) for g in groups]
+
+
+def split(loops: Loops) -> list[tuple[Write, ...]]:
+    """Writes that belong in one launch: same axes, or a stage in common. Two writes to one operand never do."""
+    nest = Nest(loops, loops.writes)
+    groups: list[tuple[list[Write], set[int], set[frozenset[int]]]] = []
+    for w in loops.writes:
+        stages = set(nest.needed(w.roots()))
+        axes = frozenset(w.axes)
+        for members, shared, kinds in groups:
+            clash = any(m.operand == w.operand != STATUS for m in members)
+            ordered = w.combine is not None or any(m.combine is not None for m in members)
+            fits = axes in kinds if ordered else bool(stages & shared) or axes in kinds
+            if fits and not clash and not (w.combine and any(m.combine for m in members)):
+                members.append(w)
+                shared |= stages
+                kinds.add(axes)
+                break
+        else:
+            groups.append(([w], stages, {axes}))
+    return [tuple(g[0]) for g in groups]
+
+
+def _check_order(loops: Loops, groups: Sequence[tuple[Write, ...]], aliased: frozenset[int]) -> None:
+    """All loads see memory before any store: refuse what several launches or loops could not keep to."""
+    outputs = {w.operand for w in loops.writes if w.operand != STATUS}
+    if not (aliased or outputs & _reads(loops, loops.writes)):
+        return
+    done: set[int] = set()
+    for group in groups:
+        shared = (aliased if done - {STATUS} else frozenset()) | done
+        late = _reads(loops, group) & shared
+        if late - {w.operand for w in group if w.combine is not None}:
+            raise Unsupported("it would read an operand after an earlier launch has overwritten it")
+        done |= {w.operand for w in group}
+        _check_positions(loops, group, aliased)
+
+
+def _check_positions(loops: Loops, group: tuple[Write, ...], aliased: frozenset[int]) -> None:
+    """An operand that is read and written in one launch is read by whoever writes the same element."""
+    offsets = {w.offset for w in group}
+    plain = [w for w in group if w.combine is None and w.operand != STATUS]
+    touched = aliased | {w.operand for w in plain}
+    stages = {n for w in group for n in Nest(loops, group).needed(w.roots())}
+    direct = [n for w in plain for n in walk(*w.roots()) if n.op == "get"]
+    inside = [n for k in stages for v in loops.stages[k].values for n in walk(v) if n.op == "get"]
+    if plain and any(n.value in touched and n.args[0] not in offsets for n in (*direct, *inside)):
+        raise Unsupported("it reads other elements of an operand than the ones it overwrites")
+    kinds = {frozenset(w.axes) for w in plain}
+    if len(kinds) > 1 and any(n.value in touched for n in direct):
+        raise Unsupported("it overwrites an operand in one loop and reads it in another")
+
+
+def _reads(loops: Loops, writes: Sequence[Write]) -> set[int]:
+    nest = Nest(loops, tuple(writes))
+    roots = [r for w in writes for r in w.roots()]
+    stages = [v for n in nest.needed(roots) for v in loops.stages[n].values]
+    return {n.value for n in walk(*roots, *stages) if n.op == "get"}
+
+
+def finish(nest: Nest, name: str, body: Sequence[object], grid: Extent3, block: Extent3, index_bits: int) -> Launch:
+    """The launch of a nest whose statements are ``body``."""
+    buffers = nest.buffers()
+    ordered = sorted(nest.slots.values(), key=lambda s: -_width(s, index_bits))
+    program = Program(
+        "ingot_" + re.sub(r"\W", "_", name),
+        tuple(buffers.values()),
+        tuple(s.scalar for s in ordered),
+        tuple(nest.locals),
+        tuple(body),  # type: ignore[arg-type]
+        block,
+        index_bits,
+    )
+    reach = max((abs(s.value) for s in ordered if s.source == "value"), default=0)
+    return Launch(program, tuple(buffers), tuple(ordered), grid, reach)
+
+
+def _width(slot: Slot, index_bits: int) -> int:
+    """Bytes of a scalar in the packed block; the widest come first, so that it has no holes."""
+    return index_bits // 8 if slot.scalar.dtype.kind == "n" else slot.scalar.dtype.itemsize

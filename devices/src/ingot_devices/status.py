@@ -1,0 +1,117 @@
+"""The status word of a device: how a kernel that refuses an index tells the host.
+
+A kernel with checks (`Definition.checks`) writes its launch's *ticket* to one word of device memory where a condition
+fails. Nobody waits for that: the word is read at the next synchronisation or copy to the host (`check`), and the error
+names the op and the user's line of that launch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from .errors import DeviceIndexError
+from .memory.site import Site, call_site, text
+
+if TYPE_CHECKING:
+    from .device import Device
+
+_KEPT = 1 << 16  # launches remembered; of an older one only the fact is told
+_WORD = 4
+
+
+class _Status:
+    """The word of one device, and what its tickets mean."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.handle: Any = None
+        self.pending = False
+        self.next = 1
+        self.launches: dict[int, tuple[str, Sequence[str], Site | None]] = {}
+
+    def message(self, ticket: int) -> str:
+        for first, (op, codes, site) in self.launches.items():
+            if first <= ticket < first + len(codes):
+                place = text(site)
+                return f"{op}: {codes[ticket - first]}" + (f" (launched at {place})" if place else "")
+        return "an index was out of range in an earlier launch"
+
+
+_states: WeakKeyDictionary[Device, _Status] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def _state(device: Device) -> _Status:
+    found = _states.get(device)
+    if found is None:
+        with _lock:
+            found = _states.setdefault(device, _Status())
+    return found
+
+
+def ticket(device: Device, op: str, codes: Sequence[str]) -> int:
+    """The number of a launch of ``op`` with these checks: check k writes ``ticket + k`` where it fails."""
+    state = _state(device)
+    site = call_site()
+    with state.lock:
+        if state.next > (1 << 31) - 1 - len(codes):
+            state.next = 1
+        number = state.next
+        state.next += len(codes)
+        state.launches[number] = (op, codes, site)
+        state.pending = True
+        if len(state.launches) > _KEPT:
+            del state.launches[next(iter(state.launches))]
+    return number
+
+
+def word(device: Device) -> Any:
+    """The handle of the device's status word, zeroed when it is made."""
+    state = _state(device)
+    if state.handle is None:
+        with state.lock:
+            if state.handle is None:
+                nbytes = max(device.limits.allocation_granularity, device.limits.copy_granularity, _WORD)
+                handle = device.allocate(nbytes)
+                device.copy_in(handle, 0, memoryview(bytearray(_WORD)))
+                state.handle = handle
+    return state.handle
+
+
+def check(device: Device) -> None:
+    """Raise DeviceIndexError if a launch since the last check refused an index. Free where no launch could."""
+    state = _states.get(device)
+    if state is None or not state.pending:
+        return
+    with state.lock:
+        state.pending = False
+        found = bytearray(_WORD)
+        if state.handle is not None:
+            device.copy_out(state.handle, 0, memoryview(found))
+        number = int.from_bytes(found, "little")
+        message = state.message(number) if number else ""
+        state.launches.clear()
+        if number:
+            device.copy_in(state.handle, 0, memoryview(bytearray(_WORD)))
+    if number:
+        raise DeviceIndexError(message)
+
+
+def finish(device: Device) -> None:
+    """Wait until all work of ``device`` is done, and raise what its checks found."""
+    device.synchronize()
+    check(device)
+
+
+def release(device: Device) -> None:
+    """Give the status word back; the next launch with checks makes another."""
+    state = _states.get(device)
+    if state is not None:
+        with state.lock:
+            handle, state.handle = state.handle, None
+            state.pending = False
+            if handle is not None and not device.lost:
+                device.release(handle)
