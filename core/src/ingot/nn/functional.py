@@ -163,7 +163,13 @@ def scaled_dot_product_attention(
 ) -> Tensor:
     """softmax(q @ k.T · scale + mask) @ v: (…, L, E), (…, S, E), (…, S, V) → (…, L, V)."""
     return ingot.scaled_dot_product_attention(
-        query, key, value, attn_mask, dropout_p, is_causal, scale
+        query,
+        key,
+        value,
+        attn_mask=attn_mask,
+        dropout_p=dropout_p,
+        is_causal=is_causal,
+        scale=scale,
     )
 
 
