@@ -116,7 +116,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases = [(item, case) for item in items if (case := op_case(item)) is not None]
     cases.sort(key=lambda pair: hashlib.sha256((salt + pair[0].name).encode()).digest())
     rounds: Counter[tuple[str, str]] = Counter()
-    order = []
+    order: list[tuple[str, int, int, pytest.Item]] = []
     for item, (device, record, check) in cases:
         rounds[device, record.name] += 1
         order.append((device, rounds[device, record.name], len(order), item))

@@ -128,7 +128,7 @@ def test_no_grad_and_enable_grad(t: Any, leaf: Maker) -> None:
 
 
 def test_modes_decorate_functions(t: Any, leaf: Maker) -> None:
-    @t.no_grad()
+    @t.no_grad()  # type: ignore[untyped-decorator]
     def double(x: Any) -> Any:
         return x * 2
 

@@ -21,7 +21,12 @@ def test_hook_sees_and_replaces_the_gradient(leaf: Maker) -> None:
     x = leaf([1.0, 2.0])
     seen = []
     y = x * 2
-    handle = y.register_hook(lambda g: (seen.append(g.tolist()), g * 10)[1])
+
+    def tenfold(g: Any) -> Any:
+        seen.append(g.tolist())
+        return g * 10
+
+    handle = y.register_hook(tenfold)
     y.sum().backward()
     assert seen == [[1.0, 1.0]]
     same(x.grad, [20, 20])
@@ -112,7 +117,7 @@ def test_once_differentiable(t: Any, leaf: Maker) -> None:
             return x * 2
 
         @staticmethod
-        @t.autograd.function.once_differentiable
+        @t.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
         def backward(ctx: Any, g: Any) -> Any:
             return g * 2
 

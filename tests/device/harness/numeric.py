@@ -8,6 +8,7 @@ small.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,19 @@ def gradient(
     for k in wanted:
         result = np.zeros(arrays[k].shape)
         for at in np.ndindex(result.shape):
-            result[at] = directional(lambda e, k=k, at=at: g(nudged(arrays, k, at, e)))
+            result[at] = directional(partial(_moved, g, arrays, k, at))
         found.append(result)
     return found
+
+
+def _moved(
+    g: Callable[[Sequence[Any]], float],
+    arrays: Sequence[Any],
+    k: int,
+    at: tuple[int, ...],
+    by: float,
+) -> float:
+    return g(nudged(arrays, k, at, by))
 
 
 def nudged(arrays: Sequence[Any], k: int, at: tuple[int, ...], by: float) -> list[Any]:

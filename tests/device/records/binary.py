@@ -135,9 +135,7 @@ CLAMPS = (
     S(V(3, 4), min=1, max=2), S(V(3, 4), min=1), S(V(2, 5), max=2), S(V(), min=1),
     S(V(0, 2), max=2), S(V(3, 4), V(4, domain=Domain(-1.0, 0.0)), V(3, 1, domain=Domain(0.5, 1.5))),
 )  # fmt: skip
-ROUNDED = tuple(
-    S(V(3, 4), V(4), rounding_mode=mode, but=INT + BOOL) for mode in ("floor", "trunc")
-)
+ROUNDED = tuple(S(V(3, 4), V(4), rounding_mode=mode, but=INT + BOOL) for mode in ("floor", "trunc"))
 
 # fmt: off
 RECORDS = (

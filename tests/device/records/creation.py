@@ -10,7 +10,7 @@ import numpy as np
 from .record import ALL, DEVICE, DTYPE, FLOAT, INT, Record, S, V, function
 
 NUMBER = INT + FLOAT
-HERE = {"device": DEVICE, "dtype": DTYPE}
+HERE: dict[str, Any] = {"device": DEVICE, "dtype": DTYPE}
 NOTHING = "takes no tensor"
 
 

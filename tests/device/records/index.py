@@ -167,7 +167,7 @@ SCATTERS = (
     S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3, grad=False)),
     S(V(2, 3), 1, ix([], (2, 0)), V(2, 0)), S(V(3), 0, ix([1], (1,)), V(4, grad=False)),
 )  # fmt: skip
-KEEP = {"stable": True}
+KEEP: dict[str, Any] = {"stable": True}
 SORTS = (
     S(V(5, values=[3, 1, 4, 0, 2])), S(V(3, 5), **KEEP), S(V(3, 5), dim=0, **KEEP), S(V()),
     S(V(0, 3)), S(V(3, 0)),

@@ -9,7 +9,7 @@ import numpy as np
 
 from .record import DEVICE, DTYPE, Domain, Record, S, V, function, functional
 
-HERE = {"device": DEVICE, "dtype": DTYPE}
+HERE: dict[str, Any] = {"device": DEVICE, "dtype": DTYPE}
 NOTHING = "takes no tensor"
 
 
@@ -75,7 +75,6 @@ RECORDS = (
     D("bernoulli", follows_probabilities, method="", no_empty="", no_zero_dim="", samples=(
         S(V(3, 4, domain=CHANCE)), S(V(values=1.0)), S(V(4, values=[0, 1, 1, 0])), S(V(0, 2)))),
     D("normal", finite,
-      call=lambda t, mean, std, size, device, dtype: t.normal(mean, std, size, device=device, dtype=dtype),
       samples=(
         S(1.0, 2.0, (3, 4), **HERE), S(0.0, 1.0, (), **HERE), S(0.0, 1.0, (0,), **HERE))),
     D("uniform", within(-2.0, 3.0 + 0.01), call=lambda t, x, a, b: x.clone().uniform_(a, b),
