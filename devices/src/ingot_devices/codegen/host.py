@@ -435,6 +435,9 @@ class _Writer:
                 args = [self._typed(a) for a in root.args]
             if root.op not in QUIET and (root.dtype.kind == "f" or root.op in ("idiv", "mod")):
                 self.loud = True
+            if any(n.op == "stage" for n in walk(root)):  # a stage stands in the whole frame, so must the output
+                lead = min((self.place[a] for a in _axes(*store.at)), default=self.rank)
+                plain = f"{plain}[{'None, ' * lead}...]" if lead else plain
             self.lines.append(f"np.{UFUNCS[root.op]}({', '.join(args)}, out={target}{plain})")
             return
         value = self.names[root]
