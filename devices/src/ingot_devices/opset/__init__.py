@@ -13,17 +13,31 @@ reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin arg
              min_with_index · any all
 scan         cumsum cumprod cummax cummin · cumprod_backward
 contraction  matmul linear addmm
-index        take_along put_along
+index        gather gather_backward scatter scatter_add · index index_backward index_put index_select index_add ·
+             embedding embedding_backward one_hot bincount · compact coordinates nonzero masked_select
+sort         sort argsort topk searchsorted unique · sort_ranks arrange sort_pass run_starts unpermute unique_runs
+random       random_bits uniform normal randint bernoulli multinomial · dropout dropped
+composite    softmax softmax_backward log_softmax log_softmax_backward · layer_norm layer_norm_backward
+             layer_norm_weight_backward · mse_loss mse_loss_backward binary_cross_entropy_with_logits
+             bce_with_logits_backward nll_loss nll_loss_rows nll_loss_rows_backward cross_entropy cross_entropy_rows
+             cross_entropy_backward class_mask soft_cross_entropy · scaled_dot_product_attention attention_backward
+             causal_mask
+optimizer    sgd_step sgd_momentum_step adam_step adamw_step
 
-A group is a module, an op is a row of it (`op.Op`): operands, attributes, result rule, meaning, gradient. Importing this
-package fills the table `OPS`; plugins may add rows. Ops without a gradient are listed in `no_gradient`.
+An op is a row of its group's module (losses and attention have their own): operands, attributes, result rule, meaning, gradient
+(see `op.Op`). Importing this package fills the table `OPS`; plugins may add rows. `no_gradient` lists what has none.
 """
 
 from __future__ import annotations
 
-from . import along, contraction, copy, creation, pointwise, reduce, scan, view
+from . import (
+    attention, composite, contraction, copy, creation, index, loss, optimizer, pointwise, random, reduce, scan, sort, view,
+)  # fmt: skip
 from .no_gradient import NO_GRADIENT
 from .op import OPS, Op, Spec, add_op
 
 __all__ = ["NO_GRADIENT", "OPS", "Op", "Spec", "add_op"]
-_GROUPS = (pointwise, view, copy, creation, reduce, scan, contraction, along)
+_GROUPS = (
+    pointwise, view, copy, creation, reduce, scan, contraction, index, sort, random, composite, loss,
+    attention, optimizer,
+)  # fmt: skip

@@ -254,10 +254,8 @@ def extreme(name: str, monoid: str, doc: str) -> Op:
         return Spec.of(shape, x.dtype), Spec.of(shape, dt.int64)
 
     def gradient(b: Any, g: Any, indices: Any, x_spec: Spec, axis: int) -> Any:
-        if not x_spec.ndim:
-            return g
-        g, indices = keep(b, g, x_spec.shape, (axis,)), keep(b, indices, x_spec.shape, (axis,))
-        return b.put_along(g, indices, axis=axis, size=x_spec.shape[axis])
+        shape, axes = x_spec.shape, _axes(x_spec, axis)
+        return b.gather_backward(keep(b, g, shape, axes), keep(b, indices, shape, axes), shape=shape, axis=axis)
 
     return add_op(Op(name, "reduce", ("x",), result, {"axis": -1, "keepdim": False}, outputs=("values", "indices"), define=define,
                      gradient={"x": gradient}, differentiable=("values",), doc=doc))

@@ -115,7 +115,7 @@ def extreme(name: str, monoid: str, doc: str) -> Op:
         return Spec.of(x.shape, x.dtype), Spec.of(x.shape, dt.int64)
 
     def gradient(b: Any, g: Any, indices: Any, axis: int) -> Any:
-        return b.put_along(g, indices, axis=axis, size=g.shape[axis]) if g.ndim else g
+        return b.gather_backward(g, indices, shape=g.shape, axis=axis)
 
     return add_op(Op(name, "scan", ("x",), result, {"axis": -1}, outputs=("values", "indices"), define=define,
                      gradient={"x": gradient}, differentiable=("values",), doc=doc))
