@@ -245,7 +245,12 @@ def test_schedules_one_after_the_other() -> None:
         then = lr_scheduler.ExponentialLR(optimizer, 0.5)
         return lr_scheduler.SequentialLR(optimizer, [warm, then], [3])
 
+    def nested(optimizer: Any) -> Any:
+        last = lr_scheduler.StepLR(optimizer, 1, 0.1)
+        return lr_scheduler.SequentialLR(optimizer, [make(optimizer), last], [5])
+
     np.testing.assert_allclose(rates(make, 6), [0.25, 0.5, 0.75, 1.0, 0.5, 0.25])
+    np.testing.assert_allclose(rates(nested, 7), [0.25, 0.5, 0.75, 1.0, 0.5, 1.0, 0.1])
 
 
 def test_a_resumed_schedule_goes_on_as_it_would_have() -> None:

@@ -305,8 +305,19 @@ class SequentialLR(LRScheduler):
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
         _undo(schedulers)  # each took its first step when it was made; only one of them should have
-        first = schedulers[bisect_right(milestones, 0)]
+        self._initial_step()
+
+    def _initial_step(self) -> None:
+        self.last_epoch = max(self.last_epoch, 0)
+        first = self._schedulers[bisect_right(self._milestones, 0)]
         first._initial_step()
+        self._last_lr = first.get_last_lr()
+
+    def _advance(self, epoch: int, restart: bool = False) -> None:
+        """Start over, as a part of another sequence."""
+        self.last_epoch = epoch
+        first = self._schedulers[bisect_right(self._milestones, epoch)]
+        first._advance(epoch, restart)
         self._last_lr = first.get_last_lr()
 
     def step(self) -> None:

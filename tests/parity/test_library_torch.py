@@ -1,0 +1,246 @@
+"""nn, optim and utils.data beside PyTorch's: signatures, reprs, forms of state, training runs, schedules."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytestmark = pytest.mark.torch
+
+DIFFERS = {
+    ("Parameter", "data"),
+    ("Optimizer", "params"),
+    ("LogSoftmax", "dim"),
+}
+
+
+@pytest.fixture(scope="session")
+def ingot() -> Any:
+    return pytest.importorskip("ingot")
+
+
+# ---- names and defaults --------------------------------------------------------------------------
+
+PLACES = (
+    "nn",
+    "nn.functional",
+    "nn.init",
+    "nn.utils",
+    "optim",
+    "optim.lr_scheduler",
+    "utils.data",
+)
+
+
+def place(library: Any, path: str) -> Any:
+    for name in path.split("."):
+        library = getattr(library, name)
+    return library
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_signatures_are_pytorchs(ingot: Any, torch: Any, path: str) -> None:
+    ours, theirs = place(ingot, path), place(torch, path)
+    checked = 0
+    for name, thing in vars(ours).items():
+        if name.startswith("_") or not callable(thing) or not hasattr(theirs, name):
+            continue
+        if not getattr(thing, "__module__", "").startswith("ingot"):
+            continue
+        try:
+            wanted = inspect.signature(getattr(theirs, name)).parameters
+        except ValueError:
+            continue  # written in C++, without a signature
+        flexible = any(p.kind is p.VAR_KEYWORD for p in wanted.values())
+        for parameter in inspect.signature(thing).parameters.values():
+            if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                continue
+            if (name, parameter.name) in DIFFERS or (flexible and parameter.name not in wanted):
+                continue
+            said = f"{path}.{name}({parameter.name})"
+            assert parameter.name in wanted, said
+            default = wanted[parameter.name].default
+            if str(default).startswith("<") and default is not inspect.Parameter.empty:
+                continue  # a marker of PyTorch's own
+            assert parameter.default == default or parameter.default is default, said
+        checked += 1
+    assert checked >= 3, f"only {checked} names of {path} were compared"
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t: t.nn.Linear(3, 4),
+        lambda t: t.nn.Linear(3, 4, bias=False),
+        lambda t: t.nn.Embedding(5, 3, padding_idx=-1),
+        lambda t: t.nn.LayerNorm((2, 3), eps=1e-6),
+        lambda t: t.nn.LayerNorm(3, elementwise_affine=False),
+        lambda t: t.nn.GELU("tanh"),
+        lambda t: t.nn.ReLU(inplace=True),
+        lambda t: t.nn.ELU(0.5),
+        lambda t: t.nn.LeakyReLU(0.2),
+        lambda t: t.nn.Softplus(),
+        lambda t: t.nn.Softmax(dim=1),
+        lambda t: t.nn.LogSoftmax(-1),
+        lambda t: t.nn.Dropout(0.1),
+        lambda t: t.nn.Flatten(),
+        lambda t: t.nn.Unflatten(1, (2, 3)),
+        lambda t: t.nn.Identity(),
+        lambda t: t.nn.MSELoss(),
+        lambda t: t.nn.CrossEntropyLoss(),
+        lambda t: t.nn.ModuleDict({"a": t.nn.Sequential(t.nn.Tanh(), t.nn.SiLU())}),
+        lambda t: t.nn.ModuleList([t.nn.Linear(2, 2), t.nn.Linear(2, 2), t.nn.Sigmoid()]),
+        lambda t: t.nn.ModuleList(),
+        lambda t: t.nn.Sequential(t.nn.Sequential()),
+    ],
+)
+def test_reprs_are_pytorchs(ingot: Any, torch: Any, make: Callable[[Any], Any]) -> None:
+    assert repr(make(ingot)) == repr(make(torch))
+
+
+# ---- training runs -------------------------------------------------------------------------------
+
+
+def network(library: Any) -> Any:
+    nn = library.nn
+    return nn.Sequential(
+        nn.Embedding(7, 6),
+        nn.LayerNorm(6),
+        nn.Linear(6, 8),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Linear(24, 5, bias=False),
+    )
+
+
+def run(library: Any, weights: dict[str, Any], make: Callable[[Any, Any], Any]) -> dict[str, Any]:
+    """Ten steps from the same weights on the same data; the weights after."""
+    model = network(library)
+    model.load_state_dict({name: library.tensor(value) for name, value in weights.items()})
+    optimizer = make(library, model)
+    loss_fn = library.nn.CrossEntropyLoss(label_smoothing=0.1)
+    random = np.random.default_rng(0)
+    for _ in range(10):
+        ids = library.tensor(random.integers(0, 7, (4, 3)).tolist())
+        target = library.tensor(random.integers(0, 5, 4).tolist())
+        optimizer.zero_grad()
+        loss_fn(model(ids), target).backward()
+        library.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+    return {name: value.detach().numpy() for name, value in model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda t, m: t.optim.SGD(m.parameters(), lr=0.1),
+        lambda t, m: t.optim.SGD(m.parameters(), 0.1, 0.9, nesterov=True, weight_decay=0.01),
+        lambda t, m: t.optim.SGD(m.parameters(), 0.1, momentum=0.9, dampening=0.3),
+        lambda t, m: t.optim.Adam(m.parameters(), 1e-2, weight_decay=0.1),
+        lambda t, m: t.optim.Adam(m.parameters(), 1e-2, amsgrad=True),
+        lambda t, m: t.optim.AdamW(m.parameters(), 1e-2),
+        lambda t, m: t.optim.AdamW(m.parameters(), 1e-2, (0.8, 0.9), maximize=True),
+        lambda t, m: t.optim.AdamW(
+            [
+                {"params": [p for p in m.parameters() if p.ndim > 1]},
+                {"params": [p for p in m.parameters() if p.ndim == 1], "weight_decay": 0.0},
+            ],
+            lr=1e-2,
+        ),
+    ],
+)
+def test_training_runs_agree(ingot: Any, torch: Any, make: Callable[[Any, Any], Any]) -> None:
+    torch.manual_seed(0)
+    weights = {name: value.tolist() for name, value in network(torch).state_dict().items()}
+    ours, theirs = run(ingot, weights, make), run(torch, weights, make)
+    assert list(ours) == list(theirs)
+    for name, value in ours.items():
+        np.testing.assert_allclose(value, theirs[name], rtol=1e-4, atol=2e-5, err_msg=name)
+
+
+def test_optimizer_state_has_pytorchs_form(ingot: Any, torch: Any) -> None:
+    def state(library: Any, kind: str) -> Any:
+        parameter = library.nn.Parameter(library.ones(2))
+        options = {"momentum": 0.9} if kind == "SGD" else {"amsgrad": True}
+        optimizer = getattr(library.optim, kind)([parameter], lr=0.1, **options)
+        parameter.sum().backward()
+        optimizer.step()
+        return optimizer.state_dict()
+
+    for kind in ("SGD", "Adam", "AdamW"):
+        ours, theirs = state(ingot, kind), state(torch, kind)
+        assert ours.keys() == theirs.keys()
+        assert ours["state"][0].keys() == theirs["state"][0].keys()
+        group = theirs["param_groups"][0]
+        for name, value in ours["param_groups"][0].items():
+            assert group[name] == value, name
+
+
+# ---- schedules -----------------------------------------------------------------------------------
+
+
+def warm_then_cosine(s: Any, o: Any) -> Any:
+    return s.SequentialLR(o, [s.LinearLR(o, 0.1, 1, 4), s.CosineAnnealingLR(o, 9)], [4])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s, o: s.StepLR(o, 3, 0.5),
+        lambda s, o: s.MultiStepLR(o, [2, 4, 4, 9]),
+        lambda s, o: s.ExponentialLR(o, 0.8),
+        lambda s, o: s.LambdaLR(o, lambda n: math.sqrt(n + 1)),
+        lambda s, o: s.LinearLR(o),
+        lambda s, o: s.ConstantLR(o),
+        lambda s, o: s.CosineAnnealingLR(o, 5, eta_min=0.01),
+        warm_then_cosine,
+    ],
+)
+def test_schedules_are_equal(ingot: Any, torch: Any, make: Callable[[Any, Any], Any]) -> None:
+    def rates(library: Any) -> list[float]:
+        optimizer = library.optim.SGD([library.nn.Parameter(library.ones(1))], lr=0.3)
+        schedule = make(library.optim.lr_scheduler, optimizer)
+        found = []
+        for _ in range(20):
+            found.append(optimizer.param_groups[0]["lr"])
+            optimizer.step()
+            schedule.step()
+        return found
+
+    np.testing.assert_allclose(rates(ingot), rates(torch), rtol=1e-12)
+
+
+# ---- initial values ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fill",
+    [
+        lambda i, t: i.xavier_uniform_(t, 2.0),
+        lambda i, t: i.kaiming_uniform_(t, a=0.2, mode="fan_out"),
+        lambda i, t: i.kaiming_normal_(t, nonlinearity="relu"),
+        lambda i, t: i.trunc_normal_(t, 0.5, 2.0, -1.0, 4.0),
+        lambda i, t: i.trunc_normal_(t, 0.0, 1.0, 1.0, 2.0),
+        lambda i, t: i.orthogonal_(t, 1.5),
+    ],
+)
+def test_initial_values_have_pytorchs_quantiles(
+    ingot: Any, torch: Any, fill: Callable[[Any, Any], Any]
+) -> None:
+    found = []
+    for library in (ingot, torch):
+        library.manual_seed(0)
+        tensor = fill(library.nn.init, library.empty(120, 100))
+        found.append(np.quantile(tensor.numpy(), np.linspace(0.02, 0.98, 25)))
+    spread = found[1][-1] - found[1][0]
+    np.testing.assert_allclose(found[0], found[1], atol=0.03 * spread)
+
+
+def test_gains(ingot: Any, torch: Any) -> None:
+    for name in ("linear", "conv2d", "sigmoid", "tanh", "relu", "leaky_relu", "selu"):
+        assert ingot.nn.init.calculate_gain(name) == torch.nn.init.calculate_gain(name)
