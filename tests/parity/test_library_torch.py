@@ -1,4 +1,4 @@
-"""nn, optim and utils.data beside PyTorch's: signatures, reprs, forms of state, training runs, schedules."""
+"""nn, optim and utils.data beside PyTorch's: signatures, reprs, state, training runs, schedules."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def _metadata(encoder: Encoder) -> dict[str, str]:
 
 def _checksum(array: Array) -> int:
     head = f"{array.dtype.name} {list(array.shape)}".encode()
-    return zlib.crc32(array.reshape(-1).view(np.uint8), zlib.crc32(head))
+    return zlib.crc32(memoryview(array.reshape(-1).view(np.uint8)), zlib.crc32(head))
 
 
 def _specs(arrays: dict[str, Array]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 def pad(
     input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
-    """Pad the last axes with ``value`` (0); ``pad`` is (before, after) pairs from the last axis on."""
+    """Pad with ``value`` (0); ``pad`` is (before, after) pairs from the last axis on."""
     if mode != "constant":
         raise ValueError(f"pad mode {mode!r} is not available; the mode is 'constant'")
     return ingot.pad(input, tuple(pad), value=0.0 if value is None else value)

@@ -58,7 +58,7 @@ class ModuleTree:
         """Put ``value`` where a parameter, module or buffer called ``name`` was; False when there
         is none.
         """
-        wanted = {
+        wanted: dict[str, tuple[Any, str]] = {
             "_parameters": (type(None), "nn.Parameter or None"),
             "_modules": (type(None), "nn.Module or None"),
             "_buffers": ((Tensor, type(None)), "ingot.Tensor or None"),
