@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 Function = Callable[[Sequence[Any]], Sequence[Any]]
+Scalar = Callable[[Sequence[Any]], float]
 STENCIL = ((-2, 1 / 12), (-1, -2 / 3), (1, 2 / 3), (2, -1 / 12))
 STEP = 4e-3
 
@@ -48,13 +49,7 @@ def gradient(
     return found
 
 
-def _moved(
-    g: Callable[[Sequence[Any]], float],
-    arrays: Sequence[Any],
-    k: int,
-    at: tuple[int, ...],
-    by: float,
-) -> float:
+def _moved(g: Scalar, arrays: Sequence[Any], k: int, at: tuple[int, ...], by: float) -> float:
     return g(nudged(arrays, k, at, by))
 
 

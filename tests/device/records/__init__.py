@@ -17,6 +17,7 @@ GROUPS = (
     "contraction",
     "shape",
     "index",
+    "index_more",
     "creation",
     "random",
     "composite",

@@ -94,22 +94,26 @@ def scan(f: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x, dim, **_: x.copy() if x.ndim == 0 else f(x, axis=dim)
 
 
-def cummax(x: Any, dim: int) -> tuple[Any, Any]:
-    """The running maximum and where it was met last; a NaN stays."""
-    if x.ndim == 0:
-        return x, np.int64(0)
-    lines = np.moveaxis(x, dim, -1)
-    values, indices = lines.copy(), np.zeros(lines.shape, np.int64)
-    for at in np.ndindex(lines.shape):
-        *line, k = at
-        if k == 0:
-            continue
-        before = values[(*line, k - 1)]
-        if lines[at] >= before or np.isnan(lines[at]):
-            indices[at] = k
-        else:
-            values[at], indices[at] = before, indices[(*line, k - 1)]
-    return np.moveaxis(values, -1, dim), np.moveaxis(indices, -1, dim)
+def extreme(beats: Callable[[Any, Any], Any]) -> Callable[..., tuple[Any, Any]]:
+    """The running extreme and where it was met last; a NaN stays."""
+
+    def reference(x: Any, dim: int) -> tuple[Any, Any]:
+        if x.ndim == 0:
+            return x, np.int64(0)
+        lines = np.moveaxis(x, dim, -1)
+        values, indices = lines.copy(), np.zeros(lines.shape, np.int64)
+        for at in np.ndindex(lines.shape):
+            *line, k = at
+            before = (*line, k - 1)
+            if k == 0:
+                continue
+            if beats(lines[at], values[before]) or np.isnan(lines[at]):
+                indices[at] = k
+            else:
+                values[at], indices[at] = values[before], indices[before]
+        return np.moveaxis(values, -1, dim), np.moveaxis(indices, -1, dim)
+
+    return reference
 
 
 def byte_or_bool(dtype: str) -> str:
@@ -167,6 +171,8 @@ RECORDS = (
     R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum",
       domain=Domain(0.5, 1.5, ints=(1, 3)), inplace="cumprod_", ulp=32, half_ulp=4, samples=(
         *SCANS[:-2], S(V(3, 40), dim=1, big=True))),
-    R("cummax", cummax, dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),
+    R("cummax", extreme(np.greater_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS,
+      ulp=0),
+    R("cummin", extreme(np.less_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),
 )
 # fmt: on
