@@ -88,3 +88,15 @@ def test_creation(made: Callable[[Tape], Value], expected: Any) -> None:
 def test_zero_dim_results_rank_below_tensors() -> None:
     (spec,) = OPS["sum"].infer([Spec.of((3,), dt.float32)], OPS["sum"].bind({"axes": (-1,)}))
     assert spec == Spec((), dt.float32, 1)
+
+
+@pytest.mark.parametrize("kind", dt.ALL, ids=lambda d: d.name)
+def test_numbers_are_taken_in_every_dtype(kind: dt.DType) -> None:
+    b = Tape()
+    np.testing.assert_array_equal(b.full(1, shape=(2,), dtype=kind).array, np.ones(2, kind.numpy))
+    padded = b.pad(np.zeros(1, kind.numpy), 1, pads=((1, 1),)).array
+    np.testing.assert_array_equal(padded, np.array([1, 0, 1], kind.numpy))
+
+
+def test_a_number_that_overflows_is_infinite() -> None:
+    assert np.isinf(Tape().full(1e60, shape=(1,), dtype=dt.float32).array[0])

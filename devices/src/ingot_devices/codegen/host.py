@@ -241,7 +241,8 @@ class _Writer:
         if node.op == "cast":
             source = node.args[0]
             if source.op == "param":
-                self.lines.append(f"{name} = rt.number({args[0]}, np.{_np(node.dtype)})")
+                self.loud = self.loud or node.dtype.kind == "f"  # a number may overflow the narrower type
+                self.lines.append(f"{name} = rt.number({args[0]}, {self._dtype(node.dtype)})")
             else:
                 self.lines.append(f"{name} = rt.cast({args[0]}, {self._dtype(node.dtype)})")
             return name
@@ -450,8 +451,3 @@ class _Writer:
         self.lines.append(f"rt.scatter({target}, ({''.join(i + ', ' for i in at)}), {value}, {valid}, "
                           f"{store.combine!r}, {axes}, {order})")
 
-
-def _np(d: dt.DType) -> str:
-    if d is dt.bfloat16:
-        raise Unsupported("a bfloat16 scalar has no NumPy literal")
-    return {"bool": "bool_", "index": "int64"}.get(d.name, d.name)

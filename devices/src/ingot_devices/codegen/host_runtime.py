@@ -25,13 +25,13 @@ def check(condition: Array, code: str) -> None:
 
 
 def number(value: float, dtype: Any) -> Any:
-    """A Python number in ``dtype``; integers wrap."""
-    if isinstance(value, int) and not isinstance(value, bool) and np.dtype(dtype).kind in "ui":
-        bits = 8 * np.dtype(dtype).itemsize
+    """A Python number in ``dtype`` (a NumPy dtype); integers wrap."""
+    if isinstance(value, int) and not isinstance(value, bool) and dtype.kind in "ui":
+        bits = 8 * dtype.itemsize
         value &= (1 << bits) - 1
-        if np.dtype(dtype).kind == "i" and value >> (bits - 1):
+        if dtype.kind == "i" and value >> (bits - 1):
             value -= 1 << bits
-    return dtype(value)
+    return dtype.type(value)
 
 
 def cast(x: Array, dtype: Any) -> Array:
