@@ -1,1 +1,138 @@
-"""A device-neutral autograd library that finds its hardware through plugins"""
+"""Ingot: define-by-run automatic differentiation that finds its hardware through plugins.
+
+``import ingot as torch`` is enough for programs that use what is here: the names, defaults and errors are PyTorch's. The
+eager flow, file by file: `tensor` → `ops` → `dispatch` → `ingot_devices.resolve` → a launch, recorded by `autograd`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingot_devices.dtypes import (
+    DType,
+    bfloat16,
+    complex64,
+    complex128,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from ingot_devices.dtypes import bool_ as bool
+from ingot_devices.dtypes import promote as promote_types
+from ingot_devices.errors import (
+    DeviceLost,
+    DeviceUnavailable,
+    FallbackError,
+    IngotError,
+    OutOfMemoryError,
+)
+from ingot_devices.fallback import fallback, ledger
+from ingot_devices.opset.op import Defaults as _Defaults
+
+from . import accelerator, autograd, cuda, ops
+from .autograd import (
+    Function,
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+from .devices import device, get_default_device, set_default_device
+from .generator import (
+    Generator,
+    default_generator,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .layouts import Size
+from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
+from .printing import set_printoptions
+from .tensor import Tensor
+
+dtype = DType
+float = float32
+half = float16
+double = float64
+int = int32
+long = int64
+short = int16
+inf = __import__("math").inf
+nan = __import__("math").nan
+pi = __import__("math").pi
+e = __import__("math").e
+strided = "strided"
+contiguous_format = "contiguous_format"
+preserve_format = "preserve_format"
+
+for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
+    globals().update(_module.FUNCTIONS)
+for _name in ("adam_step_", "adamw_step_", "sgd_step_"):
+    setattr(ops, _name, getattr(neural, _name))
+one_hot = index.one_hot
+embedding = index.embedding
+is_tensor = lambda obj: isinstance(obj, Tensor)  # noqa: E731
+
+
+def get_default_dtype() -> DType:
+    """The dtype of Python floats and of factories without ``dtype=``."""
+    return _Defaults.float
+
+
+def set_default_dtype(d: DType) -> None:
+    """Change it; a floating point dtype."""
+    if not isinstance(d, DType) or d.kind != "f":
+        raise TypeError(f"only floating-point types are supported as the default type, not {d!r}")
+    from .dispatch import forget_plans
+
+    _Defaults.float = d
+    forget_plans()
+
+
+def is_floating_point(input: Tensor) -> Any:
+    """True for tensors of a float dtype."""
+    return input.dtype.is_floating_point
+
+
+def numel(input: Tensor) -> Any:
+    """The number of elements."""
+    return input.numel()
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor of another library's memory, shared where it lies on the host."""
+    import numpy
+
+    made: Tensor = creation.from_numpy(numpy.from_dlpack(source))
+    return made
+
+
+_LAZY = {"nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _LAZY.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ingot' has no attribute {name!r}")
+    from importlib import import_module
+
+    module = import_module(f".{home}", __name__)
+    value = module if home == name else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

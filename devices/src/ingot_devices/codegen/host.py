@@ -17,7 +17,7 @@ from .. import dtypes as dt
 from ..ir.definition import Definition, Store
 from ..ir.expr import Expr, walk
 from ..layout import Layout
-from . import Compiled, Unsupported
+from . import Compiled
 from . import host_runtime as runtime
 
 UFUNCS = {
@@ -197,6 +197,7 @@ class _Writer:
                 self.extent[node] = frozenset([node.value])
                 return self._arange(node.value)
             case "param":
+                self.loud = self.loud or node.dtype.kind == "f"  # a number may overflow where it is stored
                 return f"x{node.value}"
             case "load":
                 return self._load(node, args)
@@ -241,7 +242,6 @@ class _Writer:
         if node.op == "cast":
             source = node.args[0]
             if source.op == "param":
-                self.loud = self.loud or node.dtype.kind == "f"  # a number may overflow the narrower type
                 self.lines.append(f"{name} = rt.number({args[0]}, {self._dtype(node.dtype)})")
             else:
                 self.lines.append(f"{name} = rt.cast({args[0]}, {self._dtype(node.dtype)})")

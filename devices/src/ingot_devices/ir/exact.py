@@ -1,68 +1,71 @@
-"""Functions that have the same bits on every device: float32 additions, multiplications and bit operations alone.
+"""Functions that give the same bits on every device: what the random normals are made of.
 
-The random group draws normals with them. A device's own ``log`` and ``cos`` differ from another's by an ulp or more; these
-are polynomials whose every step IEEE 754 rounds in one way (no contraction: see the numerics of the design). The
-coefficients interpolate at Chebyshev nodes of the reduced range, found with forty digits.
+Only + - * / and integer operations, which IEEE 754 rounds in one way; no exp, log or sin of a
+vendor, and no contraction. All take and give float32.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-
 from .. import dtypes as dt
 from .expr import Expr, const, where
+from .floats import polynomial, product, split
 
-_SIN = (6.2831853071524, -41.341702153394905, 81.60520471104574, -76.6978663502015, 41.47283323947186)
-"""sin 2πr / r in r², for |r| ≤ 1/8."""
-_COS = (-19.739208802164462, 64.93939397704874, -85.4567938411542, 60.24045096588705, -26.11921939432643)
-"""(cos 2πr - 1) / r² in r²."""
-_LOG = (
-    0.33333331180030046, -0.24999996957950882, 0.200007157488921, -0.16667802319501254, 0.1424905764569748,
-    -0.12425687331451106, 0.1168541992348674, -0.11479733846637635, 0.06971611471451178,
-)  # fmt: skip
-"""(log(1 + f) - f + f²/2) / f³ in f, for √½ ≤ 1 + f < √2."""
-_LN2_HIGH, _LN2_LOW = 0.693359375, -2.12194440054690583e-4  # the first has few digits: its product with e is exact
-
-
-def polynomial(x: Expr, coefficients: Sequence[float]) -> Expr:
-    """Horner's scheme; ``coefficients`` from the constant term up."""
-    made = const(coefficients[-1], x.dtype)
-    for c in reversed(coefficients[:-1]):
-        made = made * x + c
-    return made
+_LN2 = (0.6931381225585938, 9.058000614459161e-06)  # of few digits, and the rest
+_LOG = (0.66666662693, 0.40000972152, 0.28498786688, 0.24279078841)
+_SIN = (-0.6459640860557556, 0.07969260960817337, -0.00468147499486804, 0.0001586519501870498)
+_COS = (-1.2337005138397217, 0.253669410943985, -0.02086152881383896, 0.0009067435166798532)
+_HALF_PI = (1.5707963705062866, -4.371138828673793e-08)
 
 
 def log_unit(u: Expr) -> Expr:
-    """log u for a normal float32 u in (0, 1], within 1 ulp; -0 at 1."""
-    bits = u.bitcast(dt.uint32)
-    mantissa = ((bits & 0x007FFFFF) | 0x3F800000).bitcast(dt.float32)
-    big = mantissa > math.sqrt(2)
-    exponent = (bits >> 23).cast(dt.int32) - 127
-    e = where(big, exponent + 1, exponent).cast(dt.float32)
-    f = where(big, mantissa * 0.5, mantissa) - 1
-    square = f * f
-    tail = f * square * polynomial(f, _LOG) + e * _LN2_LOW - square * 0.5
-    return f + tail + e * _LN2_HIGH
+    """The natural logarithm of a float32 ``u`` in (0, 1], to 1 ulp: log(1) is 0.
+
+    The reduction and the series 2·atanh(f/(2 + f)), arranged as FreeBSD's logf has it.
+    """
+    m, e = split(u)
+    f = m - 1
+    t = f / (f + 2)
+    z = t * t
+    series = z * polynomial(z, _LOG)
+    half_square = f * f * 0.5
+    count = e.cast(dt.float32)
+    high, low = _LN2
+    return count * high - ((half_square - (t * (half_square + series) + count * low)) - f)
 
 
-def _turned(t: Expr) -> tuple[Expr, Expr, Expr]:
-    """Quarter turns in ``t`` (0 … 3), and sine and cosine of what is left, at most an eighth of a turn."""
-    quarters = (t * 4 + 0.5).cast(dt.int32)
-    r = t - quarters.cast(dt.float32) * 0.25
-    square = r * r
-    return quarters & 3, r * polynomial(square, _SIN), square * polynomial(square, _COS) + 1
-
-
-def cos_2pi(t: Expr) -> Expr:
-    """cos 2πt for a float32 t in [0, 1), within 2⁻²³."""
-    quarter, sine, cosine = _turned(t)
-    size = where((quarter & 1).eq(0), cosine, sine)
+def cos_2pi(u: Expr) -> Expr:
+    """cos(2πu) of a float32 ``u`` in [0, 1), to 1 ulp."""
+    quarter, r = _quarters(u)
+    sine, cosine = _sine(r), _cosine(r)
+    odd = (quarter & 1).eq(1)
+    size = where(odd, sine, cosine)
     return where(quarter.eq(1) | quarter.eq(2), -size, size)
 
 
-def sin_2pi(t: Expr) -> Expr:
-    """sin 2πt for a float32 t in [0, 1), within 2⁻²³."""
-    quarter, sine, cosine = _turned(t)
-    size = where((quarter & 1).eq(0), sine, cosine)
-    return where(quarter >= 2, -size, size)
+def sin_2pi(u: Expr) -> Expr:
+    """sin(2πu) of a float32 ``u`` in [0, 1), to 1 ulp."""
+    quarter, r = _quarters(u)
+    sine, cosine = _sine(r), _cosine(r)
+    odd = (quarter & 1).eq(1)
+    size = where(odd, cosine, sine)
+    return where(quarter < 2, size, -size)
+
+
+def _quarters(u: Expr) -> tuple[Expr, Expr]:
+    """(n, r): 4u = n + r with -1/2 ≤ r < 1/2, both exact; n is 0 to 3."""
+    turned = u * 4
+    n = (turned + 0.5).cast(dt.int32)
+    return n & 3, turned - n.cast(dt.float32)
+
+
+def _sine(r: Expr) -> Expr:
+    """sin(πr/2) for |r| ≤ 1/2."""
+    z = r * r
+    high, low = product(r, const(_HALF_PI[0], dt.float32))
+    return high + (low + r * (z * polynomial(z, _SIN) + _HALF_PI[1]))
+
+
+def _cosine(r: Expr) -> Expr:
+    """cos(πr/2) for |r| ≤ 1/2."""
+    z = r * r
+    return z * polynomial(z, _COS) + 1

@@ -30,7 +30,9 @@ def _scores(b: Any, q: Any, k: Any, mask: Any, scale: Any, is_causal: bool) -> A
         scores = b.causal_mask(scores, fill=-math.inf)
     if mask is None:
         return scores
-    return b.where(mask, scores, -math.inf) if mask.dtype is dt.bool_ else b.add(scores, mask)
+    if mask.dtype is dt.bool_:
+        return b.where(mask, scores, -math.inf)
+    return b.add(scores, mask if mask.dtype is scores.dtype else b.cast(mask, dtype=scores.dtype))
 
 
 def _probabilities(b: Any, scores: Any) -> tuple[Any, Any]:

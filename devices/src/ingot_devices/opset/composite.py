@@ -45,7 +45,7 @@ def need_float(name: str, *specs: Spec | None) -> None:
 def _exponentials(d: Define, x: Operand, axis: int) -> tuple[tuple[Expr, ...], Expr, Expr]:
     """Axes, x - max, and the sum of its exponentials, along the axis."""
     at = d.axes(x.shape)
-    over = [at[a] for a in one_axis(Spec.of(x.shape, x.dtype), axis)]
+    over = [at[axis]] if at else []
     shifted = wide(x[at]) - d.reduce("max", wide(x[at]), over=over)
     return at, shifted, d.reduce("sum", s.exp(shifted), over=over)
 
@@ -74,7 +74,7 @@ def _backward(share: Callable[[Expr, Expr], Expr], slope: Callable[[Expr, Expr, 
 
     def define(d: Define, grad: Operand, y: Operand, axis: int) -> None:
         at = d.axes(y.shape)
-        over = [at[a] for a in one_axis(Spec.of(y.shape, y.dtype), axis)]
+        over = [at[axis]] if at else []
         g, v = wide(grad[at]), wide(y[at])
         d.store(0, at, slope(g, v, d.reduce("sum", share(g, v), over=over)))
 
@@ -98,13 +98,19 @@ def _layer_norm(
     made = (v - mean) * rstd
     made = made if weight is None else made * weight[inner].cast(v.dtype)
     d.store(0, at, made if bias is None else made + bias[inner].cast(v.dtype))
-    spot = (*rows, *(0 for _ in inner))
+    spot = _spot(rows, count)
     d.store(1, spot, mean, over=rows)
     d.store(2, spot, rstd, over=rows)
 
 
+def _spot(rows: Sequence[Expr], count: int) -> tuple[Expr | int, ...]:
+    """Where a value of a row lies: the normalised axes have size 1."""
+    return (*rows, *(0,) * count)
+
+
 def _layer_norm_spec(x: Spec, weight: Spec | None, bias: Spec | None, eps: Spec, count: int) -> tuple[Spec, ...]:
     need_float("layer_norm", x, weight, bias)
+    places(x.ndim, tuple(range(-count, 0)))
     inner = x.shape[x.ndim - count :]
     for name, spec in (("weight", weight), ("bias", bias)):
         if spec is not None and spec.shape != inner:
@@ -120,7 +126,7 @@ def _layer_norm_backward(
     rows, inner = at[: len(at) - count], at[len(at) - count :]
     g = wide(grad[at])
     g = g if weight is None else g * weight[inner].cast(g.dtype)
-    spot = (*rows, *(0 for _ in inner))
+    spot = _spot(rows, count)
     n = float(math.prod(x.shape[len(rows) :]))
     normal = (wide(x[at]) - mean[spot]) * rstd[spot]
     plain, tilted = d.reduce("sum", g, over=inner), d.reduce("sum", g * normal, over=inner)
@@ -150,7 +156,7 @@ def _layer_norm_weight(
 ) -> None:
     at = d.axes(x.shape)
     rows, inner = at[: len(at) - count], at[len(at) - count :]
-    spot = (*rows, *(0 for _ in inner))
+    spot = _spot(rows, count)
     term = wide(grad[at]) * ((wide(x[at]) - mean[spot]) * rstd[spot])
     d.store(0, inner, d.reduce("sum", term, over=rows) if rows else term, over=inner)
 

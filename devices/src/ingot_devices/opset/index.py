@@ -296,18 +296,18 @@ def _nonzero(b: Any, x: Any, size: int) -> Any:
     if x.ndim == 0:
         return b.slice(b.nonzero(b.view(x, shape=(1,)), size=size), axis=-1, start=0, stop=0, step=1)
     flags = b.ne(x, 0)
-    ranks = b.view(b.cumsum(b.view(flags, shape=(flags_size(x.shape),)), axis=-1), shape=x.shape)
+    ranks = b.view(b.cumsum(b.view(flags, shape=(elements(x.shape),)), axis=-1), shape=x.shape)
     return b.coordinates(flags, ranks, size=size)
 
 
-def flags_size(shape: Shape) -> int:
+def elements(shape: Shape) -> int:
     """The number of elements."""
     return Spec(shape, dt.bool_).size
 
 
 def _masked_select(b: Any, x: Any, mask: Any, size: int) -> Any:
     shape = broadcast_shapes(x.shape, mask.shape)
-    n = (flags_size(shape),)
+    n = (elements(shape),)
     found = b.nonzero(b.view(b.expand(mask, shape=shape), shape=n), size=size)
     return b.index(b.view(b.expand(x, shape=shape), shape=n), b.view(found, shape=(size,)))
 
@@ -343,7 +343,7 @@ index("index_add", "x index src", (_copied, _index_add), _index_add_spec, AXIS, 
 index("embedding", "weight ids", _embedding, _embedding_spec, {"padding_idx": -1}, "The rows of weight at ids; the row `padding_idx` gets no gradient (-1: none).",
       weight=lambda b, g, weight_spec, ids, padding_idx: b.embedding_backward(g, ids, rows=weight_spec.shape[0], padding_idx=padding_idx))
 index("embedding_backward", "grad ids", (_zeros, _embedding_backward), lambda grad, ids, rows, padding_idx: Spec.of((rows, grad.shape[-1]), dt.compute_dtype(grad.dtype)),
-      {"rows": 0, "padding_idx": -1}, "Zeros, plus `grad` in the rows that embedding reads.", grad=lambda b, g, ids, padding_idx: _padded(b, g, ids, padding_idx))
+      {"rows": 0, "padding_idx": -1}, "Zeros, plus `grad` in the rows that embedding reads.", grad=_padded)
 index("one_hot", "ids", _one_hot, _one_hot_spec, {"classes": 0}, "int64 ones at the ids along a new last axis.")
 index("bincount", "x", (_zeros, _bincount), lambda x, size: Spec.of((size,), dt.int64), {"size": 0}, "How often each of 0 … size-1 occurs.")
 # ---- what a mask leaves; ranks are the running counts of the flags

@@ -152,7 +152,7 @@ def _classes_spec(x: Spec, target: Spec, weight: Spec | None, axis: int) -> tupl
     return rows, dt.compute_dtype(x.dtype)
 
 
-def _at_rows(value: Any, b: Any, shape: Shape, axis: int) -> Any:
+def _at_rows(b: Any, value: Any, shape: Shape, axis: int) -> Any:
     """A value of each row, with the axis of the classes back at size 1."""
     return b.view(value, shape=replaced(shape, axis, 1))
 
@@ -305,7 +305,7 @@ def _entropy_backward_by_parts(
     shape, classes = x.shape, x.shape[axis]
     p = b.softmax(b.cast(x, dtype=dt.compute_dtype(x.dtype)), axis=axis)
     hit = b.class_mask(target, axis=axis, classes=classes)
-    kept = _at_rows(b.ne(target, ignore_index), b, shape, axis)
+    kept = _at_rows(b, b.ne(target, ignore_index), shape, axis)
     made = b.where(hit, b.sub(p, 1), p)
     weights = None if weight is None else b.view(weight, shape=(classes, *(1,) * (-1 - axis)))
     if weights is not None:
@@ -316,9 +316,9 @@ def _entropy_backward_by_parts(
         if weights is not None:
             even = b.div(b.sub(b.mul(p, b.sum(weight, axes=None)), weights), float(classes))
         made = b.add(b.mul(made, 1 - smoothing), b.mul(even, smoothing))
-    g = _at_rows(grad, b, shape, axis) if grad.ndim else grad
+    g = _at_rows(b, grad, shape, axis) if grad.ndim else grad
     made = b.mul(made, g if total is None else b.div(g, total))
-    return b.where(kept, made, 0)
+    return b.cast(b.where(kept, made, 0), dtype=x.dtype)
 
 
 def _class_mask(d: Define, target: Operand, axis: int, classes: int) -> None:

@@ -9,12 +9,12 @@ numbers, the low and high halves. An op reads a stream of 32-bit words:
 and element i of the result (row-major; lane and block mean the stream's) takes
 
     random_bits                            word i
-    uniform, bernoulli, dropout            word i: bits of it × 2⁻ᵇ, b = 24, 11 (float16) or 8 (bfloat16) highest bits
-    uniform in float64                     words 2i, 2i+1: (high 27 bits × 2²⁶ + high 26 bits) × 2⁻⁵³
-    normal, but float64                    words of pair p = i div 2: u = ((word 2p div 2⁸) + 1) × 2⁻²⁴, t = (word 2p+1 div 2⁸) × 2⁻²⁴;
+    uniform, bernoulli, dropout            word i: bits of it · 2⁻ᵇ, b = 24, 11 (float16) or 8 (bfloat16) highest bits
+    uniform in float64                     words 2i, 2i+1: (high 27 bits · 2²⁶ + high 26 bits) · 2⁻⁵³
+    normal, but float64                    words of pair p = i div 2: u = ((word 2p div 2⁸) + 1) · 2⁻²⁴, t = (word 2p+1 div 2⁸) · 2⁻²⁴;
                                            √(-2 log u) · cos 2πt if i is even, · sin 2πt if odd (`ir.exact`), in float32
     normal in float64                      the same with two words each for u and t: four for a pair, one block
-    randint, range < 2³²                   word i: low + (word × range div 2³²)
+    randint, range < 2³²                   word i: low + (word · range div 2³²)
     randint, ``wide``                      words 2i (high half), 2i+1: low + (64 bits mod range)
 
 An op consumes whole blocks: the generator's offset advances by `counters`. The core composes randperm (argsort of
@@ -161,16 +161,16 @@ def _normal(d: Define, *numbers: Expr, shape: Shape, dtype: DType) -> None:
 
     def make(words: Words) -> Words:
         if dtype is dt.float64:
-            drawn = _pair_double(words)
+            drawn: Words = _pair_double(words)
         else:
-            drawn = (*_pair(*words[:2]), *_pair(*words[2:]))
+            drawn = [*_pair(*words[:2]), *_pair(*words[2:])]
         return [z * std.cast(z.dtype) + mean.cast(z.dtype) for z in drawn]
 
     _fill(d, seeds, shape, _lanes("normal", dtype), make)
 
 
 def _pair(first: Expr, second: Expr) -> tuple[Expr, Expr]:
-    """Box–Muller: two independent normals in float32."""
+    """Box-Muller: two independent normals in float32."""
     u = ((first >> 8) + 1).cast(dt.float32) * 2.0**-24
     t = (second >> 8).cast(dt.float32) * 2.0**-24
     radius = s.sqrt(log_unit(u) * -2)
@@ -296,7 +296,7 @@ SHAPED = {"shape": (), "dtype": dt.float32}
 # fmt: off
 random("random_bits", SEEDS, lambda *seeds, shape: (Spec.of(shape, dt.uint32),), {"shape": ()}, "Words of the stream.", define=_bits)
 random("uniform", SEEDS + " low? high?", _drawn("f"), SHAPED, "Uniform in [low, high), or in [0, 1).", define=_uniform)
-random("normal", SEEDS + " mean std", _drawn("f"), SHAPED, "Normal, by Box–Muller.", define=_normal)
+random("normal", SEEDS + " mean std", _drawn("f"), SHAPED, "Normal, by Box-Muller.", define=_normal)
 random("randint", SEEDS + " low high", _drawn("uif"), {"shape": (), "dtype": dt.int64, "wide": False},
        "Integers of [low, high). `wide` where the range is 2³² or more.", define=_randint)
 random("bernoulli", "p " + SEEDS, _drawn("buif"), SHAPED, "1 with probability p (a number, or a tensor that broadcasts to the shape).", decompose=_bernoulli)

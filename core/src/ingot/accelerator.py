@@ -1,0 +1,71 @@
+"""Choosing and watching devices without naming a backend (`torch.accelerator`'s names)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingot_devices import discovery
+
+from .devices import device, open_device
+
+
+def is_available() -> bool:
+    """True when a device other than the CPU is ready."""
+    return any(not name.startswith("cpu") for name in discovery.ready())
+
+
+def current_accelerator(check_available: bool = False) -> device | None:
+    """The ready device of highest priority (``INGOT_DEVICE`` overrides), as ``device("auto")``."""
+    return device("auto")
+
+
+def device_count() -> int:
+    """How many devices of the current accelerator's backend are ready."""
+    return discovery.device_count(device("auto").type)
+
+
+def synchronize(spec: Any = None) -> None:
+    """Wait for a device's queued work; an index refused by a kernel is raised here."""
+    from ingot_devices import status
+
+    status.finish(open_device(spec))
+
+
+def memory_stats(spec: Any = None) -> dict[str, Any]:
+    """The pool's counters, in bytes: used, reserved, peak …"""
+    found: dict[str, Any] = open_device(spec).pool.stats()._asdict()
+    return found
+
+
+def memory_allocated(spec: Any = None) -> int:
+    """Bytes that tensors hold."""
+    return int(open_device(spec).pool.stats().used)
+
+
+def max_memory_allocated(spec: Any = None) -> int:
+    """The most bytes that tensors held at once."""
+    return int(open_device(spec).pool.stats().peak)
+
+
+def memory_reserved(spec: Any = None) -> int:
+    """Bytes taken from the device, held or kept for reuse."""
+    return int(open_device(spec).pool.stats().reserved)
+
+
+def empty_cache(spec: Any = None) -> None:
+    """Give memory that no tensor holds back to the device."""
+    open_device(spec).pool.empty_cache()
+
+
+def set_memory_limit(nbytes: int | None, spec: Any = None) -> None:
+    """Bytes that tensors may hold before `OutOfMemoryError` (None: no limit but the device's)."""
+    open_device(spec).pool.set_limit(nbytes)
+
+
+def reset(spec: Any) -> device:
+    """Open a lost device again: a new incarnation, without the tensors of the old one."""
+    from .dispatch import forget_plans
+
+    forget_plans()
+    discovery.reset_device(str(spec))
+    return device(spec)

@@ -1,0 +1,75 @@
+"""``backward`` and ``grad`` as users call them: arguments checked and given their defaults, then the walk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..base import TensorBase
+from . import engine
+from .eager import builder
+
+
+def backward(
+    tensors: Any, grad_tensors: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    inputs: Any = None,
+) -> None:  # fmt: skip
+    """Accumulate gradients of ``tensors`` into the leaves behind them (only ``inputs``, where given)."""
+    roots = _sequence(tensors)
+    seeds = _seeds(roots, grad_tensors)
+    keep = create_graph if retain_graph is None else retain_graph
+    if inputs is None:
+        engine.backward(roots, seeds, keep, create_graph)
+        return
+    targets = _sequence(inputs)
+    for t, g in zip(targets, engine.gradients(roots, seeds, targets, keep, create_graph), strict=True):
+        if g is not None:
+            t.grad = g if t.grad is None else builder.add(t.grad, g)
+
+
+def grad(
+    outputs: Any, inputs: Any, grad_outputs: Any = None, retain_graph: bool | None = None, create_graph: bool = False,
+    allow_unused: bool | None = None, is_grads_batched: bool = False, materialize_grads: bool = False,
+) -> tuple[Any, ...]:  # fmt: skip
+    """The gradients of ``outputs`` by each of ``inputs``, as a tuple; ``.grad`` is left alone.
+
+    ``allow_unused``: None for an input that does not matter, instead of an error. ``materialize_grads``: zeros instead.
+    """
+    if is_grads_batched:
+        raise RuntimeError("is_grads_batched is not supported: call grad() once for each row")
+    roots, targets = _sequence(outputs), _sequence(inputs)
+    for t in targets:
+        if t._edge is None:
+            raise RuntimeError("one of the differentiated Tensors does not require grad")
+    keep = create_graph if retain_graph is None else retain_graph
+    found = engine.gradients(roots, _seeds(roots, grad_outputs), targets, keep, create_graph)
+    if not allow_unused and not materialize_grads and any(g is None for g in found):
+        raise RuntimeError("one of the differentiated Tensors appears to not have been used in the graph; "
+                           "set allow_unused=True if this is the desired behavior")
+    if materialize_grads:
+        found = [builder.zeros(t._layout) if g is None else g for t, g in zip(targets, found, strict=True)]
+    return tuple(found)
+
+
+def _sequence(value: Any) -> Sequence[Any]:
+    return (value,) if isinstance(value, TensorBase) else tuple(value)
+
+
+def _seeds(roots: Sequence[Any], given: Any) -> list[Any]:
+    seeds = [None] * len(roots) if given is None else list(_sequence(given))
+    if len(seeds) != len(roots):
+        raise RuntimeError(f"{len(roots)} tensors and {len(seeds)} gradients were given; there must be one for each")
+    made = []
+    for root, seed in zip(roots, seeds, strict=True):
+        if root._edge is None:
+            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+        if seed is None:
+            if root._layout.size != 1:
+                raise RuntimeError("grad can be implicitly created only for scalar outputs; "
+                                   f"this one has shape {list(root._layout.shape)}: give its gradient")
+            seed = builder.ones(root._layout)
+        elif seed._layout.shape != root._layout.shape:
+            raise RuntimeError(f"Mismatch in shape: grad_output[{len(made)}] has a shape of {list(seed._layout.shape)} and "
+                               f"output[{len(made)}] has a shape of {list(root._layout.shape)}")
+        made.append(seed)
+    return made

@@ -1,0 +1,210 @@
+"""The backward walk: from roots to leaves, youngest node first.
+
+Nodes are numbered as they are made, so a node's users are all younger: taking the youngest waiting node is a topological
+order. Gradients that meet at one place are added; a sum is written in place only into a buffer that the walk made itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from ingot_devices.context import state
+from ingot_devices.layout import Layout
+
+from ..base import TensorBase
+from .eager import builder
+from .node import LeafNode, Node, OpNode
+
+
+def backward(roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool) -> None:
+    """Accumulate into the leaves behind ``roots``. ``keep``: leave the graph usable; ``create``: record the walk itself."""
+    _walk(roots, grads, keep, create, None)
+
+
+def gradients(
+    roots: Sequence[Any], grads: Sequence[Any], targets: Sequence[Any], keep: bool, create: bool
+) -> list[Any]:
+    """The gradients at ``targets`` (tensors); None where nothing leads there. Leaves are left alone."""
+    edges = [t._edge for t in targets]
+    found = _walk(roots, grads, keep, create, {e: None for e in edges if e is not None})
+    return [None if e is None else found.get(e) for e in edges]
+
+
+class _Slot:
+    """What has arrived at one output of a node: the gradient, and whether the walk may write into it."""
+
+    __slots__ = ("grad", "owned")
+
+    def __init__(self, grad: Any, owned: bool) -> None:
+        self.grad, self.owned = grad, owned
+
+
+def _walk(
+    roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None
+) -> dict[Any, Any]:
+    before = state.context
+    state.context = before.change(grad=create)
+    try:
+        return _Walk(keep, create, targets).run(roots, grads)
+    finally:
+        state.context = before
+
+
+class _Walk:
+    def __init__(self, keep: bool, create: bool, targets: dict[Any, Any] | None) -> None:
+        self.keep, self.create, self.targets = keep, create, targets
+        self.heap: list[tuple[int, Node]] = []
+        self.pending: dict[Node, dict[int, _Slot]] = {}
+        self.stops = {node for node, _ in targets} if targets is not None else None
+        self.leads: dict[Node, bool] = {}
+
+    def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> dict[Any, Any]:
+        for root, g in zip(roots, grads, strict=True):
+            self.add(root._edge, g, False)
+        heap, pending, targets = self.heap, self.pending, self.targets
+        while heap:
+            node = heappop(heap)[1]
+            slots = pending.pop(node)
+            if node.hooks is not None:
+                _run_hooks(node, slots)
+            if targets is not None:
+                for number, slot in slots.items():
+                    if (node, number) in targets:
+                        targets[node, number] = slot.grad
+            if type(node) is LeafNode:
+                if targets is None:
+                    self.accumulate(node, slots[0])
+                continue
+            if targets is not None and not any(e is not None and self.wanted(e[0]) for e in node.edges):
+                continue
+            self.step(node, slots)
+        return targets or {}
+
+    def step(self, node: Node, slots: dict[int, _Slot]) -> None:
+        count = node.outputs()
+        incoming: list[Any] = [None] * count
+        for number, slot in slots.items():
+            incoming[number] = slot.grad
+        results = node.apply(incoming, builder, self.keep)
+        if state.context.anomaly:
+            _check_finite(node, results)
+        specs = node.entry.specs if type(node) is OpNode else None
+        for k, (edge, g) in enumerate(zip(node.edges, results, strict=True)):
+            if edge is None or g is None or (self.targets is not None and not self.wanted(edge[0])):
+                continue
+            block = g._block
+            owned = not any(s.grad._block is block for s in slots.values()) and not _saved(node, block)
+            if specs is not None:
+                key = specs[k]
+                layout = g._layout
+                if layout.shape != key.shape or layout.dtype is not key.dtype:
+                    g, owned = fit(g, key), True
+            self.add(edge, g, owned)
+
+    def wanted(self, node: Node) -> bool:
+        """True when a target lies at or behind ``node`` (looked up once for each node, without recursion)."""
+        assert self.stops is not None
+        if node in self.leads:
+            return self.leads[node]
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            if top in self.leads:
+                stack.pop()
+                continue
+            inner = [e[0] for e in top.edges if e is not None]
+            open_ = [n for n in inner if n not in self.leads]
+            if top in self.stops or not open_:
+                self.leads[top] = top in self.stops or any(self.leads[n] for n in inner)
+                stack.pop()
+            else:
+                stack.extend(open_)
+        return self.leads[node]
+
+    def add(self, edge: tuple[Node, int], g: Any, owned: bool) -> None:
+        """One gradient arrives at an output of a node."""
+        node, number = edge
+        slots = self.pending.get(node)
+        if slots is None:
+            self.pending[node] = {number: _Slot(g, owned)}
+            heappush(self.heap, (-node.seq, node))
+            return
+        slot = slots.get(number)
+        if slot is None:
+            slots[number] = _Slot(g, owned)
+        elif slot.owned and not self.create:
+            slot.grad.add_(g)
+        else:
+            slot.grad, slot.owned = builder.add(slot.grad, g), True
+
+    def accumulate(self, node: LeafNode, slot: _Slot) -> None:
+        """Into the leaf's ``.grad``."""
+        leaf = node.tensor()
+        if leaf is None:
+            return
+        g = slot.grad
+        if g._layout.dtype is not leaf._layout.dtype or g._layout.shape != leaf._layout.shape:
+            g, slot.owned = fit(g, leaf._layout), True
+        if leaf.grad is None:
+            mine = slot.owned or self.create
+            leaf.grad = g if mine and g._layout.is_dense and g._base is None else builder.copy(g)
+        elif self.create:
+            leaf.grad = builder.add(leaf.grad, g)
+        else:
+            leaf.grad.add_(g)
+        for hook in node.after:
+            hook(leaf)
+
+
+def _saved(node: Node, block: Any) -> bool:
+    """True when ``block`` holds a value that the node saved (a rule may hand one on)."""
+    held = getattr(node, "saved", None)
+    if not held:
+        return type(node) is not OpNode
+    return any(type(h) is tuple and h[0] is block for h in held)
+
+
+def fit(g: Any, layout: Layout) -> Any:
+    """A gradient summed to an operand's shape and cast to its dtype."""
+    shape = layout.shape
+    have = g._layout.shape
+    if have != shape:
+        lead = len(have) - len(shape)
+        if lead < 0:
+            g = builder.expand(g, shape=shape)
+        else:
+            axes = tuple(k - len(have) for k in range(len(have))
+                         if k < lead or (shape[k - lead] == 1 and have[k] != 1))
+            if axes:
+                g = builder.sum(g, axes=axes, keepdim=True)
+            if lead:
+                g = builder.view(g, shape=shape)
+            elif g._layout.shape != shape:
+                g = builder.expand(g, shape=shape)
+    return g if g._layout.dtype is layout.dtype else builder.cast(g, dtype=layout.dtype)
+
+
+def _run_hooks(node: Node, slots: dict[int, _Slot]) -> None:
+    assert node.hooks is not None
+    for number, hooks in node.hooks.items():
+        slot = slots.get(number)
+        if slot is None:
+            continue
+        for hook in list(hooks):
+            replaced = hook(slot.grad)
+            if replaced is not None:
+                if not isinstance(replaced, TensorBase):
+                    raise TypeError(f"a gradient hook must return a tensor or None, not {type(replaced).__name__}")
+                slot.grad = replaced
+            slot.owned = False
+
+
+def _check_finite(node: Node, results: Sequence[Any]) -> None:
+    for k, g in enumerate(results):
+        if g is not None and g._layout.dtype.kind == "f" and bool(builder.isnan(g).any()):
+            where = f"\nforward:\n{node.site}" if node.site else ""
+            raise RuntimeError(f"Function '{node.name}' returned nan values in its {k}th output.{where}")
+
+

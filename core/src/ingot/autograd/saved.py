@@ -1,0 +1,60 @@
+"""Saved values: what a node keeps of its operands and results until the gradient needs them.
+
+A saved tensor is (block, layout, offset, native view, version, edge). Writing into its block in the meantime raises the
+block's version, and reading it back is then refused: the gradient would be wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..base import TensorBase
+from .node import OpNode, Wanted
+
+_OWN = object()  # stands for the node's own edge, which would be a cycle
+
+
+def save(node: OpNode, wanted: Wanted, operands: Sequence[Any], outs: Sequence[Any]) -> list[Any]:
+    """What ``wanted`` reads, in its order: operands, then outputs."""
+    kept: list[Any] = []
+    for n in wanted.inputs:
+        o = operands[n]
+        if isinstance(o, TensorBase):
+            if o._inference:
+                raise RuntimeError("a tensor made in inference mode cannot be saved for backward; "
+                                   "make a normal tensor of it with .clone() outside inference mode")
+            block = o._block
+            kept.append((block, o._layout, o._offset, o._native, block.version, o._edge))
+        else:
+            kept.append(o)
+    for n in wanted.outputs:
+        o = outs[n]
+        block = o._block
+        kept.append((block, o._layout, o._offset, o._native, block.version, _OWN))
+    return kept
+
+
+def unpack(node: OpNode, wanted: Wanted) -> dict[tuple[str, int], Any]:
+    """The saved values as tensors; RuntimeError where they are gone or were overwritten."""
+    saved = node.saved
+    if saved is None:
+        raise RuntimeError(f"trying to backward through the graph a second time: the saved values of {node.name} were freed "
+                           "after the first. Use backward(retain_graph=True) the first time if you need a second")
+    values: dict[tuple[str, int], Any] = {}
+    keys = [("x", n) for n in wanted.inputs] + [("y", n) for n in wanted.outputs]
+    for key, held in zip(keys, saved, strict=True):
+        values[key] = _tensor(node, key, held) if type(held) is tuple else held
+    return values
+
+
+def _tensor(node: OpNode, key: tuple[str, int], held: tuple[Any, ...]) -> Any:
+    block, layout, offset, native, version, edge = held
+    if block.version != version:
+        what = f"operand {key[1]}" if key[0] == "x" else "the result"
+        raise RuntimeError(f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+                           f"{what} ({layout!r}) of {node.entry.rules.op.name} is at version {block.version}, expected "
+                           f"version {version}. Use an op that makes a new tensor, or clone before you write")
+    made = TensorBase.kind.make(block, layout, offset, native)
+    made._edge = (node, key[1]) if edge is _OWN else edge
+    return made

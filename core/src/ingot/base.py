@@ -1,0 +1,30 @@
+"""What every part of the core knows of a tensor: a `View` with autograd metadata.
+
+`Tensor` (the class that users see) derives from this; dispatch and autograd work on it without importing the methods.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from weakref import WeakSet
+
+from ingot_devices.view import View
+
+
+class TensorBase(View):
+    """Metadata with class-level defaults, so that making a tensor stores only what differs.
+
+    ``_edge`` is (node, output number), or None where no gradient is wanted; ``grad`` the accumulated gradient of a leaf.
+    A differentiable view keeps its ``_base`` and the ``_chain`` of (op, attributes) that leads from there to it.
+    """
+
+    kind: ClassVar[Any]
+    _edge: tuple[Any, int] | None = None
+    grad: Any = None
+    _base: Any = None
+    _chain: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
+    _views: WeakSet[Any] | None = None
+    _inference: bool = False
+
+
+TensorBase.kind = TensorBase

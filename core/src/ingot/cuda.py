@@ -1,0 +1,42 @@
+"""``ingot.cuda``: PyTorch's questions about that backend, answered by discovery. Programs ask them before they choose a device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ingot_devices import discovery
+
+from . import accelerator
+
+_KIND = __name__.rpartition(".")[2]
+
+
+def is_available() -> bool:
+    """True when the backend is installed and has a device."""
+    return discovery.is_available(_KIND)
+
+
+def device_count() -> int:
+    """How many devices are ready."""
+    return discovery.device_count(_KIND)
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait for the device's queued work."""
+    accelerator.synchronize(device or _KIND)
+
+
+def empty_cache() -> None:
+    """Give unused memory back, where the backend is ready."""
+    if is_available():
+        accelerator.empty_cache(_KIND)
+
+
+def manual_seed(seed: int) -> None:
+    """Seed the generator, which all devices share."""
+    from .generator import manual_seed as seed_all
+
+    seed_all(seed)
+
+
+manual_seed_all = manual_seed

@@ -1,0 +1,373 @@
+"""From an op and its operands to a launch: the eager flow's middle.
+
+    Tensor method ──▶ call / binary / unary ──▶ plan (cached, else `ingot_devices.resolve`) ──▶ launch ──▶ record
+
+A plan is looked up by (op, operand layouts, attributes, context); Python numbers are launch arguments and only their type is
+in the key. No hook runs here. `Entry` is what the core keeps beside a plan: what recording the gradient needs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from ingot_devices.context import Context, state
+from ingot_devices.memory.pool import NOTED
+from ingot_devices.opset.op import OPS, Op
+from ingot_devices.plan import Plan
+from ingot_devices.registry import registry
+from ingot_devices.resolve import resolve
+
+from .autograd.node import OpNode, Rules, new_node, next_seq, rules_of
+from .autograd.saved import save
+from .base import TensorBase
+from .devices import default_device, device_of
+
+# Kernels follow IEEE: NumPy's remarks on overflow are not news. A user's "error" filter is met in `_quiet`.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"ingot(_\w+)?(\.|$)")
+
+_MAX_PLANS = 16384
+_new = TensorBase.__new__
+
+
+class Entry:
+    """A plan with what dispatch and autograd keep beside it."""
+
+    __slots__ = ("attrs", "calls", "kind", "layout", "make", "nbytes", "new", "plan", "pool", "producer", "rules", "single",
+                 "specs", "views")  # fmt: skip
+
+    def __init__(self, op: Op, keys: Sequence[Any], attrs: tuple[Any, ...], plan: Plan) -> None:
+        self.plan, self.attrs, self.specs = plan, attrs, tuple(keys)
+        self.rules: Rules | None = rules_of(op)
+        self.pool = plan.device.pool
+        self.single = plan.single
+        self.make = plan.makers[0] if plan.makers else None
+        self.layout = plan.layout
+        self.nbytes = plan.nbytes
+        self.calls = 0
+        adoptable = self.pool.host and plan.nbytes < NOTED and plan.layout is not None and plan.layout.shape
+        self.producer = plan.producer if adoptable and plan.single is not None else None
+        self.kind = self.pool.block_type
+        self.new = self.kind.__new__
+
+
+_plans: dict[Any, Entry] = {}
+_fast: list[dict[Any, Entry]] = []
+_retired: dict[str, int] = {}
+
+
+def forget_plans() -> None:
+    """Drop every cached plan (a kernel came or went, or too many are kept); their launch counts stay."""
+    for name, n in _count(list(_plans.values())).items():
+        _retired[name] = _retired.get(name, 0) + n
+    _plans.clear()
+    for plans in _fast:
+        plans.clear()
+
+
+registry.on_change(forget_plans)
+
+
+def _count(entries: Sequence[Entry]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for entry in entries:
+        entry.plan.calls += entry.calls
+        entry.calls = 0
+        for route, n in entry.plan.count().items():
+            name = f"{entry.plan.device.name} {route}"
+            total[name] = total.get(name, 0) + n
+    return total
+
+
+def launch_counts(device: str) -> dict[str, int]:
+    """Launches on ``device`` (its name) so far, by route: registered, generated, host …"""
+    total = dict(_retired)
+    for name, n in _count(list(_plans.values())).items():
+        total[name] = total.get(name, 0) + n
+    prefix = f"{device} "
+    return {k.removeprefix(prefix): n for k, n in total.items() if k.startswith(prefix)}
+
+
+# ---- finding a plan --------------------------------------------------------------------------------------------------
+def key_of(operand: Any) -> Any:
+    """What stands for an operand in a plan's key: its layout, a number's type, or None."""
+    if isinstance(operand, TensorBase):
+        return operand._layout
+    return None if operand is None else type(operand)
+
+
+def find(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any) -> tuple[Entry, list[Any]]:
+    """The entry for these operands, which may have been moved to one device or made plain numbers."""
+    operands, device = _agree(op, operands, device)
+    keys = tuple([key_of(o) for o in operands])
+    key = (op, keys, attrs, context, device)
+    entry = _plans.get(key)
+    if entry is None:
+        device.require()
+        try:
+            plan = resolve(op, keys, attrs, device, context)
+        except ValueError as e:
+            raise RuntimeError(f"{op.name}: {e}") from None
+        except TypeError as e:
+            raise TypeError(f"{op.name}: {e}") from None
+        entry = Entry(op, keys, attrs, plan)
+        if len(_plans) >= _MAX_PLANS:
+            forget_plans()
+        _plans[key] = entry
+    return entry, operands
+
+
+_NUMBERS = (bool, int, float)
+
+
+def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any]:
+    """Operands on one device: zero-dim CPU tensors come along, NumPy scalars become numbers, the rest is an error."""
+    made = list(operands)
+    found: dict[int, Any] = {}
+    for n, o in enumerate(made):
+        if isinstance(o, TensorBase):
+            found[id(o._layout.device)] = o._layout.device
+        elif o is not None and type(o) not in _NUMBERS:
+            made[n] = _number(op, o)
+    devices = list(found.values())
+    if len(devices) <= 1:
+        return made, device or (devices[0] if devices else default_device())
+    homes = [o._layout.device for o in made if isinstance(o, TensorBase) and o._layout.shape]
+    if homes:
+        for n, o in enumerate(made):
+            if isinstance(o, TensorBase) and not o._layout.shape and o._layout.device.kind == "cpu":
+                made[n] = o.to(device_of(homes[0]))
+    left = {o._layout.device.name: o._layout.device for o in made if isinstance(o, TensorBase)}
+    if len(left) > 1:
+        first, second, *_ = left
+        raise RuntimeError(f"{op.name}: expected all tensors to be on the same device, but found at least two devices, "
+                           f"{first} and {second}! Move one of them with .to()")
+    return made, next(iter(left.values()))
+
+
+def _number(op: Op, value: Any) -> Any:
+    if isinstance(value, np.generic) and value.ndim == 0:
+        value = value.item()
+    for kind in _NUMBERS:
+        if isinstance(value, kind):
+            return kind(value)
+    raise TypeError(f"{op.name} takes tensors and numbers, not {type(value).__name__}")
+
+
+# ---- calling ---------------------------------------------------------------------------------------------------------
+def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: Any = None) -> Any:
+    """Run ``op``: a new Tensor, or a tuple of them. ``attrs`` in the row's order; ``device`` where no operand has one."""
+    context = state.context
+    key = (op, tuple([o._layout if isinstance(o, TensorBase) else None if o is None else type(o) for o in operands]),
+           attrs, context, device)  # fmt: skip
+    entry = _plans.get(key)
+    if entry is None:
+        if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
+            return _decomposed(op, operands, attrs)
+        entry, operands = find(op, operands, attrs, context, device)
+        if entry.plan.device is device:
+            _plans[key] = entry
+    elif op.gradient is None and op.decompose is not None and _wants_grad(context, operands):
+        return _decomposed(op, operands, attrs)
+    outs = run(entry, operands)
+    if context.grad and entry.rules is not None:
+        for o in operands:
+            if isinstance(o, TensorBase) and o._edge is not None:
+                record(entry, operands, outs)
+                break
+    return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def run(entry: Entry, operands: Sequence[Any]) -> list[Any]:
+    """Launch a plan; its results are new tensors (or the operands that it mutates)."""
+    single = entry.single
+    if single is None:
+        return entry.plan.run(operands, TensorBase.kind)
+    entry.calls += 1
+    natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands]
+    assert entry.make is not None
+    block, native = entry.make()
+    try:
+        single(*natives, native)
+    except RuntimeWarning:
+        _quiet(single, *natives, native)
+    out = _new(TensorBase.kind)
+    out._block = block
+    out._layout = entry.layout
+    out._native = native
+    return [out]
+
+
+def _quiet(function: Callable[..., Any], *args: Any) -> Any:
+    """Again, with NumPy's floating-point remarks off: the user's filters made an error of one."""
+    with np.errstate(all="ignore"):
+        return function(*args)
+
+
+def _wants_grad(context: Context, operands: Sequence[Any]) -> bool:
+    return context.grad and any(isinstance(o, TensorBase) and o._edge is not None for o in operands)
+
+
+def _decomposed(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
+    """An op without a gradient rule of its own is differentiated through its decomposition."""
+    from .autograd.eager import builder  # the builder calls this module
+    from ingot_devices.planning import decompose
+
+    return decompose(op, builder, operands, attrs)
+
+
+# ---- recording -------------------------------------------------------------------------------------------------------
+def record(entry: Entry, operands: Sequence[Any], outs: Sequence[Any]) -> None:
+    """Put a node behind ``outs``: edges to the operands that want gradients, and what the rules will read."""
+    rules = entry.rules
+    assert rules is not None
+    edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
+    node = new_node(OpNode)
+    node.entry = entry
+    node.edges = edges
+    node.seq = next_seq()
+    wanted = rules.wanted(edges)
+    if not wanted.any:
+        return
+    node.saved = save(node, wanted, operands, outs)
+    if state.context.anomaly:
+        node.note_site()
+    for k in rules.differentiable:
+        out = outs[k]
+        if out._layout.dtype.kind in "fc":
+            out._edge = (node, k)
+
+
+# ---- the fast paths --------------------------------------------------------------------------------------------------
+def make_binary(op: Op) -> Callable[[Any, Any], Any]:
+    """The function of a pointwise op of two operands, the first a tensor, with everything on one page.
+
+    This is the eager hot path: one key, one look-up, one launch, one record.
+    """
+    plans: dict[Any, Entry] = {}
+    _fast.append(plans)
+    get = plans.get
+    rules = rules_of(op)
+    kind = TensorBase.kind
+    new = kind.__new__
+    tensors = TensorBase
+    wanted_of = rules.masks if rules is not None else {}
+
+    def apply(x: Any, y: Any) -> Any:
+        context = state.context
+        if isinstance(y, tensors):
+            ly = y._layout
+            yn = y._native
+            if yn is None:
+                yn = y.native()
+            ye = y._edge
+        else:
+            ly = type(y)
+            yn = y
+            ye = None
+        entry = get((x._layout, ly, context))
+        if entry is None:
+            return slow(x, y, context)
+        xn = x._native
+        if xn is None:
+            xn = x.native()
+        producer = entry.producer
+        if producer is not None:
+            try:
+                native = producer(xn, yn)
+            except RuntimeWarning:
+                native = _quiet(producer, xn, yn)
+            pool = entry.pool
+            block = entry.new(entry.kind)
+            block.handle = native
+            block.version = 0
+            nbytes = entry.nbytes
+            block.nbytes = nbytes
+            pool.used = used = pool.used + nbytes
+            if used > pool.mark:
+                pool.over(nbytes)
+        else:
+            block, native = entry.make()  # type: ignore[misc]
+            try:
+                entry.single(xn, yn, native)  # type: ignore[misc]
+            except RuntimeWarning:
+                _quiet(entry.single, xn, yn, native)  # type: ignore[arg-type]
+        entry.calls += 1
+        out = new(kind)
+        out._block = block
+        out._layout = entry.layout
+        out._native = native
+        if context.grad:
+            xe = x._edge
+            if (xe is not None or ye is not None) and rules is not None:
+                node = new_node(OpNode)
+                node.entry = entry
+                node.edges = edges = (xe, ye)
+                node.seq = next_seq()
+                wanted = wanted_of[xe is not None, ye is not None]
+                node.saved = save(node, wanted, (x, y), (out,)) if wanted.saves else ()
+                if context.anomaly:
+                    node.note_site()
+                if wanted.any:
+                    out._edge = (node, 0)
+                del edges
+        return out
+
+    def slow(x: Any, y: Any, context: Context) -> Any:
+        if not isinstance(y, tensors) and type(y) not in _NUMBERS and not isinstance(y, (np.generic, *_NUMBERS)):
+            return NotImplemented
+        entry, operands = find(op, (x, y), (), context, None)
+        if entry.single is not None and operands[0] is x and operands[1] is y:
+            plans[x._layout, key_of(y), context] = entry
+        outs = run(entry, operands)
+        if _wants_grad(context, operands) and entry.rules is not None:
+            record(entry, operands, outs)
+        return outs[0]
+
+    return apply
+
+
+def make_unary(op: Op) -> Callable[[Any], Any]:
+    """The function of a pointwise op of one operand, a tensor."""
+    plans: dict[Any, Entry] = {}
+    _fast.append(plans)
+    get = plans.get
+    kind = TensorBase.kind
+    new = kind.__new__
+
+    def apply(x: Any) -> Any:
+        context = state.context
+        entry = get((x._layout, context))
+        if entry is None:
+            entry, _ = find(op, (x,), (), context, None)
+            if entry.single is None:
+                return call(op, (x,))
+            plans[x._layout, context] = entry
+        xn = x._native
+        if xn is None:
+            xn = x.native()
+        block, native = entry.make()  # type: ignore[misc]
+        try:
+            entry.single(xn, native)  # type: ignore[misc]
+        except RuntimeWarning:
+            _quiet(entry.single, xn, native)  # type: ignore[arg-type]
+        entry.calls += 1
+        out = new(kind)
+        out._block = block
+        out._layout = entry.layout
+        out._native = native
+        if context.grad and x._edge is not None and entry.rules is not None:
+            record(entry, (x,), (out,))
+        return out
+
+    return apply
+
+
+def named(name: str, *operands: Any, **attributes: Any) -> Any:
+    """`call` by name: ``named("sum", x, axes=(-1,), keepdim=False)``."""
+    op = OPS[name]
+    return call(op, operands, op.bind(attributes))
+
+

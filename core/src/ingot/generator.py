@@ -1,0 +1,124 @@
+"""The state of random numbers: a seed and an offset, above the backends.
+
+Which element takes which counter is specified in `ingot_devices.opset.random`; a generator only says where the next op
+begins. So the same seed gives the same bits on every device.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from typing import Any
+
+_MASK = (1 << 32) - 1
+
+
+class Generator:
+    """A stream of random numbers: ``seed`` (64 bits) and ``offset``. The default one is seeded by the operating system."""
+
+    def __init__(self, device: Any = "cpu") -> None:
+        from .devices import device as name
+
+        self._device = name(device)
+        self._lock = threading.Lock()
+        self._seed = secrets.randbits(63)
+        self._offset = 0
+
+    @property
+    def device(self) -> Any:
+        """The device it was made for; its numbers are the same on all."""
+        return self._device
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Begin anew with ``seed``."""
+        seed = int(seed)
+        if not -(1 << 63) <= seed < 1 << 64:
+            raise RuntimeError(f"Overflow when unpacking long: a seed has 64 bits, {seed} does not fit")
+        with self._lock:
+            self._seed, self._offset = seed % (1 << 64), 0
+        return self
+
+    def seed(self) -> int:
+        """Begin anew with a seed from the operating system, which is returned."""
+        self.manual_seed(secrets.randbits(63))
+        return self._seed
+
+    def initial_seed(self) -> int:
+        """The seed."""
+        return self._seed
+
+    def take(self, blocks: int) -> tuple[int, int, int, int]:
+        """(seed low, seed high, offset low, offset high) for an op that consumes ``blocks``; the offset moves on."""
+        with self._lock:
+            offset = self._offset
+            self._offset = (offset + blocks) % (1 << 64)
+        return self._seed & _MASK, self._seed >> 32, offset & _MASK, offset >> 32
+
+    def get_state(self) -> Any:
+        """The state as 16 bytes in a uint8 tensor."""
+        import numpy as np
+
+        from .ops.creation import tensor
+
+        return tensor(np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device="cpu")
+
+    def set_state(self, state: Any) -> Generator:
+        """Go back to a state from `get_state`."""
+        data = bytes(state.numpy().tobytes())
+        if len(data) != 16:
+            raise RuntimeError(f"RNG state is wrong size: 16 bytes are expected, {len(data)} were given")
+        with self._lock:
+            self._seed, self._offset = int.from_bytes(data[:8], "little"), int.from_bytes(data[8:], "little")
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"device": str(self._device), "seed": self._seed, "offset": self._offset}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .devices import device as name
+
+        self._device, self._lock = name(state["device"]), threading.Lock()
+        self._seed, self._offset = state["seed"], state["offset"]
+
+
+class _Default(Generator):
+    """The process's own; needs no device."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seed = secrets.randbits(63)
+        self._offset = 0
+
+    @property
+    def device(self) -> Any:
+        from .devices import get_default_device
+
+        return get_default_device()
+
+
+default_generator = _Default()
+
+
+def manual_seed(seed: int) -> Generator:
+    """Seed the default generator, for all devices."""
+    return default_generator.manual_seed(seed)
+
+
+def seed() -> int:
+    """Seed the default generator from the operating system."""
+    return default_generator.seed()
+
+
+def initial_seed() -> int:
+    """The default generator's seed."""
+    return default_generator.initial_seed()
+
+
+def get_rng_state() -> Any:
+    """The default generator's state."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Any) -> None:
+    """Set the default generator's state."""
+    default_generator.set_state(new_state)

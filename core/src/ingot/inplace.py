@@ -1,0 +1,203 @@
+"""Writing into tensors: in-place ops, copies into a view, and the aliasing they must mind.
+
+``x.add_(y)`` is the op ``add`` whose result lands in ``x``. A pointwise op writes there directly where every operand is either
+apart from ``x`` or the very same elements; all else is computed apart and copied. The block's version goes up, and the tape
+is moved (`views.rebase`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ingot_devices.context import state
+from ingot_devices.layout import Layout
+from ingot_devices.opset.op import Op, Spec
+from ingot_devices.plan import Plan, Ref, Step
+from ingot_devices.resolve import copy_steps, specs_of
+from ingot_devices.transfer import copy_view
+
+from . import dispatch
+from .autograd.node import OpNode, new_node, next_seq, rules_of
+from .autograd.saved import save
+from .base import TensorBase
+from .views import rebase
+
+DISJOINT, SAME, OVERLAP = 0, 1, 2
+_copies: dict[tuple[Layout, Layout], Any] = {}
+
+
+def overlap(x: Any, y: Any) -> int:
+    """How ``y`` lies to ``x``: disjoint, the same elements, or overlapping (a safe guess)."""
+    if x._block is not y._block:
+        return DISJOINT
+    a, b = x._layout, y._layout
+    if x._offset == y._offset and a.shape == b.shape and a.strides == b.strides and a.dtype is b.dtype:
+        return SAME
+    first, last = (x, y) if x._offset <= y._offset else (y, x)
+    return OVERLAP if first._offset + first._layout.span > last._offset else DISJOINT
+
+
+def write_into(x: Any, value: Any) -> None:
+    """Copy ``value`` (broadcast, cast, any device) over ``x``, without the tape; the version goes up."""
+    require_writable(x)
+    if value._layout.device is not x._layout.device:
+        if value._layout.shape != x._layout.shape or value._layout.dtype is not x._layout.dtype:
+            value = value.to(x.device, x._layout.dtype).expand(x._layout.shape)
+            write_into(x, value)
+            return
+        copy_view(x, value)
+        x._block.version += 1
+        return
+    if overlap(x, value) == OVERLAP:
+        value = value.clone()
+    key = (value._layout, x._layout)
+    steps = _copies.get(key)
+    if steps is None:
+        if len(_copies) > 8192:
+            _copies.clear()
+        device = x._layout.device
+        device.require()
+        steps = copy_steps(device, value._layout, x._layout, Ref(0), Ref(1))
+        steps = _copies[key] = Plan("copy", device, 2, (), tuple(steps), (Ref(1),), "generated")
+    if x._layout.size:
+        steps.run((value, x), TensorBase.kind)
+    x._block.version += 1
+
+
+def require_writable(x: Any) -> None:
+    """RuntimeError when several elements of ``x`` are one place in memory."""
+    layout = x._layout
+    if any(s == 0 and n > 1 for n, s in zip(layout.shape, layout.strides, strict=True)):
+        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory "
+                           "location; clone() the tensor before you write to it")
+
+
+def require_not_leaf(x: Any) -> None:
+    """RuntimeError when writing would destroy a leaf that gradients are wanted for."""
+    if not state.context.grad:
+        return
+    edge = x._edge
+    if edge is not None and edge[0].seq < 0:
+        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation; "
+                           "write under no_grad(), or to a clone()")
+    base = x._base
+    if base is not None and base._edge is not None and base._edge[0].seq < 0:
+        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation; "
+                           "write under no_grad(), or to a clone()")
+
+
+def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
+    """``op`` with its result written into the first operand, which is returned."""
+    x = operands[0]
+    require_not_leaf(x)
+    require_writable(x)
+    context = state.context
+    if context.grad and any(isinstance(o, TensorBase) and o._edge is not None for o in operands):
+        return _recorded(op, operands, attrs)
+    _write(op, operands, attrs)
+    return x
+
+
+def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
+    x = operands[0]
+    device = x._layout.device
+    moved, _ = dispatch._agree(op, operands, device)
+    patterns = tuple([overlap(x, o) if isinstance(o, TensorBase) else DISJOINT for o in moved])
+    keys = tuple([dispatch.key_of(o) for o in moved])
+    key = (op, keys, attrs, state.context, device, patterns)
+    entry = dispatch._plans.get(key)
+    if entry is None:
+        entry = dispatch._plans[key] = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns))
+    if x._layout.size:
+        entry.plan.run(moved, TensorBase.kind)
+    x._block.version += 1
+
+
+def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, patterns: tuple[int, ...]) -> Plan:
+    """The plan of an in-place op: straight into the operand where that is safe, else apart and copied."""
+    target = keys[0]
+    try:
+        made = op.infer(specs_of(keys), attrs)[0]
+    except ValueError as e:
+        raise RuntimeError(f"{op.name}_: {e}") from None
+    except TypeError as e:
+        raise RuntimeError(f"{op.name}_: {e}") from None
+    _require_fits(op, made, target)
+    plan = dispatch.resolve(op, keys, attrs, device, state.context)
+    direct = (
+        plan.single is not None and op.group == "pointwise" and OVERLAP not in patterns
+        and made.dtype is target.dtype and target.is_dense and plan.steps[0].route in ("generated", "registered")
+    )
+    n = len(keys)
+    if direct:
+        step = plan.steps[0]
+        operands = tuple(Ref(0) if o == Ref(n) else o for o in step.operands)
+        steps: tuple[Step, ...] = (Step(_silently(step.call), operands, step.route, step.op, step.launches,
+                                        step.views, step.source),)
+        return Plan(f"{op.name}_", device, n, (), steps, (Ref(0),), plan.route)
+    result = plan.results[0]
+    layout = result.layout or plan.allocations[result.slot - n]
+    copies = copy_steps(device, layout, target, result, Ref(0))
+    return Plan(f"{op.name}_", device, n, plan.allocations, (*plan.steps, *copies), (Ref(0),), plan.route)
+
+
+def _silently(call: Any) -> Any:
+    """A ufunc that writes over its operand cannot be run again, so it runs with NumPy's remarks off."""
+    import numpy as np
+
+    if not isinstance(call, np.ufunc):
+        return call
+
+    def quiet(*args: Any) -> None:
+        with np.errstate(all="ignore"):
+            call(*args)
+
+    return quiet
+
+
+def _require_fits(op: Op, made: Spec, target: Layout) -> None:
+    if made.shape != target.shape:
+        raise RuntimeError(f"{op.name}_: output with shape {list(target.shape)} doesn't match the broadcast shape "
+                           f"{list(made.shape)}")
+    category = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3}
+    if category[made.dtype.kind] > category[target.dtype.kind]:
+        raise RuntimeError(f"{op.name}_: result type {made.dtype.name} can't be cast to the desired output type "
+                           f"{target.dtype.name}")
+
+
+def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
+    """The in-place op with its gradient: what the rules read of ``x`` is its value before, so that is computed apart."""
+    x = operands[0]
+    rules = rules_of(op)
+    edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
+    wanted = rules.wanted(edges) if rules is not None else None
+    if wanted is None or 0 in wanted.inputs or wanted.outputs or rules is None:
+        result = dispatch.call(op, operands, attrs)
+        _require_fits(op, Spec.of(result._layout.shape, result._layout.dtype), x._layout)
+        assign(x, result)
+        return x
+    entry, moved = dispatch.find(op, operands, attrs, state.context, None)
+    node = new_node(OpNode)
+    node.entry = entry
+    node.edges = edges
+    node.seq = next_seq()
+    node.saved = save(node, wanted, moved, ())
+    _write(op, operands, attrs)
+    if state.context.anomaly:
+        node.note_site()
+    rebase(x, (node, 0) if wanted.any else None)
+    return x
+
+
+def assign(x: Any, value: Any) -> None:
+    """``x[...] = value`` with the tape: x's value is ``value`` from here on."""
+    require_not_leaf(x)
+    write_into(x, value)
+    if state.context.grad and (value._edge is not None or x._edge is not None
+                               or (x._base is not None and x._base._edge is not None)):
+        edge = value._edge
+        if edge is not None and (value._layout.shape != x._layout.shape or value._layout.dtype is not x._layout.dtype):
+            shown = value.to(x._layout.dtype).expand(x._layout.shape)
+            edge = shown._edge
+        rebase(x, edge)

@@ -1,0 +1,305 @@
+"""Pointwise functions: most are made from a table of names; those with arguments of their own follow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ingot_devices import dtypes as dt
+from ingot_devices.opset import OPS
+
+from .. import dispatch
+from ..base import TensorBase
+from ..inplace import call_
+from .common import document, into, run
+
+UNARY = (
+    "neg abs sign exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh "
+    "erf erfc sigmoid relu silu floor ceil trunc frac isnan isinf isfinite logical_not bitwise_not"
+).split()
+BINARY = (
+    "mul floor_divide remainder fmod pow maximum minimum atan2 hypot eq ne lt le gt ge logical_and logical_or logical_xor "
+    "bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift"
+).split()
+ALIASES = {
+    "absolute": "abs", "negative": "neg", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
+    "multiply": "mul", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
+    "fix": "trunc",
+}  # fmt: skip
+
+
+def _unary(name: str) -> Callable[..., Any]:
+    fast = dispatch.make_unary(OPS[name])
+
+    def function(input: Any, *, out: Any = None) -> Any:
+        if not isinstance(input, TensorBase):
+            raise TypeError(f"{name}(): argument 'input' must be a Tensor, not {type(input).__name__}")
+        return fast(input) if out is None else into(out, fast(input))
+
+    return document(function, name, f"The op ``{name}`` of each element.")
+
+
+def _binary(name: str) -> Callable[..., Any]:
+    fast = dispatch.make_binary(OPS[name])
+    op = OPS[name]
+
+    def function(input: Any, other: Any, *, out: Any = None) -> Any:
+        if isinstance(input, TensorBase):
+            made = fast(input, other)
+            if made is NotImplemented:
+                raise TypeError(f"{name}(): argument 'other' must be a Tensor or a number, not {type(other).__name__}")
+        elif isinstance(other, TensorBase):
+            made = dispatch.call(op, (input, other))
+        else:
+            raise TypeError(f"{name}(): one of the arguments must be a Tensor, got {type(input).__name__} and "
+                            f"{type(other).__name__}")
+        return made if out is None else into(out, made)
+
+    return document(function, name, f"The op ``{name}`` of each pair of elements, broadcast.")
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {n: _unary(n) for n in UNARY} | {n: _binary(n) for n in BINARY}
+FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in ALIASES.items()}
+
+_add = _binary("add")
+_sub = _binary("sub")
+_div = _binary("div")
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input + alpha·other."""
+    return _add(input, other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
+                out=out)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
+    """input − alpha·other."""
+    return _sub(input, other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
+                out=out)
+
+
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """other − alpha·input."""
+    return sub(other, input, alpha=alpha)
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, out: Any = None) -> Any:
+    """input / other; ``rounding_mode``: None, "trunc" or "floor"."""
+    if rounding_mode is None:
+        return _div(input, other, out=out)
+    if rounding_mode == "floor":
+        return FUNCTIONS["floor_divide"](input, other, out=out)
+    if rounding_mode == "trunc":
+        made = _div(input, other)
+        made = FUNCTIONS["trunc"](made)
+        wanted = _result_type(input, other)
+        return into(out, made if wanted.kind == "f" else run("cast", made, dtype=wanted))
+    raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found {rounding_mode!r}")
+
+
+def _result_type(*values: Any) -> dt.DType:
+    from ingot_devices.opset.op import promote_specs
+    from ingot_devices.resolve import specs_of
+
+    return promote_specs(specs_of([dispatch.key_of(v) for v in values]))
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dt.DType:
+    """The dtype that an op on these two (tensors or numbers) computes in."""
+    return _result_type(tensor1, tensor2)
+
+
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:
+    """Values below ``min`` or above ``max`` (numbers or tensors) replaced by them."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    return into(out, run("clamp", input, min, max))
+
+
+def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
+    """input + weight·(end − input)."""
+    return into(out, run("lerp", input, end, weight))
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """input + value·tensor1·tensor2."""
+    return into(out, run("addcmul", input, tensor1, tensor2, value))
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Any = None) -> Any:
+    """input + value·tensor1 / tensor2."""
+    return into(out, run("addcdiv", input, tensor1, tensor2, value))
+
+
+def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    """NaN and infinities replaced: by 0 and the dtype's extremes unless given."""
+    if input.dtype.kind != "f":
+        return input.clone()
+    import ml_dtypes
+
+    info = ml_dtypes.finfo(input.dtype.numpy)
+    high = float(info.max) if posinf is None else posinf
+    low = float(info.min) if neginf is None else neginf
+    return run("nan_to_num", input, 0.0 if nan is None else nan, high, low)
+
+
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """``input`` where ``condition`` holds, else ``other``; with the condition alone, where it holds (`nonzero`)."""
+    if input is None and other is None:
+        from .index import nonzero
+
+        return nonzero(condition, as_tuple=True)
+    return into(out, run("where", condition, input, other))
+
+
+def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
+    """To the nearest whole number (ties to even), or to ``decimals`` places."""
+    if decimals == 0 or input.dtype.kind != "f":
+        return into(out, run("round", input))
+    scale = 10.0**decimals
+    return into(out, run("round", input * scale) / scale if decimals > 0 else run("round", input / 10.0**-decimals) * 10.0**-decimals)
+
+
+def gelu(input: Any, approximate: str = "none") -> Any:
+    """x·Φ(x) (Hendrycks and Gimpel, 2016); ``approximate="tanh"`` uses their tanh form."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}")
+    return run("gelu" if approximate == "none" else "gelu_tanh", input)
+
+
+def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
+    """log(1 + exp(beta·x)) / beta, linear above ``threshold``."""
+    return run("softplus", input, float(beta), float(threshold))
+
+
+def elu(input: Any, alpha: float = 1.0) -> Any:
+    """x where positive, else alpha·(exp(x) − 1)."""
+    return run("elu", input, float(alpha))
+
+
+def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
+    """x where positive, else negative_slope·x."""
+    return run("leaky_relu", input, float(negative_slope))
+
+
+def masked_fill(input: Any, mask: Any, value: Any) -> Any:
+    """``value`` where ``mask`` (bool) holds; the result keeps the input's dtype."""
+    if mask.dtype is not dt.bool_:
+        raise RuntimeError(f"masked_fill expects a bool mask, but got mask with dtype {mask.dtype!r}")
+    made = run("where", mask, value, input)
+    if made.dtype is not input.dtype:
+        made = run("cast", made, dtype=input.dtype)
+    return made
+
+
+def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
+    """|input − other| ≤ atol + rtol·|other|, element by element."""
+    near = (input - other).abs() <= atol + rtol * other.abs() if input.dtype.kind == "f" else input == other
+    near = (input == other) | (near & other.isfinite())
+    return near | (input.isnan() & other.isnan()) if equal_nan else near
+
+
+def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
+    """True when all elements are close (`isclose`)."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+
+
+def equal(input: Any, other: Any) -> bool:
+    """True when shapes and all elements are the same."""
+    return input._layout.shape == other._layout.shape and bool(FUNCTIONS["eq"](input, other).all())
+
+
+FUNCTIONS |= {
+    f.__name__: f
+    for f in (add, sub, rsub, div, clamp, lerp, addcmul, addcdiv, nan_to_num, where, round, gelu, softplus, elu, leaky_relu,
+              masked_fill, isclose, allclose, equal, result_type)
+}  # fmt: skip
+FUNCTIONS |= {"subtract": sub, "divide": div, "true_divide": div, "clip": clamp}
+
+
+def clamp_min(input: Any, min: Any) -> Any:
+    """Values below ``min`` replaced by it."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input: Any, max: Any) -> Any:
+    """Values above ``max`` replaced by it."""
+    return clamp(input, max=max)
+
+
+FUNCTIONS |= {"clamp_min": clamp_min, "clamp_max": clamp_max}
+
+
+# ---- in place --------------------------------------------------------------------------------------------------------
+def _unary_(name: str) -> Callable[..., Any]:
+    op = OPS[name]
+    return document(lambda self: call_(op, (self,)), f"{name}_", f"``{name}`` in place.")
+
+
+def _binary_(name: str) -> Callable[..., Any]:
+    op = OPS[name]
+    return document(lambda self, other: call_(op, (self, other)), f"{name}_", f"``{name}`` in place.")
+
+
+def add_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """self += alpha·other."""
+    if alpha == 1:
+        return call_(OPS["add"], (self, other))
+    return call_(OPS["add"], (self, other * alpha))
+
+
+def sub_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """self −= alpha·other."""
+    return call_(OPS["sub"], (self, other if alpha == 1 else other * alpha))
+
+
+def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
+    """self /= other."""
+    if rounding_mode is None:
+        return call_(OPS["div"], (self, other))
+    from ..inplace import assign
+
+    assign(self, div(self, other, rounding_mode=rounding_mode))
+    return self
+
+
+def clamp_(self: Any, min: Any = None, max: Any = None) -> Any:
+    """`clamp` in place."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    return call_(OPS["clamp"], (self, min, max))
+
+
+def lerp_(self: Any, end: Any, weight: Any) -> Any:
+    """`lerp` in place."""
+    return call_(OPS["lerp"], (self, end, weight))
+
+
+def addcmul_(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """`addcmul` in place."""
+    return call_(OPS["addcmul"], (self, tensor1, tensor2, value))
+
+
+def addcdiv_(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
+    """`addcdiv` in place."""
+    return call_(OPS["addcdiv"], (self, tensor1, tensor2, value))
+
+
+def _through(function: Callable[..., Any]) -> Callable[..., Any]:
+    """In place by computing apart and assigning."""
+    from ..inplace import assign
+
+    def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
+        assign(self, function(self, *args, **kwargs))
+        return self
+
+    return document(inplace, f"{function.__name__}_", f"``{function.__name__}`` in place.")
+
+
+METHODS: dict[str, Callable[..., Any]] = (
+    {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
+    | {f"{n}_": _binary_(n) for n in BINARY}
+    | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_)}
+    | {f"{f.__name__}_": _through(f) for f in (gelu, softplus, elu, leaky_relu, masked_fill, nan_to_num)}
+)
+METHODS |= {"subtract_": sub_, "divide_": div_, "multiply_": METHODS["mul_"], "clip_": clamp_, "negative_": METHODS["neg_"]}
