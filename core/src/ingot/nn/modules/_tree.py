@@ -39,9 +39,13 @@ class ModuleTree:
 
     def __getattr__(self, name: str) -> Any:
         held = self.__dict__
-        for store in _STORES:
-            if store in held and name in held[store]:
-                return held[store][name]
+        if "_modules" in held:  # written out, because every forward comes here for each of its layers
+            if name in (found := held["_parameters"]):
+                return found[name]
+            if name in (found := held["_modules"]):
+                return found[name]
+            if name in (found := held["_buffers"]):
+                return found[name]
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
 
     def __setattr__(self, name: str, value: Any) -> None:
