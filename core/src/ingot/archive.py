@@ -22,6 +22,7 @@ import numpy as np
 import ingot
 from ingot.nn.parameter import Parameter
 from ingot.tensor import Tensor
+from ingot_devices.transfer import read
 
 Array = np.ndarray[Any, Any]
 TAG = "$"
@@ -165,13 +166,13 @@ def _refusal(value: Any, path: str) -> str:
 
 
 def _array(tensor: Tensor) -> Array:
-    array = tensor.cpu().numpy()
+    array = read(tensor)
     return np.ascontiguousarray(array).reshape(array.shape)  # which makes a 0-dim array 1-dim
 
 
 def _storage(found: _Found) -> Any:
-    """What tells storages apart."""
-    return found.tensor.untyped_storage().data_ptr(), str(found.tensor.device), found.tensor.dtype
+    """What tells storages apart: the block of memory, and how its elements are counted."""
+    return id(found.tensor._block), found.tensor.dtype
 
 
 def _overlapping(found: Iterable[_Found]) -> Iterable[list[_Found]]:

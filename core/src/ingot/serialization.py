@@ -226,15 +226,16 @@ class _Placer:
         self.where = map_location
 
     def __call__(self, name: str, saved: str) -> Tensor:
-        host = ingot.from_numpy(self.arrays[name])
+        array = self.arrays[name]
         if callable(self.where):
+            host = ingot.tensor(array, device="cpu")
             placed = self.where(host, saved)
-            return host.to(saved) if placed is None else placed  # type: ignore[no-any-return]
+            return host.to(saved) if placed is None else placed
         wanted = self.where
         if wanted is None or isinstance(wanted, dict):
             wanted = (wanted or {}).get(saved, saved)
         try:
-            return host.to(wanted)
+            return ingot.tensor(array, device=wanted)
         except DeviceUnavailable as error:
             raise DeviceUnavailable(
                 f"{name!r} was saved on {saved!r} and would be loaded to {wanted!r}: {error} "

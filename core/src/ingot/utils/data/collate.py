@@ -24,7 +24,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     if isinstance(first, np.ndarray):
         return _from_arrays(batch)
     if isinstance(first, np.generic):
-        return ingot.from_numpy(np.array(batch))
+        return ingot.tensor(np.array(batch))
     if isinstance(first, float):
         return ingot.tensor(batch, dtype=ingot.float64)
     if isinstance(first, int):  # bool among them
@@ -47,7 +47,7 @@ def _from_arrays(batch: Sequence[Any]) -> Tensor:
             f"default_collate: no tensor holds NumPy's {batch[0].dtype}; "
             "give the DataLoader a collate_fn"
         )
-    return ingot.from_numpy(np.stack(batch))
+    return ingot.tensor(np.stack(batch))
 
 
 def _from_mappings(batch: Sequence[Any]) -> Any:
@@ -77,7 +77,7 @@ def default_convert(data: Any) -> Any:
     """
     if isinstance(data, (np.ndarray, np.generic)):
         array = np.asarray(data)
-        return data if array.dtype.kind in "SUO" else ingot.from_numpy(np.array(array))
+        return data if array.dtype.kind in "SUO" else ingot.tensor(array)
     if isinstance(data, Mapping):
         return {key: default_convert(value) for key, value in data.items()}
     if isinstance(data, tuple) and hasattr(data, "_fields"):

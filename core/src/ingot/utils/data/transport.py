@@ -17,13 +17,22 @@ import numpy as np
 import ingot
 from ingot.nn.parameter import Parameter
 from ingot.tensor import Tensor
+from ingot_devices.errors import DeviceUnavailable
+from ingot_devices.transfer import read
 
 
 def _rebuild(array: np.ndarray[Any, Any], requires_grad: bool, parameter: bool) -> Tensor:
-    tensor = ingot.from_numpy(array)
+    tensor = _on_host(array)
     if parameter:
         return Parameter(tensor, requires_grad)
     return tensor.requires_grad_() if requires_grad else tensor
+
+
+def _on_host(array: np.ndarray[Any, Any]) -> Tensor:
+    try:
+        return ingot.from_numpy(array)
+    except DeviceUnavailable:  # the CPU is switched off: the default device, then
+        return ingot.tensor(array)
 
 
 class _Pickler(pickle.Pickler):
@@ -32,7 +41,7 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, obj: Any) -> Any:
         if not isinstance(obj, Tensor):
             return NotImplemented
-        array = np.ascontiguousarray(obj.detach().cpu().numpy()).reshape(tuple(obj.shape))
+        array = np.ascontiguousarray(read(obj)).reshape(tuple(obj.shape))
         return _rebuild, (array, bool(obj.requires_grad), isinstance(obj, Parameter))
 
 
