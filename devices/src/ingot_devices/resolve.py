@@ -155,8 +155,11 @@ class _Resolver:
                 layouts[self.slots + k] = layout
         return layouts
 
-    def _all_refs(self) -> tuple[Ref, ...]:
-        return (*(Ref(n) for n in range(self.slots)), *(r for r in self.out_refs))
+    def _refs(self, *definitions: Definition) -> tuple[Ref, ...]:
+        """What stands at each operand number that the definitions know (trailing mutated outputs have none)."""
+        every = (*(Ref(n) for n in range(self.slots)), *self.out_refs)
+        known = [n for d in definitions for n in (*(o.number for o in d.operands), *(n for n, _ in d.params))]
+        return every[: max(known, default=-1) + 1]
 
     def _generated(self) -> Plan | None:
         codegen = self.device.codegen
@@ -168,7 +171,7 @@ class _Resolver:
         try:
             for definition in self._definitions():
                 compiled = codegen.compile(definition, layouts, self.device, self.aliased)
-                steps.append(Step(compiled.call, self._all_refs(), "generated", definition.name, compiled.launches,
+                steps.append(Step(compiled.call, self._refs(definition), "generated", definition.name, compiled.launches,
                                   source=compiled.source))
         except Unsupported as e:
             self.attempts.append(Attempt("generated", self.device.kind, str(e)))
@@ -224,7 +227,7 @@ class _Resolver:
         reason = next((a.refused for a in reversed(self.attempts) if a.refused), "it generates no kernels")
         call = host_call(self.op.name, definitions, self._by_number(), self.device, reason)
         self.attempts.append(Attempt("host", "ingot-devices"))
-        step = Step(call, self._all_refs(), "host", self.op.name, len(definitions), views=True)
+        step = Step(call, self._refs(*definitions), "host", self.op.name, len(definitions), views=True)
         return Plan(self.op.name, self.device, self.slots, self.allocations, (step,), self.out_refs, "host", reason)
 
 

@@ -194,7 +194,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
     """(input - target)², reduced."""
     if input.shape != target.shape:
         _warn_sizes(input, target)
-    return ingot.mse_loss(input, target, reduction)
+    return ingot.mse_loss(input, target, reduction=reduction)
 
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:

@@ -48,7 +48,7 @@ def sin_2pi(u: Expr) -> Expr:
     sine, cosine = _sine(r), _cosine(r)
     odd = (quarter & 1).eq(1)
     size = where(odd, cosine, sine)
-    return where(quarter < 2, size, -size)
+    return where((quarter & 2).eq(0), size, -size)
 
 
 def _quarters(u: Expr) -> tuple[Expr, Expr]:

@@ -8,7 +8,8 @@ The bounds below are in units in the last place, with required rows that are cor
 (tests measure them so); a dialect whose exp or log is off by n adds about n where they are used.
 Integers, NaN, infinities and the sign of zeros come out as C's library has them.
 
-    exact   abs sign floor ceil trunc round fmod isnan isinf ne le gt ge maximum minimum, integer pow
+    exact   abs sign floor ceil trunc round fmod isnan isinf ne le gt ge maximum minimum,
+            integer pow
     1       exp2, fma (which is wrong by more than 0.5 only where three terms make a tie)
     1.5     expm1 acos hypot rsqrt pow
     2       log1p log2 log10 atan tan sinh cosh
@@ -100,7 +101,7 @@ ROWS: dict[str, Row] = {
 
 
 def expand(node: Expr) -> Expr:
-    """One step: ``node`` by its expansion, which may use operators that have expansions themselves."""
+    """One step: ``node`` by its expansion, which may use operators that have one too."""
     kinds = [a.dtype for a in node.args]
     if any(d in (dt.float16, dt.bfloat16) for d in kinds):
         wide = tuple(a.cast(dt.float32) for a in node.args)

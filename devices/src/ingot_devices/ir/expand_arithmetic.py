@@ -1,4 +1,4 @@
-"""Expansions with exact or nearly exact results: roundings, remainder, fused product, hypotenuse."""
+"""Expansions with exact or nearly exact results: roundings, remainder, fma, hypot."""
 
 from __future__ import annotations
 
@@ -71,9 +71,10 @@ def hypot(x: Expr, y: Expr) -> Expr:
 
 # ---- remainder -----------------------------------------------------------------------------------
 def fmod(x: Expr, y: Expr) -> Expr:
-    """x - y·trunc(x/y), exact for every quotient: 2ᵏ·m mod n in integers, where k is the distance of exponents.
+    """x - y·trunc(x/y), exact for every quotient: 2ᵏ·m mod n in integers.
 
-    The power of two is found by squaring, so that float64 takes 49 integer remainders and float32 21.
+    k is the distance of the exponents. The power of two is found by squaring, so that float32
+    takes 21 integer remainders and float64 43.
     """
     if x.dtype.kind != "f":
         return _integer_remainder(x, y)
@@ -98,7 +99,7 @@ def _integer_remainder(x: Expr, y: Expr) -> Expr:
 
 
 def _parts(a: Expr) -> tuple[Expr, Expr]:
-    """(m, e): a = m·2^(e - mantissa) with m an integer of all digits, e an int32; for finite a > 0."""
+    """(m, e): a = m·2^(e - mantissa) m an integer of all digits, e an int32; finite a > 0."""
     f = form(a)
     shift = f.mantissa + 1
     small = a < f.least
@@ -109,7 +110,7 @@ def _parts(a: Expr) -> tuple[Expr, Expr]:
 
 
 def _power(k: Expr, n: Expr, f: Format) -> Expr:
-    """2ᵏ mod n, for n of all digits and k less than the exponents' range: squared up from its leading bits."""
+    """2ᵏ mod n for n of all digits and k within the exponents' range, from its leading bits."""
     later = 4 if f.bits is dt.uint32 else 6  # bits of k that are left to squarings
     value = (const(1, f.bits) << (k >> later)) % n
     for bit in reversed(range(later)):
@@ -121,7 +122,7 @@ def _power(k: Expr, n: Expr, f: Format) -> Expr:
 
 
 def _times(a: Expr, b: Expr, n: Expr, f: Format) -> Expr:
-    """a·b mod n: the upper word of the product is less than n, the lower one follows in pieces that fit."""
+    """a·b mod n: the product's upper word is below n; the lower follows in pieces that fit."""
     rest, low, left = s.mulhi(a, b), a * b, 8 * f.bits.itemsize
     for chunk in _CHUNKS[f.bits]:
         left -= chunk

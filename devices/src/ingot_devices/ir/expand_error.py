@@ -12,6 +12,7 @@ from .polynomials import CODY, coefficients
 
 _SLOPE = 1.128379225730896  # 2/√π as a float32; the polynomial has the rest
 _NEAR = {dt.float32: 1.0, dt.float64: 0.5}  # up to here erf is its own series
+_FIRST, _LAST = 0.5, 4  # where erfc leaves the series, and Cody's second range ends
 _END = {dt.float32: 10.5, dt.float64: 27.5}  # erfc is 0 from here on
 
 
@@ -25,7 +26,7 @@ def erfc(x: Expr) -> Expr:
     """1 - erf near zero, the scaled tail beyond, and 2 minus it for negatives."""
     a = magnitude(x)
     tail = _tail(a)
-    return where(a < 0.5, 1 - _series(clamp(x, -1, 1)), where(negative(x), 2 - tail, tail))
+    return where(a < _FIRST, 1 - _series(clamp(x, -1, 1)), where(negative(x), 2 - tail, tail))
 
 
 def _series(x: Expr) -> Expr:
@@ -54,4 +55,4 @@ def _scaled(b: Expr) -> Expr:
         return polynomial((b - 2) / (b + 2), coefficients("erfcx", b.dtype)) / (b * 2 + 1)
     inverse = 1 / (b * b)
     large = (1 / math.sqrt(math.pi) - inverse * _ratio("large", inverse)) / b
-    return where(b < 4, _ratio("middle", b), large)
+    return where(b < _LAST, _ratio("middle", b), large)

@@ -6,7 +6,16 @@ from .. import dtypes as dt
 from . import scalar as s
 from .expr import Expr, const, where
 from .floats import (
-    Pair, exp_pair, finite, magnitude, negative, ordered_sum, polynomial, product, split, sum_of,
+    Pair,
+    exp_pair,
+    finite,
+    magnitude,
+    negative,
+    ordered_sum,
+    polynomial,
+    product,
+    split,
+    sum_of,
 )  # fmt: skip
 from .polynomials import coefficients
 
@@ -60,7 +69,7 @@ def _positive_power(x: Expr, y: Expr) -> Expr:
 
 
 def _log(x: Expr) -> Pair:
-    """log x in twice the digits: 2·atanh((m - 1)/(m + 1)) of the mantissa, and the exponent times log 2."""
+    """log x in twice the digits: 2·atanh((m - 1)/(m + 1)) and the exponent times log 2."""
     d = x.dtype
     m, e = split(x)
     f = m - 1
@@ -91,7 +100,7 @@ def _twice_atanh(t: Expr, rest: Expr) -> Pair:
 
 
 def _integer_power(x: Expr, n: Expr) -> Expr:
-    """Square and multiply, a step for each bit that can matter; a negative exponent leaves 0 and ±1."""
+    """Square and multiply, a step for each bit; a negative exponent leaves 0 and ±1."""
     width = 8 * x.dtype.itemsize
     value, square = const(1, x.dtype), x
     for bit in range(width - (x.dtype.kind == "i")):

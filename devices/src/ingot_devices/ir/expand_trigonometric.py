@@ -20,6 +20,9 @@ _HALF_PI = {
 }
 
 
+_HALF = 0.5  # beyond it, asin and acos go by the square root of 1 - |x|
+
+
 def _half_pi(d: DType) -> tuple[float, float]:
     return _HALF_PI[d]
 
@@ -38,7 +41,7 @@ def asin(x: Expr) -> Expr:
     """A polynomial up to 1/2, beyond it π/2 - 2·asin(√((1 - x)/2))."""
     high, low = _half_pi(x.dtype)
     a = magnitude(x)
-    beyond = a > 0.5
+    beyond = a > _HALF
     z = where(beyond, (1 - a) * 0.5, a * a)
     root = where(beyond, s.sqrt(z), a)
     small = root + root * _asin_tail(z)
@@ -49,7 +52,7 @@ def acos(x: Expr) -> Expr:
     """π/2 - asin(x) up to 1/2; beyond it from √((1 - |x|)/2)."""
     high, low = _half_pi(x.dtype)
     a = magnitude(x)
-    beyond = a > 0.5
+    beyond = a > _HALF
     z = where(beyond, (1 - a) * 0.5, a * a)
     root = s.sqrt(z)
     tail = _asin_tail(z)

@@ -28,8 +28,12 @@ class Format:
     root_half: int  # the bits of √½, rounded down to few digits
 
     @property
+    def width(self) -> int:
+        return 8 * self.bits.itemsize
+
+    @property
     def sign(self) -> int:
-        return 1 << (8 * self.bits.itemsize - 1)
+        return 1 << self.width - 1
 
     @property
     def least(self) -> float:
@@ -38,7 +42,7 @@ class Format:
     @property
     def half_mask(self) -> int:
         """The bits that keep the upper half of the digits."""
-        return (1 << 8 * self.bits.itemsize) - (1 << (self.mantissa + 2) // 2)
+        return (1 << self.width) - (1 << (self.mantissa + 2) // 2)
 
 
 SINGLE = Format(dt.float32, dt.uint32, 23, 127, 0x3F3504F3)
@@ -100,7 +104,7 @@ def scale(x: Expr, n: Expr) -> Expr:
 
 
 def split(x: Expr) -> tuple[Expr, Expr]:
-    """(m, e) with x = m·2ᵉ and √½ ≤ m < √2, for x > 0; e is an int32. Denormals are scaled first."""
+    """(m, e) with x = m·2ᵉ and √½ ≤ m < √2, x > 0; e is an int32. Denormals are scaled first."""
     f = form(x)
     small = x < f.least
     lifted = where(small, x * 2.0 ** (f.mantissa + 2), x)
@@ -138,7 +142,7 @@ def halves(x: Expr) -> Pair:
 
 
 def product(a: Expr, b: Expr) -> Pair:
-    """a·b exactly (Dekker; in float64 to 2⁻¹⁰⁵), unless the low part is denormal or a·b overflows."""
+    """a·b exactly (Dekker; float64 to 2⁻¹⁰⁵), unless it overflows or the rest is denormal."""
     p = a * b
     (ah, al), (bh, bl) = halves(a), halves(b)
     return p, ((ah * bh - p) + ah * bl + al * bh) + al * bl

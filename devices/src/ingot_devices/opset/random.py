@@ -88,6 +88,9 @@ def counters(op: str, size: int, dtype: DType, wide: bool = False) -> int:
 def _fill(d: Define, seeds: Words, shape: Shape, lanes: int, make: Callable[[Words], Words]) -> None:
     """Store ``make(words)``, ``lanes`` elements, for each block: one point computes a block once and stores all of it."""
     n = math.prod(shape)
+    if n == 0:
+        d.store(0, d.axes(shape), const(0, d.outputs[0].dtype))
+        return
     if shape and shape[-1] % lanes == 0:
         at = d.axes((*shape[:-1], shape[-1] // lanes))
         blocks = n // lanes

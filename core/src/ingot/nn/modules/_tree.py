@@ -39,7 +39,9 @@ class ModuleTree:
 
     def __getattr__(self, name: str) -> Any:
         held = self.__dict__
-        if "_modules" in held:  # written out, because every forward comes here for each of its layers
+        if (
+            "_modules" in held
+        ):  # written out, because every forward comes here for each of its layers
             if name in (found := held["_parameters"]):
                 return found[name]
             if name in (found := held["_modules"]):
