@@ -78,7 +78,7 @@ HELPERS = {
              "  {T} r = fmod(a, b);\n"
              "  return r != 0 ? ((r < 0) != (b < 0) ? r + b : r) : copysign(r, b);\n}}",
     "shl": "{T} ig_shl_{S}({T} a, {T} b) {{ return ({U})b < {B}u ? ({T})(({U})a << ({U})b) : ({T})0; }}",
-    "shr": "{T} ig_shr_{S}({T} a, {T} b) {{ return ({U})b < {B}u ? ({T})(a >> b) : ({T})0; }}",
+    "shr": "{T} ig_shr_{S}({T} a, {T} b) {{ return ({U})b < {B}u ? ({T})(a >> b) : ({T})(a < 0 ? -1 : 0); }}",
     "maximum": "{T} ig_maximum_{S}({T} a, {T} b) {{ return a > b || a != a ? a : b; }}",
     "minimum": "{T} ig_minimum_{S}({T} a, {T} b) {{ return a < b || a != a ? a : b; }}",
 }

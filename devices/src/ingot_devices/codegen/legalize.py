@@ -12,6 +12,7 @@ from dataclasses import replace
 from .. import dtypes as dt
 from ..dtypes import DType
 from ..ir import scalar as s
+from ..ir.expand import lower
 from ..ir.expr import REQUIRED, Expr, const, where
 from ..limits import DTypeClass, Limits
 from . import Unsupported
@@ -19,9 +20,10 @@ from .bind import STATUS, Loops, Rewrite, Write, linear_node
 
 _BITS = {2: dt.uint16, 4: dt.uint32, 8: dt.uint64}
 _FREE = frozenset(
-    "const var index param load stage get special linear cast bitcast where eq ne lt le gt ge and or xor not "
-    "add sub mul neg shl shr idiv mod".split()
+    "const var index param load stage get special linear".split()
 )
+_WHOLE = frozenset("ne le gt ge maximum minimum".split())
+"""Rows that a dialect has for integers, too."""
 
 
 def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bits: int) -> Loops:
@@ -31,7 +33,7 @@ def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bi
     writes = tuple(_stored(w, old, values) for w, old in zip(changed.writes, loops.writes, strict=True))
     changed = Loops(changed.name, changed.extents, changed.stages, writes)
     if rows is not None:
-        changed = changed.rewrite(_Expand(rows | REQUIRED | _FREE))
+        changed = changed.rewrite(_Expand(rows))
     return changed.rewrite(_Unsigned(index_bits))
 
 
@@ -204,19 +206,17 @@ class _Values(Rewrite):
 
 
 class _Expand(Rewrite):
-    """Operators that the dialect has no row for, by their expansions."""
+    """Operators that the dialect has no row for, by their expansions. Its own rows are for floats."""
 
     def __init__(self, rows: frozenset[str]) -> None:
         super().__init__()
-        self.rows = rows
+        self.rows = rows | REQUIRED | _FREE
+        self.whole = REQUIRED | _FREE | (rows & _WHOLE)
 
     def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
         made = node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
-        if node.op in self.rows:
-            return made
-        from ..ir.expand import lower
-
-        return lower(made, self.rows)
+        rows = self.rows if not args or args[0].dtype.kind == "f" else self.whole
+        return made if node.op in rows else lower(made, rows)
 
 
 class _Unsigned(Rewrite):

@@ -20,7 +20,7 @@ DIALECT = Dialect(
     types=_TYPES,
     rows={**{op: f"{op}({{0}})" for op in _NATIVE}, "round": "rint({0})",
           **{op: f"{op}({{0}}, {{1}})" for op in ("atan2", "hypot", "fmod", "pow")},
-          "fma": "fma({0}, {1}, {2})"},
+          "fma": "fma({0}, {1}, {2})", "abs": "fabs({0})"},
     kernel="__kernel __attribute__((reqd_work_group_size({x}, {y}, {z})))\nvoid {name}({parameters})",
     specials={"gid": "get_global_id({0})", "lid": "get_local_id({0})", "group": "get_group_id({0})",
               "groups": "get_num_groups({0})", "size": "get_local_size({0})"},

@@ -23,7 +23,7 @@ def reduce_lanes(scope: Scope, number: int, lanes: int) -> None:
 
     def chunks(inner: Scope) -> None:
         n = nest.extent(last)
-        whole = inner.name("whole", (n // width) * width)
+        whole = nest.scalar(f"whole{last}", nest.loops.extents[last] // lanes * lanes)
         at, lane = nest.fresh("k"), nest.fresh("l")
         body = _step(inner, number, arrays, last, _var(at) + _var(lane), _var(lane))
         lanes_loop = For(lane, ZERO, width, ONE, body, unroll=True)
