@@ -29,7 +29,7 @@ class Format:
 
     @property
     def width(self) -> int:
-        return 8 * self.bits.itemsize
+        return 8 * int(self.bits.itemsize)
 
     @property
     def sign(self) -> int:
