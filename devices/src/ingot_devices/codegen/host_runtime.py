@@ -165,7 +165,8 @@ def _positions(v: Array, p: Array, axes: tuple[int, ...], find: Any) -> tuple[Ar
     v, p = np.broadcast_arrays(v, p)
     places = sorted(a % v.ndim for a in axes)
     rest = [k for k in range(v.ndim) if k not in places]
-    flat = v.transpose(*rest, *places).reshape(*(v.shape[k] for k in rest), -1)
+    count = math.prod(v.shape[k] for k in places)
+    flat = v.transpose(*rest, *places).reshape(*(v.shape[k] for k in rest), count)
     where_from = p.transpose(*rest, *places).reshape(flat.shape)
     at = find(flat, axis=-1)[..., None]
     shape = tuple(1 if k in places else v.shape[k] for k in range(v.ndim))
