@@ -244,3 +244,8 @@ def test_running_extremes_of_nan() -> None:
     values, indices = Tape().cummin(np.array([2.0, NAN, 1.0, NAN, 0.0]), axis=-1)
     np.testing.assert_array_equal(values.array, [2, NAN, NAN, NAN, NAN])
     np.testing.assert_array_equal(indices.array, [0, 1, 1, 3, 3])
+
+
+def test_positions_beside_an_empty_axis() -> None:
+    values, indices = Tape().max_with_index(np.zeros((0, 3)), axis=-1)
+    assert (values.shape, indices.shape, indices.dtype) == ((0,), (0,), dt.int64)
