@@ -9,7 +9,7 @@ nothing is reordered:
   approximates; integers wrap at the end;
 - combining stores act one by one in row-major order of their axes, rounded each time (halves once,
   at the end); without combining, an element written twice is an error;
-- a check that fails leaves its code with the device, where the next synchronisation finds it.
+- a check that fails writes its ticket to the status word, where the next synchronisation finds it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ingot_devices import dtypes as dt
+from ingot_devices import status
 from ingot_devices.codegen import Compiled, Unsupported
 from ingot_devices.device import Arguments, Binding
 from ingot_devices.errors import LaunchError
@@ -94,12 +95,15 @@ class DefinitionKernel:
         self.source, names = writer.finish()
         exec(compile(self.source, f"<sim {definition.name}>", "exec"), names)
         self._function: Callable[..., None] = names["kernel"]
-        self._scalars = struct.Struct(
-            "=" + "qq" * len(held) + "".join(_packed(d) for _, d in self.params)
-        )
+        packed = "qq" * len(held) + "".join(_packed(d) for _, d in self.params)
+        self._scalars = struct.Struct("=" + packed + ("qq" if self.codes else ""))
 
-    def arguments(self, operands: Sequence[Any]) -> Arguments:
-        """The launch's arguments for native views (handle, offset) and numbers at their operands."""
+    def arguments(self, device: SimDevice, operands: Sequence[Any]) -> Arguments:
+        """The launch's arguments for native views (handle, offset) and numbers at their operands.
+
+        Scalars are (number of the binding, offset) of each tensor, the params, and where there are
+        checks the status word's binding and the launch's ticket.
+        """
         access: dict[int, str] = {}
         places: list[int] = []
         for h in self.held:
@@ -107,6 +111,9 @@ class DefinitionKernel:
             access[handle] = _join(access.get(handle, ""), _access(h.operand))
             places += [list(access).index(handle), offset]
         values = [number(operands[n], d) for n, d in self.params]
+        if self.codes:
+            access[status.word(device)] = "rw"
+            values += [len(access) - 1, status.ticket(device, self.name, self.codes)]
         bindings = tuple(Binding(handle, how) for handle, how in access.items())
         return Arguments(bindings, self._scalars.pack(*places, *values))
 
@@ -123,8 +130,9 @@ class DefinitionKernel:
             memories.append(h.memory(buffer, offset) if h.operand.output else None)
         failed: list[int] = []
         self._function(loads, memories, values[2 * len(self.held) :], failed)
-        for n in failed:
-            device.note_check(self.codes[n], self.name)
+        if failed:
+            word = buffers[values[-2]].cast("i")
+            word[0] = word[0] or values[-1] + failed[0]  # the first failure is the one that is told
 
 
 def _packed(d: DType) -> str:
@@ -148,12 +156,13 @@ def compile_definition(
     for h in held:
         if h.kept.kind == "refused":
             raise Unsupported(f"{h.operand.name} is {h.operand.dtype.name}: {h.kept.reason}")
-    if len(held) > limits.max_bindings:
-        raise Unsupported(f"{len(held)} operands, and max_bindings is {limits.max_bindings}")
+    count = len(held) + bool(definition.checks)
+    if count > limits.max_bindings:
+        raise Unsupported(f"{count} buffers, and max_bindings is {limits.max_bindings}")
     kernel = DefinitionKernel(definition, held)
     entry = device.build(kernel, definition.name)
 
     def call(*operands: Any) -> None:
-        device.launch(entry, ONE, ONE, kernel.arguments(operands))
+        device.launch(entry, ONE, ONE, kernel.arguments(device, operands))
 
     return Compiled(call, f"{definition}\n\n{kernel.source}")

@@ -54,7 +54,6 @@ class SimDevice(Device):
         self.launches = 0
         self._lock = threading.RLock()
         self._current = threading.local()
-        self.failed_checks: list[tuple[str, str]] = []
 
     # ---- memory ----------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> int:
@@ -187,10 +186,6 @@ class SimDevice(Device):
     def fingerprint(self) -> str:
         return f"sim/{self.config.mode}"
 
-    def note_check(self, code: str, kernel: str) -> None:
-        """A kernel's check failed; the next synchronisation raises it."""
-        self.failed_checks.append((code, kernel))
-
     # ---- streams and events ----------------------------------------------------------------------
     def create_stream(self) -> Stream:
         """A further queue, whose order against the others is free."""
@@ -274,8 +269,12 @@ class SimDevice(Device):
                 raise LaunchError(
                     f"{self.name}: {entry.name} has {given} where the limit {name} = {allowed}"
                 )
-        if len(set(handles)) != len(handles):
-            raise ContractError(f"{self.name}: {entry.name} binds one handle twice")
+        written = {b.handle for b in arguments.bindings if "w" in b.access}
+        if any(handles.count(h) > 1 for h in written):
+            raise ContractError(
+                f"{self.name}: {entry.name} writes to a handle that it binds twice; operands that "
+                "share a handle are one binding"
+            )
         for handle in handles:
             size = self.memory.size(handle)
             if size > limits.max_binding:
