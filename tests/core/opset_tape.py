@@ -6,6 +6,7 @@ run through the same builder, so that a gradient can be differentiated again.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import numpy as np
 
 from ingot_devices import dtypes as dt
 from ingot_devices.builder import Builder
+from ingot_devices.codegen import Compiled
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
 from ingot_devices.opset import Op, Spec
@@ -59,12 +61,22 @@ class Tape(Builder):
 
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         operands = tuple(Value(o) if isinstance(o, np.ndarray) else o for o in operands)
-        if op.decompose is not None and op.define is None and op.gradient is None:
-            return self._decomposed(op, operands, attributes)
+        if op.decompose is not None and op.gradient is None:
+            return self._by_parts(op, operands, attributes)
         arrays = self._run(op, operands, attributes)
         node = Node(op, operands, attributes)
-        node.outputs = [Value(a, node, k) for k, a in enumerate(arrays)]
+        node.outputs = [Value(a, node if name in op.differentiable else None, k)
+                        for k, (name, a) in enumerate(zip(op.outputs, arrays, strict=True))]
         return node.outputs[0] if len(node.outputs) == 1 else tuple(node.outputs)
+
+    def _by_parts(self, op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
+        """An op that is differentiated through its decomposition, which must agree with its definition."""
+        made = self._decomposed(op, operands, attrs)
+        if op.define is not None:
+            parts = made if isinstance(made, tuple) else (made,)
+            for part, whole in zip(parts, self._run(op, operands, attrs), strict=True):
+                np.testing.assert_allclose(part.array, whole, rtol=1e-5, atol=1e-6, err_msg=op.name)
+        return made
 
     def _run(self, op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> list[Any]:
         if op.view is not None:
@@ -113,11 +125,17 @@ def span(array: Any) -> int:
 def evaluate(op: Op, operands: Sequence[Any], specs: Sequence[Any], attrs: tuple[Any, ...], outputs: Sequence[Spec]) -> list[Any]:
     """The op's definitions, in order, into outputs filled with rubbish."""
     results = [np.full(s.shape, 77, s.dtype.numpy) for s in outputs]
-    layouts = {n: Layout.dense(s.shape, s.dtype, None) for n, s in enumerate([*specs, *outputs]) if s is not None and s.rank}
     given = [o.array if isinstance(o, Value) else o for o in operands]
-    for definition in op.definitions(specs, attrs, outputs):
-        HOST.compile(definition, layouts, None).call(*given, *results)
+    for compiled in compiled_for(op, tuple(specs), attrs, tuple(outputs)):
+        compiled.call(*given, *results)
     return results
+
+
+@functools.cache
+def compiled_for(op: Op, specs: tuple[Spec | None, ...], attrs: tuple[Any, ...], outputs: tuple[Spec, ...]) -> list[Compiled]:
+    """The op's definitions as NumPy kernels."""
+    layouts = {n: Layout.dense(s.shape, s.dtype, None) for n, s in enumerate([*specs, *outputs]) if s is not None and s.rank}
+    return [HOST.compile(definition, layouts, None) for definition in op.definitions(specs, attrs, outputs)]
 
 
 def gradients(b: Tape, out: Value, g: Value, wanted: Sequence[Value]) -> list[Value | None]:
