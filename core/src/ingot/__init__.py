@@ -2,11 +2,13 @@
 
 ``import ingot as torch`` is enough for programs that use what is here: the names, defaults and errors are PyTorch's. The
 eager flow, file by file: `tensor` → `ops` → `dispatch` → `ingot_devices.resolve` → a launch, recorded by `autograd`.
+The functions are tables of the modules of `ops`; `nn`, `optim`, `utils` and files are imported when they are first used.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from math import e, inf, nan, pi
+from typing import TYPE_CHECKING, Any
 
 from ingot_devices.dtypes import (
     DType,
@@ -37,7 +39,7 @@ from ingot_devices.errors import (
 from ingot_devices.fallback import fallback, ledger
 from ingot_devices.opset.op import Defaults as _Defaults
 
-from . import accelerator, autograd, cuda, ops
+from . import accelerator, autograd, cpu, cuda, ops
 from .autograd import (
     Function,
     enable_grad,
@@ -59,8 +61,14 @@ from .generator import (
 )
 from .layouts import Size
 from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
+from .ops.creation import tensor
+from .ops.index import embedding, one_hot
 from .printing import set_printoptions
 from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from . import nn, optim, utils
+    from .serialization import load, save
 
 dtype = DType
 float = float32
@@ -69,21 +77,95 @@ double = float64
 int = int32
 long = int64
 short = int16
-inf = __import__("math").inf
-nan = __import__("math").nan
-pi = __import__("math").pi
-e = __import__("math").e
 strided = "strided"
 contiguous_format = "contiguous_format"
 preserve_format = "preserve_format"
 
+__all__ = [
+    "DType",
+    "DeviceLost",
+    "DeviceUnavailable",
+    "FallbackError",
+    "Function",
+    "Generator",
+    "IngotError",
+    "OutOfMemoryError",
+    "Size",
+    "Tensor",
+    "accelerator",
+    "autograd",
+    "bfloat16",
+    "bool",
+    "complex64",
+    "complex128",
+    "contiguous_format",
+    "cpu",
+    "cuda",
+    "default_generator",
+    "device",
+    "double",
+    "dtype",
+    "e",
+    "embedding",
+    "enable_grad",
+    "fallback",
+    "float",
+    "float16",
+    "float32",
+    "float64",
+    "from_dlpack",
+    "get_default_device",
+    "get_default_dtype",
+    "get_rng_state",
+    "half",
+    "inf",
+    "inference_mode",
+    "initial_seed",
+    "int",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "is_floating_point",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "is_tensor",
+    "ledger",
+    "load",
+    "long",
+    "manual_seed",
+    "nan",
+    "nn",
+    "no_grad",
+    "numel",
+    "one_hot",
+    "ops",
+    "optim",
+    "pi",
+    "preserve_format",
+    "promote_types",
+    "save",
+    "seed",
+    "set_default_device",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "set_printoptions",
+    "set_rng_state",
+    "short",
+    "strided",
+    "tensor",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "utils",
+]
 for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
     globals().update(_module.FUNCTIONS)
+    __all__.extend(_module.FUNCTIONS)
+__all__ = sorted({*__all__})
 for _name in ("adam_step_", "adamw_step_", "sgd_step_"):
     setattr(ops, _name, getattr(neural, _name))
-one_hot = index.one_hot
-embedding = index.embedding
-is_tensor = lambda obj: isinstance(obj, Tensor)  # noqa: E731
 
 
 def get_default_dtype() -> DType:
@@ -99,6 +181,11 @@ def set_default_dtype(d: DType) -> None:
 
     _Defaults.float = d
     forget_plans()
+
+
+def is_tensor(obj: Any) -> Any:
+    """True for tensors."""
+    return isinstance(obj, Tensor)
 
 
 def is_floating_point(input: Tensor) -> Any:

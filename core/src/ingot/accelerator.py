@@ -6,12 +6,13 @@ from typing import Any
 
 from ingot_devices import discovery
 
+from . import cpu
 from .devices import device, open_device
 
 
 def is_available() -> bool:
     """True when a device other than the CPU is ready."""
-    return any(not name.startswith("cpu") for name in discovery.ready())
+    return any(not name.startswith(cpu.KIND) for name in discovery.ready())
 
 
 def current_accelerator(check_available: bool = False) -> device | None:

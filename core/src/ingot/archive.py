@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import ingot
+from ingot.cpu import KIND as CPU
 from ingot.nn.parameter import Parameter
 from ingot.tensor import Tensor
 from ingot_devices.transfer import read
@@ -116,7 +117,7 @@ class Encoder:
             node["parameter"] = True
         if tensor.requires_grad:
             node["requires_grad"] = True
-        if str(tensor.device) != "cpu":
+        if str(tensor.device) != CPU:
             node["device"] = str(tensor.device)
         self._found.append(_Found(tensor.detach(), path or "tensor", node))
         return node
@@ -232,7 +233,7 @@ class Decoder:
         raise ValueError(f"unknown tag {tag!r}; was the file written by a newer version?")
 
     def _tensor(self, node: dict[str, Any]) -> Tensor:
-        name, device = node["array"], node.get("device", "cpu")
+        name, device = node["array"], node.get("device", CPU)
         if (name, device) not in self._placed:
             self._placed[name, device] = self._place(name, device)
         tensor = self._placed[name, device].detach()

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakSet
 
 from ingot_devices.view import View
@@ -25,6 +25,9 @@ class TensorBase(View):
     _chain: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
     _views: WeakSet[Any] | None = None
     _inference: bool = False
+
+    if TYPE_CHECKING:  # what `Tensor` adds, most of it from tables
+        def __getattr__(self, name: str) -> Any: ...
 
 
 TensorBase.kind = TensorBase

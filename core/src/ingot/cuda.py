@@ -1,4 +1,7 @@
-"""``ingot.cuda``: PyTorch's questions about that backend, answered by discovery. Programs ask them before they choose a device."""
+"""``ingot.cuda``: PyTorch's questions about that backend, answered by discovery.
+
+Programs ask them before they choose a device, whether or not the backend is installed.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,29 @@ from ingot_devices import discovery
 
 from . import accelerator
 
-_KIND = __name__.rpartition(".")[2]
+KIND = __name__.rpartition(".")[2]
+"""The backend's name: nothing else in the core says it."""
 
 
 def is_available() -> bool:
     """True when the backend is installed and has a device."""
-    return discovery.is_available(_KIND)
+    return discovery.is_available(KIND)
 
 
 def device_count() -> int:
     """How many devices are ready."""
-    return discovery.device_count(_KIND)
+    return discovery.device_count(KIND)
 
 
 def synchronize(device: Any = None) -> None:
     """Wait for the device's queued work."""
-    accelerator.synchronize(device or _KIND)
+    accelerator.synchronize(device or KIND)
 
 
 def empty_cache() -> None:
     """Give unused memory back, where the backend is ready."""
     if is_available():
-        accelerator.empty_cache(_KIND)
+        accelerator.empty_cache(KIND)
 
 
 def manual_seed(seed: int) -> None:

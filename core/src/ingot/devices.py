@@ -10,6 +10,8 @@ from typing import Any
 
 from ingot_devices import discovery
 
+from .cpu import KIND as CPU
+
 
 class device:
     """The name of a device: ``type`` ("cpu", "opencl" …) and ``index`` (None: the first, or the CPU).
@@ -34,7 +36,7 @@ class device:
         if given is not None and index is not None:
             raise RuntimeError(f"device({spec!r}, {index}) names two indices; give one")
         found = index if index is not None else given
-        self.type, self.index = kind, None if kind == "cpu" and found in (None, 0) else found
+        self.type, self.index = kind, None if kind == CPU and found in (None, 0) else found
 
     def __str__(self) -> str:
         return self.type if self.index is None else f"{self.type}:{self.index}"
@@ -84,8 +86,8 @@ def get_default_device() -> device:
     if _default.chosen is not None:
         return _default.chosen
     if not _process_default:
-        usable = discovery.is_available("cpu")
-        _process_default.append(device("cpu") if usable else device(discovery.best()))
+        usable = discovery.is_available(CPU)
+        _process_default.append(device(CPU) if usable else device(discovery.best()))
     return _process_default[0]
 
 

@@ -10,13 +10,15 @@ import secrets
 import threading
 from typing import Any
 
+from .cpu import KIND as CPU
+
 _MASK = (1 << 32) - 1
 
 
 class Generator:
     """A stream of random numbers: ``seed`` (64 bits) and ``offset``. The default one is seeded by the operating system."""
 
-    def __init__(self, device: Any = "cpu") -> None:
+    def __init__(self, device: Any = CPU) -> None:
         from .devices import device as name
 
         self._device = name(device)
@@ -60,7 +62,7 @@ class Generator:
 
         from .ops.creation import tensor
 
-        return tensor(np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device="cpu")
+        return tensor(np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device=CPU)
 
     def set_state(self, state: Any) -> Generator:
         """Go back to a state from `get_state`."""

@@ -9,6 +9,8 @@ from ingot_devices import dtypes as dt
 from ingot_devices.opset.op import Defaults
 from ingot_devices.transfer import read
 
+from .cpu import KIND as CPU
+
 
 class _Options:
     precision = 4
@@ -39,7 +41,7 @@ def tensor_text(x: Any) -> str:
     else:
         body = _values(x)
     name = str(x.device)
-    if name != "cpu":
+    if name != CPU:
         suffixes.append(f"device='{name}'")
     if x._layout.dtype not in (Defaults.float, dt.int64, dt.bool_) or (not x._layout.size and x._layout.dtype is not Defaults.float):
         suffixes.append(f"dtype={x._layout.dtype!r}")

@@ -22,6 +22,7 @@ from ingot_devices.errors import DeviceUnavailable, IngotError
 
 import ingot
 from ingot.archive import Array, Decoder, Encoder
+from ingot.cpu import KIND as CPU
 from ingot.tensor import Tensor
 
 FileLike = str | os.PathLike[str] | IO[bytes]
@@ -154,7 +155,7 @@ def load(
     arrays, metadata = _read(f, name)
     place = _Placer(arrays, map_location)
     if "tree" not in metadata and metadata.get("format") != "ingot":
-        return {key: place(key, "cpu") for key in arrays}
+        return {key: place(key, CPU) for key in arrays}
     try:
         return Decoder(place).decode(_checked_tree(arrays, metadata))
     except IngotError:
@@ -228,7 +229,7 @@ class _Placer:
     def __call__(self, name: str, saved: str) -> Tensor:
         array = self.arrays[name]
         if callable(self.where):
-            host = ingot.tensor(array, device="cpu")
+            host = ingot.tensor(array, device=CPU)
             placed = self.where(host, saved)
             return host.to(saved) if placed is None else placed
         wanted = self.where

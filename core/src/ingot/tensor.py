@@ -14,9 +14,10 @@ from ingot_devices.context import state
 from ingot_devices.opset import OPS
 from ingot_devices.transfer import copy_view, read
 
-from . import dispatch
+from . import cuda, dispatch
 from .autograd.node import LeafNode, Node
 from .base import TensorBase
+from .cpu import KIND as CPU
 from .devices import device as device_name
 from .devices import device_of, open_device
 from .inplace import assign, call_
@@ -30,8 +31,16 @@ class Tensor(TensorBase):
     """A multi-dimensional array on a device, recorded for differentiation where ``requires_grad`` is set."""
 
     if TYPE_CHECKING:  # the methods put here from `ops`
-
         def __getattr__(self, name: str) -> Any: ...
+        def _unary(self) -> Any: ...
+        def _binary(self, other: Any) -> Any: ...
+
+        __neg__ = __abs__ = __invert__ = _unary
+        __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _binary
+        __radd__ = __rmul__ = __rand__ = __ror__ = __rxor__ = __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _binary
+        __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = _binary
+        __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _binary
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if not args and not kwargs:
@@ -137,7 +146,7 @@ class Tensor(TensorBase):
     @property
     def is_cuda(self) -> bool:
         """True on a device of the backend of that name."""
-        return self.device.type == "cuda"
+        return self.device.type == cuda.KIND
 
     def get_device(self) -> int:
         """The index of the device; -1 on the CPU."""
@@ -350,11 +359,11 @@ class Tensor(TensorBase):
 
     def cpu(self) -> Any:
         """On the CPU."""
-        return self.to("cpu")
+        return self.to(CPU)
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> Any:
         """On a device of the backend of that name."""
-        return self.to("cuda" if device is None else device if not isinstance(device, int) else f"cuda:{device}")
+        return self.to(cuda.KIND if device is None else f"{cuda.KIND}:{device}" if isinstance(device, int) else device)
 
     def pin_memory(self) -> Any:
         """The tensor itself: the contract stages copies where a device needs it."""

@@ -16,6 +16,7 @@ from ingot_devices.transfer import write
 
 from .. import dispatch
 from ..base import TensorBase
+from ..cpu import KIND as CPU
 from ..devices import open_device
 from .common import check_dtype, shape_of
 
@@ -109,10 +110,10 @@ def from_numpy(array: Any) -> Any:
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dt.from_numpy(array.dtype)
-    opened = open_device("cpu")
+    opened = open_device(CPU)
     shared = opened.host_visible and array.flags.c_contiguous and array.flags.writeable and opened.pool.host and array.size
     if not shared:
-        return from_array(array, dtype, "cpu")
+        return from_array(array, dtype, CPU)
     layout = Layout.dense(array.shape, dtype, opened)
     return TensorBase.kind.make(opened.pool.adopt(array.nbytes, array), layout, 0, array)
 

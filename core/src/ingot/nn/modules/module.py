@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 import ingot
+from ingot.cpu import KIND as CPU
 from ingot.nn.modules import _hooks
 from ingot.nn.modules._hooks import Hook, HookTable
 from ingot.nn.modules._state import ModuleState
@@ -168,7 +169,7 @@ class Module(ModuleState):
 
     def cpu(self) -> Self:
         """Move everything to the host's device."""
-        return self.to("cpu")
+        return self.to(CPU)
 
     def float(self) -> Self:
         """Cast floating-point parameters and buffers to float32."""
