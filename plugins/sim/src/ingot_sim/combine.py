@@ -63,9 +63,7 @@ def _prod(d: DType) -> Carry:
 
 
 def _extreme(sign: str, neutral: Callable[[DType], str]) -> Callable[[DType], Carry]:
-    return lambda d: Carry(
-        f"a = {neutral(d)}", lambda v: [f"if {v} {sign} a or {v} != {v}: a = {v}"], ["a"]
-    )
+    return lambda d: Carry(f"a = {neutral(d)}", lambda v: [f"if {v} {sign} a or {v} != {v}: a = {v}"], ["a"])
 
 
 def _position(sign: str, neutral: Callable[[DType], str]) -> Callable[[DType], Carry]:
@@ -93,9 +91,7 @@ def _welford(d: DType) -> Carry:
 
 
 def _logsumexp(d: DType) -> Carry:
-    return Carry(
-        "a = -INF; b = 0.0", lambda v: [f"a, b = lse(a, b, {v})"], [_final("lse_end(a, b)", d)]
-    )
+    return Carry("a = -INF; b = 0.0", lambda v: [f"a, b = lse(a, b, {v})"], [_final("lse_end(a, b)", d)])
 
 
 _ROWS: dict[str, Callable[[DType], Carry]] = {
@@ -120,9 +116,7 @@ def lse(most: float, total: float, v: float) -> tuple[float, float]:
         return most, total
     if v == INF:
         return INF, 1.0
-    return (
-        (most, total + math.exp(v - most)) if v <= most else (v, total * math.exp(most - v) + 1.0)
-    )
+    return (most, total + math.exp(v - most)) if v <= most else (v, total * math.exp(most - v) + 1.0)
 
 
 def lse_end(most: float, total: float) -> float:

@@ -16,9 +16,7 @@ from dataclasses import dataclass, replace
 from ingot_devices.limits import WEBGPU, Limits
 
 LIMITS: Mapping[str, Limits] = {
-    "default": Limits(
-        copy_granularity=1, max_workgroup=256, max_workgroup_dims=(256, 256, 64), lanes=8
-    ),
+    "default": Limits(copy_granularity=1, max_workgroup=256, max_workgroup_dims=(256, 256, 64), lanes=8),
     "webgpu": WEBGPU,
 }
 MODES = ("definition", "schedule")
@@ -36,9 +34,7 @@ class SimConfig:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise ValueError(
-                f"sim's mode {self.mode!r} is unknown; choose one of {', '.join(MODES)}"
-            )
+            raise ValueError(f"sim's mode {self.mode!r} is unknown; choose one of {', '.join(MODES)}")
         object.__setattr__(self, "limits", replace(self.limits, memory=self.memory))
 
     @staticmethod

@@ -53,13 +53,11 @@ class Held:
         """The values from the first to the last element, gaps included, as Python numbers."""
         stored = np.frombuffer(self._window(buffer, offset), self.kept.storage.numpy)
         logical = decode(stored, self.operand.dtype, self.kept)
-        return list(
-            (logical.astype(np.float64) if self.operand.dtype.kind == "f" else logical).tolist()
-        )
+        return list((logical.astype(np.float64) if self.operand.dtype.kind == "f" else logical).tolist())
 
-    def memory(self, buffer: memoryview, offset: int) -> memoryview:
+    def memory(self, buffer: memoryview, offset: int) -> Any:
         """The same range as elements that can be stored to, in their storage form."""
-        return self._window(buffer, offset).cast(memory_format(self.kept.storage))
+        return typed(self._window(buffer, offset), self.kept.storage)
 
     def _window(self, buffer: memoryview, offset: int) -> memoryview:
         item = self.kept.storage.itemsize
@@ -72,13 +70,10 @@ class Held:
         return buffer[start:end]
 
 
-def memory_format(d: DType) -> str:
-    """The `memoryview` format of a storage type; halves are kept as their bits."""
-    return (
-        "H"
-        if d in (dt.float16, dt.bfloat16)
-        else str(np.dtype(d.numpy).char).replace("l", "q").replace("L", "Q")
-    )
+def typed(memory: Any, d: DType) -> Any:
+    """Bytes as a memoryview of elements of the storage type ``d``; halves are kept as their bits."""
+    letter = "H" if d in (dt.float16, dt.bfloat16) else d.numpy.char
+    return memory.cast({"l": "q", "L": "Q"}.get(letter, letter))
 
 
 class DefinitionKernel:
@@ -117,9 +112,7 @@ class DefinitionKernel:
         bindings = tuple(Binding(handle, how) for handle, how in access.items())
         return Arguments(bindings, self._scalars.pack(*places, *values))
 
-    def run(
-        self, device: SimDevice, grid: Any, block: Any, buffers: list[memoryview], scalars: bytes
-    ) -> None:
+    def run(self, device: SimDevice, grid: Any, block: Any, buffers: list[memoryview], scalars: bytes) -> None:
         """Compute all of it on the buffers of the bindings."""
         values = self._scalars.unpack(scalars)
         loads: list[Any] = []
@@ -147,9 +140,7 @@ def _join(a: str, b: str) -> str:
     return "".join(c for c in "rw" if c in a + b)
 
 
-def compile_definition(
-    definition: Definition, layouts: Mapping[int, Layout], device: SimDevice
-) -> Compiled:
+def compile_definition(definition: Definition, layouts: Mapping[int, Layout], device: SimDevice) -> Compiled:
     """A launch of ``definition``; Unsupported where the device's limits forbid it."""
     limits = device.limits
     held = [Held(o, layouts[o.number], limits.dtype_class(o.dtype)) for o in definition.operands]

@@ -29,9 +29,7 @@ class Kernel(Protocol):
     name: str
     local_bytes: int
 
-    def run(
-        self, device: SimDevice, grid: Dims, block: Dims, buffers: list[memoryview], scalars: bytes
-    ) -> None:
+    def run(self, device: SimDevice, grid: Dims, block: Dims, buffers: list[memoryview], scalars: bytes) -> None:
         """Run all of it. ``buffers`` are the whole memories of the bindings."""
         ...
 
@@ -66,9 +64,7 @@ class SimDevice(Device):
                     f"allocation_granularity = {grain}"
                 )
             if nbytes > self.limits.max_buffer:
-                raise MemoryError(
-                    f"{self.name}: {nbytes} bytes are more than max_buffer = {self.limits.max_buffer}"
-                )
+                raise MemoryError(f"{self.name}: {nbytes} bytes are more than max_buffer = {self.limits.max_buffer}")
             if self.faults.strike("oom"):
                 count = self.faults.counts["oom"]
                 raise MemoryError(f"{self.name}: allocation {count} was asked to fail")
@@ -147,13 +143,9 @@ class SimDevice(Device):
             return ProgramKernel(source)
         if hasattr(source, "run"):
             return source  # type: ignore[no-any-return]
-        raise ContractError(
-            f"{self.name} builds programs of the kernel IR, not {type(source).__name__}"
-        )
+        raise ContractError(f"{self.name} builds programs of the kernel IR, not {type(source).__name__}")
 
-    def launch(
-        self, entry: Kernel, grid: Dims, block: Dims, arguments: Arguments, stream: Any = None
-    ) -> None:
+    def launch(self, entry: Kernel, grid: Dims, block: Dims, arguments: Arguments, stream: Any = None) -> None:
         """Check the launch against the limits, count it, queue it."""
         with self._operation():
             self._check_launch(entry, grid, block, arguments)
@@ -266,9 +258,7 @@ class SimDevice(Device):
         ]  # fmt: skip
         for name, allowed, given, broken in rules:
             if broken:
-                raise LaunchError(
-                    f"{self.name}: {entry.name} has {given} where the limit {name} = {allowed}"
-                )
+                raise LaunchError(f"{self.name}: {entry.name} has {given} where the limit {name} = {allowed}")
         written = {b.handle for b in arguments.bindings if "w" in b.access}
         if any(handles.count(h) > 1 for h in written):
             raise ContractError(
@@ -279,8 +269,7 @@ class SimDevice(Device):
             size = self.memory.size(handle)
             if size > limits.max_binding:
                 raise LaunchError(
-                    f"{self.name}: {entry.name} binds {size} bytes where the limit "
-                    f"max_binding = {limits.max_binding}"
+                    f"{self.name}: {entry.name} binds {size} bytes where the limit max_binding = {limits.max_binding}"
                 )
 
     def _lose(self) -> None:

@@ -50,7 +50,7 @@ def namespace() -> dict[str, Any]:
 
 def width(d: DType) -> int:
     """Bits of an integer type."""
-    return 8 * d.itemsize
+    return 8 * int(d.itemsize)
 
 
 def bounds(d: DType) -> tuple[int, int]:
@@ -84,9 +84,7 @@ def literal(value: Any, d: DType) -> str:
 
 def on_grid(value: float, d: DType) -> float:
     """``value`` rounded to the float type ``d``."""
-    return {dt.float32: scalars.f32, dt.float16: scalars.f16, dt.bfloat16: scalars.bf16}.get(
-        d, float
-    )(value)
+    return {dt.float32: scalars.f32, dt.float16: scalars.f16, dt.bfloat16: scalars.bf16}.get(d, float)(value)
 
 
 def number(value: Any, d: DType) -> Any:

@@ -21,9 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 _KINDS = ("oom", "launch", "lost")
-_RULE = re.compile(
-    r"(?P<kind>[a-z]+)(?:@(?P<first>\d+)(?P<more>\+|-(?P<last>\d+))?|%(?P<every>\d+))"
-)
+_RULE = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<first>\d+)(?P<more>\+|-(?P<last>\d+))?|%(?P<every>\d+))")
 _PROBES = ("hang", "raise")
 
 
@@ -43,7 +41,7 @@ class Rule:
 
 
 def parse(text: str) -> tuple[Rule, ...]:
-    """The rules written in ``text``; ValueError shows the form. ``probe=`` parts are checked and left to `probe_fault`."""
+    """The rules written in ``text``; ValueError shows the form. Parts ``probe=`` are checked, and left to `probe_fault`."""
     rules = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         if part.startswith("probe=") and part[6:] in _PROBES:

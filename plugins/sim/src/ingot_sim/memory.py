@@ -33,9 +33,7 @@ class Memory:
     def allocate(self, nbytes: int) -> int:
         """A new handle on ``nbytes`` of poisoned memory; MemoryError beyond the capacity."""
         if self.capacity is not None and self.used + nbytes > self.capacity:
-            raise MemoryError(
-                f"sim has {self.capacity} bytes, {self.used} of them in use: no room for {nbytes} more"
-            )
+            raise MemoryError(f"sim has {self.capacity} bytes, {self.used} of them in use: no room for {nbytes} more")
         fill = (POISON * (nbytes // 2 + 1))[:nbytes]
         handle = self._next
         self._next += 1

@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 def outside(name: str, axis: int, at: int, extent: int) -> None:
     """A load or store that leaves its operand's shape."""
-    raise LaunchError(
-        f"sim: {name} is reached at {at} on axis {axis}, where it has {extent} elements"
-    )
+    raise LaunchError(f"sim: {name} is reached at {at} on axis {axis}, where it has {extent} elements")
 
 
 def twice(name: str, at: int) -> None:
@@ -118,15 +116,10 @@ class Nest:
             self.memo[node.args[rank + 1]],
         )
         level = max(v_level, f_level, *(lv for _, _, lv in at), 0)
-        offset = (
-            " + ".join(f"{t} * {s}" for (_, t, _), s in zip(at, held.layout.strides, strict=True))
-            or "0"
-        )
+        offset = " + ".join(f"{t} * {s}" for (_, t, _), s in zip(at, held.layout.strides, strict=True)) or "0"
         name = self.writer.fresh()
         inner = [*self.bounds_lines(held, at), f"{name} = x{node.value}[{offset}]"]
-        self.put(
-            level, f"if {valid}:", *("    " + line for line in inner), f"else: {name} = {fill}"
-        )
+        self.put(level, f"if {valid}:", *("    " + line for line in inner), f"else: {name} = {fill}")
         return name, level
 
     def bounds_lines(self, held: Held, at: Sequence[tuple[Expr, str, int]]) -> list[str]:
@@ -135,17 +128,13 @@ class Nest:
         for axis, ((e, text, _), extent) in enumerate(zip(at, held.operand.shape, strict=True)):
             known = span(e, self.writer.definition.axes)
             if known is None or known[0] < 0 or known[1] >= extent:
-                lines.append(
-                    f"if not 0 <= {text} < {extent}: outside({held.operand.name!r}, {axis}, {text}, {extent})"
-                )
+                lines.append(f"if not 0 <= {text} < {extent}: outside({held.operand.name!r}, {axis}, {text}, {extent})")
         return lines
 
     def offset(self, at: Sequence[tuple[str, int]], strides: Sequence[int]) -> tuple[str, int]:
         """The flat offset of an element, summed level by level from the outside."""
         found, level = "0", 0
-        terms = sorted(
-            (lv, t, s) for (t, lv), s in zip(at, strides, strict=True) if s and t != "(0)"
-        )
+        terms = sorted((lv, t, s) for (t, lv), s in zip(at, strides, strict=True) if s and t != "(0)")
         for k, (lv, text, stride) in enumerate(terms):
             term = text if stride == 1 else f"{text} * {stride}"
             found = term if found == "0" else f"{found} + {term}"
@@ -323,9 +312,7 @@ class Writer:
         def rule(node: Expr) -> Expr | None:
             if node.op != "load" or len(node.args) > len(self.held[node.value].operand.shape):
                 return None
-            return Expr.of(
-                "load", (*node.args, guard, const(0, node.dtype)), node.dtype, node.value
-            )
+            return Expr.of("load", (*node.args, guard, const(0, node.dtype)), node.dtype, node.value)
 
         return substitute(root, rule)
 

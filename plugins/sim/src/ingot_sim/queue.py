@@ -83,11 +83,7 @@ class Queue:
 
     def step(self) -> bool:
         """Run one task that is free to run; False when there is none."""
-        ready = [
-            s
-            for s in self.streams
-            if s.tasks and (s.tasks[0].after is None or s.tasks[0].after.done)
-        ]
+        ready = [s for s in self.streams if s.tasks and (s.tasks[0].after is None or s.tasks[0].after.done)]
         if not ready:
             return False
         stream = ready[0] if len(ready) == 1 else self.random.choice(ready)
