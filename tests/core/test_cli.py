@@ -82,9 +82,7 @@ def test_devices_prints_every_record(ingot: Run) -> None:
 
 
 def test_devices_asks_a_bad_one_again(ingot: Run) -> None:
-    probe = (
-        'return [DeviceInfo("b")] if (HERE / "mended").exists() else Unavailable("broken cable")'
-    )
+    probe = 'return [DeviceInfo("b")] if (HERE / "mended").exists() else Unavailable("broken cable")'
     package = plant(ingot.site, "acme", backend("acme", probe))
     assert "broken cable" in ingot("devices").stdout
     (package / "mended").touch()
@@ -133,9 +131,7 @@ def test_doctor_says_pass_and_fail(ingot: Run) -> None:
     assert checks["cpu:0"]["passed"] == ["open", "add", "matmul", "sum", "gradient"]
     assert "the board is busy" in checks["acme:0"]["reason"]
     assert "its process ended with -6" in checks["dead:0"]["reason"]
-    assert {"python", "platform", "numpy", "ingot-devices", "planted-acme"} <= set(
-        found["versions"]
-    )
+    assert {"python", "platform", "numpy", "ingot-devices", "planted-acme"} <= set(found["versions"])
 
 
 def test_doctor_prints_a_table(ingot: Run) -> None:
@@ -166,6 +162,8 @@ def test_explain_names_the_route(ingot: Run, dtype: str) -> None:
         (("explain", "ad", "-d", "cpu"), "error: no op is called 'ad'"),
         (("explain", "add", "-d", "cpu", "-t", "float31"), "error: unknown dtype 'float31'"),
         (("explain", "add", "-d", "acne"), "error: unknown device 'acne'"),
+        (("explain", "add", "-d", "cpu", "--shape", "3y"), "error: --shape 3y: not a shape"),
+        (("explain", "sum", "-d", "cpu", "--set", "axes"), "error: --set axes: write NAME=VALUE"),
     ],
 )
 def test_explain_faults(ingot: Run, arguments: tuple[str, ...], message: str) -> None:

@@ -13,21 +13,28 @@ from typing import TYPE_CHECKING, Any
 
 from . import dtypes as dt
 from .dtypes import DType
-from .errors import IngotError, NoKernelError
+from .errors import IngotError, KernelBuildError, NoKernelError
 from .layout import Layout
 from .opset import OPS, Op
-from .resolve import Attempt, Key, resolve, specs_of
+from .resolve import Attempt, Key, resolve
 
 if TYPE_CHECKING:
     from .device import Device
+    from .plan import Plan
 
-_SIZE = 16
-_SHAPES: tuple[tuple[int, ...], ...] = ((_SIZE, _SIZE), (_SIZE,), (_SIZE, _SIZE, _SIZE))
+_N = 16
+_SHAPES = (((_N, _N), (_N, _N)), ((_N, _N), (_N,)), ((_N,), (_N,)), ((_N, _N, _N), (_N, _N)))
+"""Shapes to try: of an ordinary operand, and of one that holds indices, classes or flags."""
 _ROLES = {
     **dict.fromkeys(("index", "indices", "ids", "target", "order", "ranks"), dt.int64),
     **dict.fromkeys(("condition", "mask", "flags", "starts"), dt.bool_),
 }
-_ATTRIBUTES = {"shape": (_SIZE, _SIZE), "n": _SIZE, "m": _SIZE, "classes": _SIZE, "rows": _SIZE}
+_ATTRIBUTES = {
+    **dict.fromkeys(("n", "m", "classes", "rows"), _N),
+    "shape": (_N, _N),
+    "strides": (_N, 1),
+    "repeats": (2, 2),
+}
 
 
 @dataclass(frozen=True)
@@ -61,17 +68,14 @@ class Explanation:
 
     def text(self) -> str:
         """For people, one line per route and step."""
-        lines = [
-            f"{self.op}({', '.join(self.operands)}) on {self.device}: {self.route or 'nothing computes it'}"
-        ]
+        route = self.route or "nothing computes it"
+        lines = [f"{self.op}({', '.join(self.operands)}) on {self.device}: {route}"]
         for c in self.considered:
-            lines.append(
-                f"  {c.route} ({c.owner}): {'not taken, ' + c.refused if c.refused else 'taken'}"
-            )
+            verdict = f"not taken, {c.refused}" if c.refused else "taken"
+            lines.append(f"  {c.route} ({c.owner}): {verdict}")
         for s in self.steps:
-            lines.append(
-                f"  runs {s.op}: {s.route}, {s.launches} launch{'es' if s.launches != 1 else ''}"
-            )
+            launches = f"{s.launches} launch{'es' if s.launches != 1 else ''}"
+            lines.append(f"  runs {s.op}: {s.route}, {launches}")
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -88,41 +92,82 @@ def explain(
 ) -> Explanation:
     """How ``op`` runs on ``device`` for operands of these dtypes: one each, or one for all.
 
-    Without ``shapes``, small ones that the op takes are tried. IngotError for an unknown op, or
-    where no operands of these dtypes are ones that it takes.
+    Without ``shapes`` (likewise), small ones that the op takes are tried. IngotError for an unknown
+    op, or where no operands that were tried are ones that it takes.
     """
     row = _find(op)
     values = _values(row, attributes or {})
     if row.view is not None:
         return Explanation(row.name, device.name, (), "view", (), ())
-    fault: Exception | None = None
-    for keys in _candidates(row, device, dtypes, shapes):
+    asked = _Asked(row, device, tuple(dtypes), tuple(shapes))
+    faults = []
+    for keys in asked.candidates():
         attempts: list[Attempt] = []
         try:
-            row.infer(specs_of(keys), values)
             plan = resolve(row, keys, values, device, attempts=attempts)
         except NoKernelError:
-            return _made(row, device, keys, "", attempts, ())
+            return asked.answer(keys, attempts, None)
+        except KernelBuildError:
+            raise
         except Exception as error:  # not operands that this op takes: try the next ones
-            fault = fault or error
+            faults.append(error)
             continue
-        steps = tuple(Launch(s.op, s.route, s.launches) for s in plan.steps)
-        return _made(row, device, keys, plan.route, attempts, steps)
+        return asked.answer(keys, attempts, plan)
     raise IngotError(
-        f"{row.name} takes no operands of {', '.join(d.name for d in dtypes)} "
-        f"here ({fault}); its operands are {', '.join(row.operands) or 'none'}"
+        f"{row.name} takes no such operands ({faults[0]}); its operands are "
+        f"{', '.join(row.operands) or 'none'}, its attributes {', '.join(row.attributes) or 'none'}"
     )
 
 
-def _made(
-    op: Op, device: Device, keys: Sequence[Key], route: str, attempts: Sequence[Attempt],
-    steps: tuple[Launch, ...],
-) -> Explanation:  # fmt: skip
-    shown = tuple(
-        "None" if k is None else repr(k) if isinstance(k, Layout) else k.__name__ for k in keys
-    )
-    considered = tuple(Considered(a.route, a.owner, a.refused) for a in attempts)
-    return Explanation(op.name, device.name, shown, route, considered, steps)
+@dataclass(frozen=True)
+class _Asked:
+    """One question: operands are made up for it until the op takes them."""
+
+    op: Op
+    device: Device
+    dtypes: tuple[DType, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def candidates(self) -> Iterator[tuple[Key, ...]]:
+        """Tensors for all operands first, then more and more trailing Python numbers.
+
+        Several dtypes or shapes say how many tensors there are at least.
+        """
+        required = [o for o in self.op.operands if not o.endswith("?")]
+        tried = _SHAPES if required and not self.shapes else _SHAPES[:1]
+        named = max(len(self.dtypes), len(self.shapes))
+        least = min(named, len(required)) if named > 1 else 0
+        for tensors in range(len(required), least - 1, -1):
+            for number in (float, int) if tensors < len(required) else (float,):
+                for shape, role_shape in tried:
+                    yield tuple(self._keys(tensors, number, shape, role_shape))
+
+    def _keys(self, tensors: int, number: type, shape: tuple[int, ...], role_shape: tuple[int, ...]) -> Iterator[Key]:
+        left = tensors
+        for n, (operand, name) in enumerate(zip(self.op.operands, self.op.names, strict=True)):
+            if operand.endswith("?"):
+                yield None
+            elif left <= 0:
+                yield number
+            else:
+                left -= 1
+                role = _ROLES.get(name) if len(self.dtypes) == 1 else None
+                dtype = role or self.dtypes[min(n, len(self.dtypes) - 1)]
+                given = self.shapes[min(n, len(self.shapes) - 1)] if self.shapes else None
+                usual = role_shape if role else shape
+                yield Layout.dense(usual if given is None else given, dtype, self.device)
+
+    def answer(self, keys: Sequence[Key], attempts: Sequence[Attempt], plan: Plan | None) -> Explanation:
+        """What became of the question."""
+        steps = plan.steps if plan is not None else ()
+        return Explanation(
+            self.op.name,
+            self.device.name,
+            tuple(getattr(k, "__name__", repr(k)) for k in keys),
+            plan.route if plan is not None else "",
+            tuple(Considered(a.route, a.owner, a.refused) for a in attempts),
+            tuple(Launch(s.op, s.route, s.launches) for s in steps),
+        )
 
 
 def _find(op: str | Op) -> Op:
@@ -143,32 +188,3 @@ def _values(op: Op, given: Mapping[str, Any]) -> tuple[Any, ...]:
         return op.bind({**empty, **given})
     except TypeError as error:
         raise IngotError(str(error)) from None
-
-
-def _candidates(
-    op: Op, device: Device, dtypes: Sequence[DType], shapes: Sequence[tuple[int, ...]]
-) -> Iterator[tuple[Key, ...]]:
-    """Operands to try: tensors first, then with more and more trailing Python numbers."""
-    required = [o for o in op.operands if not o.endswith("?")]
-    for tensors in range(len(required), -1, -1):
-        for number in (float, int) if tensors < len(required) else (float,):
-            for shape in _SHAPES if tensors and not shapes else ((),):
-                yield tuple(_keys(op, device, dtypes, shapes or (shape,), tensors, number))
-
-
-def _keys(
-    op: Op, device: Device, dtypes: Sequence[DType], shapes: Sequence[tuple[int, ...]],
-    tensors: int, number: type,
-) -> Iterator[Key]:  # fmt: skip
-    seen = 0
-    for n, (operand, name) in enumerate(zip(op.operands, op.names, strict=True)):
-        if operand.endswith("?"):
-            yield None
-            continue
-        seen += 1
-        if seen > tensors:
-            yield number
-            continue
-        role = _ROLES.get(name) if len(dtypes) == 1 else None
-        dtype = role or dtypes[min(n, len(dtypes) - 1)]
-        yield Layout.dense(shapes[min(n, len(shapes) - 1)], dtype, device)

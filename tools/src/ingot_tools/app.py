@@ -66,20 +66,23 @@ def doctor(
 
 
 def explain(
-    op: Annotated[
-        str, typer.Argument(help="The name of an op, as in the opset: add, matmul, softmax.")
-    ],
+    op: Annotated[str, typer.Argument(help="The name of an op, as in the opset: add, matmul, softmax.")],
     device: Device = "auto",
     dtype: Annotated[
         list[str] | None,
         typer.Option("--dtype", "-t", help="Of each operand, or one for all: float32."),
     ] = None,
+    shape: Annotated[list[str] | None, typer.Option("--shape", help="Likewise: 16x16. Default: small ones.")] = None,
+    attribute: Annotated[list[str] | None, typer.Option("--set", help="An attribute: axis=-1, dtype=float16.")] = None,
     json: Json = False,
 ) -> None:
-    """Say how an op would run on a device: which route, and why not the others."""
+    """Say how an op would run on a device: which route, and why not the others.
+
+    Ends with 1 if nothing computes it.
+    """
     from .explain import explain_op
 
-    raise typer.Exit(explain_op(op, device, dtype or ["float32"], json))
+    raise typer.Exit(explain_op(op, device, dtype or ["float32"], shape or [], attribute or [], json))
 
 
 def demo(
@@ -97,9 +100,7 @@ def demo(
 
 
 def cache(
-    clear: Annotated[
-        bool, typer.Option("--clear", help="Remove everything that it holds.")
-    ] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Remove everything that it holds.")] = False,
 ) -> None:
     """Show what the disk cache holds: built kernels and answers of probes."""
     from .storage import show_cache

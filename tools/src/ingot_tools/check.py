@@ -79,9 +79,8 @@ def check(device: str) -> dict[str, Any]:
 
 def built(device: Any) -> int | None:
     """Kernel classes that were built so far, where the device counts them."""
-    stats = getattr(device, "codegen_stats", None)
-    stats = stats() if callable(stats) else stats
-    return None if stats is None else int(stats["classes"] if isinstance(stats, dict) else stats)
+    statistics = getattr(device, "codegen_stats", None)
+    return None if statistics is None else int(statistics.built)
 
 
 if __name__ == "__main__":

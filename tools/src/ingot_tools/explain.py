@@ -3,39 +3,63 @@
 from __future__ import annotations
 
 import json
+from ast import literal_eval
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from ingot_devices import IngotError, open_device
 from ingot_devices.dtypes import dtype
+from ingot_devices.explain import explain
 
-from .cli import DONE
+from .cli import DONE, FAILED
 
 SCHEMA = "ingot.explain"
 SCHEMA_VERSION = 1
 
 
-def explain_op(op: str, device: str, dtypes: Sequence[str], as_json: bool) -> int:
-    """Print the explanation as text or JSON."""
-    from ingot_devices import resolve
-    from ingot_devices.opset import OPS
-
-    if op not in OPS:
-        near = get_close_matches(op, OPS, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise IngotError(f"no op is called {op!r}.{hint} The opset has {len(OPS)} ops")
-    try:
-        wanted = [dtype(name) for name in dtypes]
-    except TypeError as error:
-        raise IngotError(str(error)) from None
-    found: Any = resolve.explain(op, open_device(device), wanted)
+def explain_op(
+    op: str,
+    device: str,
+    dtypes: Sequence[str],
+    shapes: Sequence[str],
+    attributes: Sequence[str],
+    as_json: bool,
+) -> int:
+    """Print the explanation as text or JSON; 1 if nothing computes the op."""
+    found = explain(
+        op,
+        open_device(device),
+        [_dtype(name) for name in dtypes],
+        [_shape(text) for text in shapes],
+        dict(map(_attribute, attributes)),
+    )
     if as_json:
-        print(
-            json.dumps(
-                {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict()}, indent=2
-            )
-        )
+        plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict()}
+        print(json.dumps(plain, indent=2))
     else:
         print(found.text())
-    return DONE
+    return DONE if found.route else FAILED
+
+
+def _dtype(name: str) -> Any:
+    try:
+        return dtype(name)
+    except TypeError as error:
+        raise IngotError(str(error)) from None
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    sizes = text.replace("x", " ").replace(",", " ").split()
+    if not all(s.isdecimal() for s in sizes):
+        raise IngotError(f"--shape {text}: not a shape; write sizes as in 16x16")
+    return tuple(map(int, sizes))
+
+
+def _attribute(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise IngotError(f"--set {text}: write NAME=VALUE, as in axis=-1")
+    try:
+        return name, literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, _dtype(value)
