@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import namedtuple
 from collections.abc import Iterator
@@ -50,11 +51,28 @@ class Squares(Dataset[Any]):
         return index, np.float32(index * index)
 
 
+class TwoArguments(Exception):
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(one, two)
+
+
+class Faulty(Squares):
+    """Samples 1 to 5 fail, each in a way of its own."""
+
+    def __getitem__(self, index: int) -> Any:
+        text = f"sample {index} is bad"
+        if 1 <= index <= 3:
+            raise [ValueError, KeyError, StopIteration][index - 1](text)
+        if index == 4:
+            raise TwoArguments(text, text)
+        return index, {"lock": threading.Lock()} if index == 5 else 0
+
+
 class Noise(Squares):
     """What each worker's random generators give."""
 
     def __getitem__(self, index: int) -> Any:
-        return ingot.rand(1), np.random.rand(), len(os.sched_getaffinity(0)) > 0
+        return ingot.rand(1), np.random.rand()
 
 
 class Slow(Squares):
@@ -66,11 +84,6 @@ class Slow(Squares):
 class Dies(Squares):
     def __getitem__(self, index: int) -> Any:
         os._exit(7)
-
-
-class TwoArguments(Exception):
-    def __init__(self, one: str, two: str) -> None:
-        super().__init__(one, two)
 
 
 class Stream(IterableDataset[int]):
@@ -255,9 +268,7 @@ def test_workers_give_the_same_batches_in_the_same_order() -> None:
 
 
 def test_persistent_workers_serve_several_passes() -> None:
-    loader = DataLoader(
-        Squares(6), 2, num_workers=2, persistent_workers=True, worker_init_fn=mark_worker
-    )
+    loader = DataLoader(Squares(6), 2, num_workers=2, persistent_workers=True, worker_init_fn=mark_worker)
     first = [b[0].tolist() for b in loader]
     processes = loader._pool.processes  # type: ignore[union-attr]
     for _ in loader:  # a pass that is broken off leaves batches under way
@@ -273,29 +284,33 @@ def test_workers_share_a_stream_and_have_seeds_of_their_own() -> None:
     found = [b.tolist() for b in DataLoader(Stream(7), 2, num_workers=2)]
     assert sorted(found) == [[0, 2], [1, 3], [4, 6], [5]]
 
+    loader = DataLoader(Noise(4), 2, num_workers=2, persistent_workers=True)
+
     def noise() -> Any:
         ingot.manual_seed(4)
-        batches = list(DataLoader(Noise(4), 2, num_workers=2))
-        return [(b[0].tolist(), b[1].tolist()) for b in batches]
+        return [(b[0].tolist(), b[1].tolist()) for b in loader]
 
     first = noise()
     assert first == noise() and first[0] != first[1]
 
 
 def test_a_workers_exception_comes_with_its_traceback() -> None:
-    loader = DataLoader(Squares(6, fails_at=3), 2, num_workers=1)
-    batches = iter(loader)
-    assert next(batches)[0].tolist() == [0, 1]
-    with pytest.raises(ValueError) as caught:
+    batches = iter(DataLoader(Faulty(7), num_workers=1))
+    assert next(batches)[0].tolist() == [0]
+    with pytest.raises(ValueError, match="sample 1 is bad") as caught:
         next(batches)
     text = str(caught.value)
     assert text.startswith("Caught ValueError in DataLoader worker process 0.\nOriginal Traceback")
-    assert "in __getitem__" in text and "sample 3 is bad" in text
-    assert next(batches)[0].tolist() == [4, 5]
-    with pytest.raises(KeyError, match=r"(?s)Caught KeyError.*\n.*sample 0 is bad"):
-        list(DataLoader(Squares(1, 0, KeyError), num_workers=1))
-    with pytest.raises(RuntimeError, match="Caught StopIteration"):
-        list(DataLoader(Squares(1, 0, StopIteration), num_workers=1))
+    assert "in __getitem__" in text
+    with pytest.raises(KeyError, match=r"(?s)Caught KeyError.*\n.*sample 2 is bad"):
+        next(batches)
+    with pytest.raises(RuntimeError, match="Caught StopIteration"):  # not a silent end
+        next(batches)
+    with pytest.raises(RuntimeError, match="Caught TwoArguments"):
+        next(batches)
+    with pytest.raises(RuntimeError, match=r"(?s)worker process 0.*cannot pickle"):
+        next(batches)
+    assert next(batches)[0].tolist() == [6]
 
 
 def test_a_worker_that_dies_or_hangs_is_told() -> None:

@@ -18,12 +18,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from ingot_devices.transfer import read
 
 import ingot
 from ingot.cpu import KIND as CPU
 from ingot.nn.parameter import Parameter
 from ingot.tensor import Tensor
-from ingot_devices.transfer import read
 
 Array = np.ndarray[Any, Any]
 TAG = "$"

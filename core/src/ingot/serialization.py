@@ -78,7 +78,7 @@ def _metadata(encoder: Encoder) -> dict[str, str]:
 
 def _checksum(array: Array) -> int:
     head = f"{array.dtype.name} {list(array.shape)}".encode()
-    return zlib.crc32(memoryview(array.reshape(-1).view(np.uint8)), zlib.crc32(head))
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data, zlib.crc32(head))
 
 
 def _specs(arrays: dict[str, Array]) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def _flush(path: Path) -> None:
 
 
 def _safetensors() -> Any:
-    import safetensors  # noqa: PLC0415  (most programs neither save nor load)
+    import safetensors
 
     return safetensors
 
@@ -174,7 +174,7 @@ def _read(f: FileLike, name: str) -> tuple[dict[str, Array], dict[str, str]]:
             with library.safe_open(os.fspath(f), "np") as file:
                 return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
         data = f.read()
-        from safetensors.numpy import load as load_arrays  # noqa: PLC0415
+        from safetensors.numpy import load as load_arrays
 
         arrays = load_arrays(data)
         head = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])

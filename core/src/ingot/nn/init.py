@@ -209,7 +209,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Ten
         raise ValueError("Only tensors with 2 or more dimensions are supported")
     if tensor.numel() == 0:
         return tensor
-    import numpy as np  # noqa: PLC0415  (the QR is computed on the host: it runs once per model)
+    import numpy as np
 
     rows = tensor.shape[0]
     columns = tensor.numel() // rows

@@ -30,7 +30,7 @@ class Parameter(Tensor):
             )
         self = data.detach()
         self.__class__ = cls
-        return self.requires_grad_(requires_grad)  # type: ignore[no-any-return]
+        return self.requires_grad_(requires_grad)
 
     def __init__(self, data: Tensor | None = None, requires_grad: bool = True) -> None:
         """Everything is done by `__new__`; this keeps Tensor's own constructor from running."""
@@ -41,7 +41,7 @@ class Parameter(Tensor):
     def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
         if id(self) not in memo:
             memo[id(self)] = type(self)(self.detach().clone(), self.requires_grad)
-        return memo[id(self)]  # type: ignore[no-any-return]
+        return memo[id(self)]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         return type(self), (self.detach(), self.requires_grad)

@@ -68,7 +68,7 @@ class Adam(Optimizer):
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = self._loss_of(closure)
-        fused = ingot.ops.adamw_step_ if self._decoupled else ingot.ops.adam_step_
+        fused = neural.adamw_step_ if self._decoupled else neural.adam_step_
         for group in self.param_groups:
             beta1, beta2 = group["betas"]
             lr, eps, decay = group["lr"], group["eps"], group["weight_decay"]

@@ -67,7 +67,7 @@ class SGD(Optimizer):
                     if buffer is None:
                         first = True
                         buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
-                ingot.ops.sgd_step_(
+                neural.sgd_step_(
                     parameter,
                     gradient,
                     buffer,

@@ -72,7 +72,7 @@ def _run_pre(
         new = hook(module, args, kwargs)
         if new is None:
             continue
-        if not (isinstance(new, tuple) and len(new) == 2):  # noqa: PLR2004
+        if not (isinstance(new, tuple) and len(new) == 2):
             raise RuntimeError(
                 "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
                 f"but got {new!r}."
@@ -151,7 +151,7 @@ def _replaced(new: Any, old: Gradients, what: str) -> Gradients:
         raise RuntimeError(
             f"backward hook returned {len(new)} gradients for {what}, which has {len(old)}"
         )
-    return new  # type: ignore[no-any-return]
+    return new
 
 
 def _through(values: tuple[Any, ...], action: Callable[[Gradients], Gradients]) -> tuple[Any, ...]:

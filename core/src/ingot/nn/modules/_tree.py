@@ -96,7 +96,7 @@ class ModuleTree:
 
     def _store(self, store: str, name: str) -> dict[str, Any]:
         try:
-            return self.__dict__[store]  # type: ignore[no-any-return]
+            return self.__dict__[store]
         except KeyError:
             what = {"_parameters": "parameters", "_modules": "module"}.get(store, "buffer")
             raise AttributeError(
@@ -252,7 +252,7 @@ class ModuleTree:
             found = getattr(found, name)
             if not isinstance(found, ModuleTree):
                 raise AttributeError(f"`{name}` is not an nn.Module")
-        return found  # type: ignore[no-any-return]
+        return found
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at the dotted path ``target``."""

@@ -47,7 +47,7 @@ class Embedding(Module):
         cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None
     ) -> Embedding:
         """An Embedding over the given table (rows, dim), which is not trained if ``freeze``."""
-        if embeddings.dim() != 2:  # noqa: PLR2004
+        if embeddings.dim() != 2:
             raise ValueError("Embeddings parameter is expected to be 2-dimensional")
         # The table is filed after the constructor, so that no random numbers are drawn for nothing.
         made = cls(0, embeddings.shape[1], device=embeddings.device, dtype=embeddings.dtype)

@@ -37,7 +37,7 @@ class DataLoader(Generic[T_co]):
     "__main__":``.
     """
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self,
         dataset: Dataset[T_co],
         batch_size: int | None = 1,

@@ -97,7 +97,7 @@ class ConcatDataset(Dataset[T_co]):
         index %= len(self)
         which = bisect_right(self.cumulative_sizes, index)
         before = self.cumulative_sizes[which - 1] if which else 0
-        return self.datasets[which][index - before]  # type: ignore[no-any-return]
+        return self.datasets[which][index - before]
 
 
 def random_split(

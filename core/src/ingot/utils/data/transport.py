@@ -13,12 +13,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from ingot_devices.errors import DeviceUnavailable
+from ingot_devices.transfer import read
 
 import ingot
 from ingot.nn.parameter import Parameter
 from ingot.tensor import Tensor
-from ingot_devices.errors import DeviceUnavailable
-from ingot_devices.transfer import read
 
 
 def _rebuild(array: np.ndarray[Any, Any], requires_grad: bool, parameter: bool) -> Tensor:

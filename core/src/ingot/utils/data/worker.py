@@ -158,7 +158,7 @@ class _State:
     def start(self, setup: Setup, base_seed: int) -> None:
         seed = base_seed + setup.number
         random.seed(seed)
-        np.random.seed(seed % 2**32)
+        np.random.seed(seed % 2**32)  # noqa: NPY002  (what datasets draw from)
         ingot.manual_seed(seed)
         first = not _info
         _info[:] = [WorkerInfo(setup.number, setup.workers, seed, setup.dataset)]

@@ -65,7 +65,7 @@ class WorkerPool:
         try:
             if self.timeout and not connection.poll(self.timeout):
                 raise TimeoutError
-            return receive(connection)  # type: ignore[no-any-return]
+            return receive(connection)
         except TimeoutError:
             self.close()
             raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
@@ -87,7 +87,7 @@ class WorkerPool:
 
 
 def _context(start_method: Any) -> Any:
-    import multiprocessing  # noqa: PLC0415  (most programs load in the main process)
+    import multiprocessing
 
     context = start_method
     if start_method is None or isinstance(start_method, str):
@@ -119,7 +119,7 @@ def _without_sigint() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    from multiprocessing import resource_tracker  # noqa: PLC0415
+    from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # which would unblock the signal if it started below
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
