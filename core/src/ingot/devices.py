@@ -29,7 +29,7 @@ class device:
             self.type, self.index = spec.type, spec.index
             return
         if isinstance(spec, int):
-            spec, index = discovery.best().partition(":")[0], spec
+            index, spec = spec, discovery.best().partition(":")[0]
         if spec == "auto":
             spec = discovery.best()
         kind, given = discovery.parse(spec)

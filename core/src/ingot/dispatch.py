@@ -23,6 +23,7 @@ from ingot_devices.resolve import resolve
 from .autograd.node import OpNode, Rules, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
+from .cpu import KIND as CPU
 from .devices import default_device, device_of
 
 # Kernels follow IEEE: NumPy's remarks on overflow are not news. A user's "error" filter is met in `_quiet`.
@@ -137,7 +138,7 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
     homes = [o._layout.device for o in made if isinstance(o, TensorBase) and o._layout.shape]
     if homes:
         for n, o in enumerate(made):
-            if isinstance(o, TensorBase) and not o._layout.shape and o._layout.device.kind == "cpu":
+            if isinstance(o, TensorBase) and not o._layout.shape and o._layout.device.kind == CPU:
                 made[n] = o.to(device_of(homes[0]))
     left = {o._layout.device.name: o._layout.device for o in made if isinstance(o, TensorBase)}
     if len(left) > 1:
@@ -250,8 +251,7 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
     _fast.append(plans)
     get = plans.get
     rules = rules_of(op)
-    kind = TensorBase.kind
-    new = kind.__new__
+    kind = new = TensorBase.kind  # the class Tensor does not exist yet: `slow` fills them in
     tensors = TensorBase
     wanted_of = rules.masks if rules is not None else {}
 
@@ -316,6 +316,9 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         return out
 
     def slow(x: Any, y: Any, context: Context) -> Any:
+        nonlocal kind, new
+        kind = TensorBase.kind
+        new = kind.__new__
         if not isinstance(y, tensors) and type(y) not in _NUMBERS and not isinstance(y, (np.generic, *_NUMBERS)):
             return NotImplemented
         entry, operands = find(op, (x, y), (), context, None)
@@ -334,10 +337,10 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
     plans: dict[Any, Entry] = {}
     _fast.append(plans)
     get = plans.get
-    kind = TensorBase.kind
-    new = kind.__new__
+    kind = new = TensorBase.kind  # the class Tensor does not exist yet: the first call fills them in
 
     def apply(x: Any) -> Any:
+        nonlocal kind, new
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
@@ -345,6 +348,8 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
             if entry.single is None:
                 return call(op, (x,))
             plans[x._layout, context] = entry
+            kind = TensorBase.kind
+            new = kind.__new__
         xn = x._native
         if xn is None:
             xn = x.native()

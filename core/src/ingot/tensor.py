@@ -563,9 +563,9 @@ def _install() -> None:
     for module in (pointwise, shape, index, creation, random):
         for name, function in module.METHODS.items():
             setattr(Tensor, name, function)
-    Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[assignment]
-    Tensor.multinomial = random.multinomial  # type: ignore[assignment]
-    Tensor.bernoulli = random.bernoulli  # type: ignore[assignment]
+    Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[attr-defined]
+    Tensor.multinomial = random.multinomial  # type: ignore[attr-defined]
+    Tensor.bernoulli = random.bernoulli  # type: ignore[attr-defined]
     for name, dtype in (("float", dt.float32), ("half", dt.float16), ("bfloat16", dt.bfloat16), ("double", dt.float64),
                         ("int", dt.int32), ("long", dt.int64), ("bool", dt.bool_), ("short", dt.int16), ("char", dt.int8),
                         ("byte", dt.uint8)):  # fmt: skip

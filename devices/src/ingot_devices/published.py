@@ -27,7 +27,7 @@ def not_installed(known: Container[str]) -> list[Record]:
 
 
 def _text() -> str:
-    return files(__package__).joinpath("published.json").read_text("utf-8")
+    return files("ingot_devices").joinpath("published.json").read_text("utf-8")
 
 
 def _record(entry: Mapping[str, Any]) -> Record:

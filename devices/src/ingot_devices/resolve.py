@@ -132,7 +132,8 @@ class _Resolver:
 
     def _prepared(self, layout: str) -> tuple[tuple[Key, ...], list[Step], dict[int, int]]:
         """Copies for operands that the kernel does not take as they lie: (layouts, copy steps, operand → slot)."""
-        keys, steps, extra = list(self.keys), [], {}
+        keys, steps = list(self.keys), list[Step]()
+        extra: dict[int, int] = {}
         if layout in ("any", "aligned"):
             return self.keys, [], {}
         for n, key in enumerate(self.keys):

@@ -59,7 +59,7 @@ def _seeds(roots: Sequence[Any], given: Any) -> list[Any]:
     seeds = [None] * len(roots) if given is None else list(_sequence(given))
     if len(seeds) != len(roots):
         raise RuntimeError(f"{len(roots)} tensors and {len(seeds)} gradients were given; there must be one for each")
-    made = []
+    made: list[Any] = []
     for root, seed in zip(roots, seeds, strict=True):
         if root._edge is None:
             raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")

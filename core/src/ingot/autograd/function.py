@@ -81,7 +81,7 @@ class FunctionNode(Node):
         if self.saved is None:
             raise RuntimeError(f"trying to backward through the graph a second time: the saved tensors of {self.name} were "
                                "freed. Use backward(retain_graph=True) the first time")
-        made = []
+        made: list[Any] = []
         for held in self.saved:
             if held is None:
                 made.append(None)

@@ -93,7 +93,7 @@ def all(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
 
 def _correction(unbiased: Any, correction: Any) -> float:
     if correction is not None:
-        return correction  # type: ignore[no-any-return]
+        return correction
     return 1 if unbiased is None else int(unbiased)
 
 

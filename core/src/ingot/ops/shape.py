@@ -424,7 +424,19 @@ FUNCTIONS = {
     f.__name__: f
     for f in (reshape, permute, transpose, t, movedim, broadcast_to, broadcast_tensors, squeeze, unsqueeze, flatten, ravel,
               unflatten, narrow, select, diagonal, as_strided, flip, roll, cat, stack, hstack, vstack, split, chunk, unbind,
-              tile, repeat_interleave, tril, triu, diag, clone, meshgrid)
+              tile, repeat_interleave, tril, triu, diag, clone, meshgrid, unfold, pad)
 }  # fmt: skip
 FUNCTIONS |= {"concat": cat, "concatenate": cat, "swapaxes": transpose, "swapdims": transpose}
-METHODS = {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, repeat, unfold, contiguous)}
+
+
+def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
+    """Write a number on the diagonal of a matrix."""
+    from ..inplace import assign
+
+    if self.ndim < 2 or wrap:
+        raise RuntimeError("fill_diagonal_ takes matrices, without wrap")
+    assign(self, run("fill_diagonal", self, fill_value))
+    return self
+
+
+METHODS = {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, repeat, contiguous, fill_diagonal_)}

@@ -82,7 +82,13 @@ def _direct(d: Definition, layouts: Mapping[int, Layout]) -> Compiled | None:
         return None  # comparisons with numbers: the number is cast first
     ufunc = getattr(np, UFUNCS[value.op])
     same = all(layouts[n].dtype.numpy == layouts[order[0]].dtype.numpy for n in order if n in layouts)
-    return Compiled(ufunc, f"np.{UFUNCS[value.op]}", producer=ufunc if same and order[0] in layouts else None)
+    call = _named_out(ufunc, len(order)) if value.op in ("maximum", "minimum") else ufunc
+    return Compiled(call, f"np.{UFUNCS[value.op]}", producer=ufunc if same and order[0] in layouts else None)
+
+
+def _named_out(ufunc: Any, inputs: int) -> Any:
+    """NumPy wants these two's output by name."""
+    return lambda *arrays: ufunc(*arrays[:inputs], out=arrays[inputs])
 
 
 def _broadcasts(d: Definition, load: Expr) -> bool:
@@ -204,7 +210,7 @@ class _Writer:
             case "stage":
                 number, component = node.value
                 self.extent[node] = self.kept[number]
-                return self.stages[number][component]
+                return str(self.stages[number][component])
         return self._operator(node, args, out)
 
     def _const(self, node: Expr) -> str:

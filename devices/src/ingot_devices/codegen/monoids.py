@@ -137,7 +137,7 @@ class _Composite(Rewrite):
     def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
         if node.op == "stage":
             number, component = node.value
-            found = self.components[number][component]
+            found: Expr = self.components[number][component]
             return found if found.dtype is node.dtype else found.cast(node.dtype)
         return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
 

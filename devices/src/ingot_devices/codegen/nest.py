@@ -192,7 +192,8 @@ class Scope:
                 return self.axes[node.value]
             case "stage":
                 number, component = node.value
-                return self.stages[number][component]
+                held: Expr = self.stages[number][component]
+                return held
             case "linear":
                 return self.nest.linear(node, args)
             case "get" if isinstance(node.value, int):
