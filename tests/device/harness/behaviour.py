@@ -34,6 +34,4 @@ def same(tensor: Any, expected: Any) -> None:
 
 def near(tensor: Any, expected: Any, tolerance: float = 1e-5) -> None:
     """Values close to ``expected``."""
-    np.testing.assert_allclose(
-        tensor.detach().cpu().numpy(), np.asarray(expected), rtol=tolerance, atol=tolerance
-    )
+    np.testing.assert_allclose(tensor.detach().cpu().numpy(), np.asarray(expected), rtol=tolerance, atol=tolerance)

@@ -22,9 +22,7 @@ SPECIAL = (np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0, 2.5)
 FEW_SPECIAL = (np.nan, np.inf, -np.inf, 1.0)
 
 
-def samples_of(
-    subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]
-) -> list[Sample]:
+def samples_of(subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]) -> list[Sample]:
     """The samples for ``dtype`` that ``keep`` accepts, without big ones where the device
     interprets."""
     fits = [s for s in record.samples if keep(s) and dtype not in s.but]
@@ -59,9 +57,7 @@ def run(
         strict=True,
     )
     for k, (got, wanted, rule, scale) in enumerate(each):
-        check_result(
-            subject, record, got, wanted, result_dtype(rule, dtype), f"{what} result {k}", scale
-        )
+        check_result(subject, record, got, wanted, result_dtype(rule, dtype), f"{what} result {k}", scale)
 
 
 def describe(sample: Sample) -> str:
@@ -72,13 +68,7 @@ def describe(sample: Sample) -> str:
             return "x".join(map(str, x.shape)) or "scalar"
         return f"[{', '.join(map(show, x))}]" if isinstance(x, (list, tuple)) else str(x)
 
-    return (
-        "("
-        + ", ".join(
-            [*map(show, sample.args), *(f"{k}={show(v)}" for k, v in sample.kwargs.items())]
-        )
-        + ")"
-    )
+    return "(" + ", ".join([*map(show, sample.args), *(f"{k}={show(v)}" for k, v in sample.kwargs.items())]) + ")"
 
 
 def value(subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]) -> None:
@@ -93,11 +83,7 @@ def value(subject: Subject, record: Record, dtype: str, keep: Callable[[Sample],
 
 def nonfinite(subject: Subject, record: Record, dtype: str) -> None:
     """NaN and infinities go where the reference says."""
-    cases = (
-        product_cases(record, dtype)
-        if record.nonfinite == "product"
-        else planted_cases(record, dtype)
-    )
+    cases = product_cases(record, dtype) if record.nonfinite == "product" else planted_cases(record, dtype)
     for sample, arrays in cases:
         run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
 
@@ -124,12 +110,7 @@ def product_cases(record: Record, dtype: str) -> Iterator[tuple[Sample, list[Any
         each = iter(columns)
         yield (
             sample,
-            [
-                next(each).astype(numpy_dtype(dtype))
-                if f
-                else np.resize([True, False], columns.shape[1])
-                for f in free
-            ],
+            [next(each).astype(numpy_dtype(dtype)) if f else np.resize([True, False], columns.shape[1]) for f in free],
         )
 
 
@@ -138,9 +119,7 @@ def planted_cases(record: Record, dtype: str) -> Iterator[tuple[Sample, list[Any
     for sample in filter(ordinary, record.samples):
         for special in (np.nan, np.inf, -np.inf):
             arrays = arrays_of(record, sample, dtype)
-            target = next(
-                (a for a, o in zip(arrays, sample.operands(), strict=True) if o.dtype is None), None
-            )
+            target = next((a for a, o in zip(arrays, sample.operands(), strict=True) if o.dtype is None), None)
             if target is not None:
                 target.flat[target.size // 2] = special
                 yield sample, arrays

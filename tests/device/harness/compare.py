@@ -52,17 +52,13 @@ def check_result(
 ) -> None:
     """Shape, dtype, device and values of one result."""
     assert isinstance(got, subject.t.Tensor), f"{what}: {type(got)} is no Tensor"
-    assert tuple(got.shape) == expected.shape, (
-        f"{what}: shape {tuple(got.shape)}, not {expected.shape}"
-    )
+    assert tuple(got.shape) == expected.shape, f"{what}: shape {tuple(got.shape)}, not {expected.shape}"
     assert subject.name(got) == dtype, f"{what}: dtype {subject.name(got)}, not {dtype}"
     assert str(got.device).split(":")[0] == subject.device.split(":")[0], f"{what}: on {got.device}"
     check_values(record, subject.read(got), expected, dtype, what, scale)
 
 
-def check_values(
-    record: Record, got: Any, expected: Any, dtype: str, what: str, scale: Any = 0.0
-) -> None:
+def check_values(record: Record, got: Any, expected: Any, dtype: str, what: str, scale: Any = 0.0) -> None:
     """Values only; ``got`` as read back, ``expected`` wide."""
     if not is_float(dtype):
         with np.errstate(invalid="ignore"):
@@ -80,11 +76,7 @@ def close(got: Any, expected: Any, dtype: str, ulp: float, scale: Any, what: str
     with np.errstate(all="ignore"):
         rounded = expected.astype(numpy_dtype(dtype)).astype(np.float64)
         allowed = ulp * spacing(np.maximum(np.abs(expected), scale), dtype)
-        ok = (
-            (got == rounded)
-            | (np.isnan(got) & np.isnan(rounded))
-            | (np.abs(got - expected) <= allowed)
-        )
+        ok = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (np.abs(got - expected) <= allowed)
         ok &= np.isnan(got) == np.isnan(rounded)
         if ok.all():
             return

@@ -108,8 +108,4 @@ def evaluate(record: Record, sample: Sample, arrays: Iterable[Any]) -> list[Any]
     kwargs = {k: v for k, v in kwargs.items() if not isinstance(v, Placeholder)}
     with np.errstate(all="ignore"):
         results = record.reference(*args, **kwargs)
-    return (
-        [np.asarray(r) for r in results]
-        if isinstance(results, (tuple, list))
-        else [np.asarray(results)]
-    )
+    return [np.asarray(r) for r in results] if isinstance(results, (tuple, list)) else [np.asarray(results)]

@@ -70,19 +70,24 @@ def differentiable(subject: Subject, record: Record, dtype: str) -> list[Sample]
         return not s.big and sum(int(np.prod(o.shape)) for o in s.operands()) <= MAX_ELEMENTS
 
     return [
-        s
-        for s in samples_of(subject, record, dtype, small)
-        if any(o.dtype is None and o.grad for o in s.operands())
+        s for s in samples_of(subject, record, dtype, small) if any(o.dtype is None and o.grad for o in s.operands())
     ]
+
+
+def grads(subject: Subject, outputs: list[Any], inputs: list[Any], seeds: list[Any], **how: Any) -> Any:
+    """``autograd.grad``; outputs that depend on no input count as constants, and give None."""
+    kept = [(o, s) for o, s in zip(outputs, seeds, strict=True) if o is not None and o.requires_grad]
+    if not kept:
+        return [None] * len(inputs)
+    outputs, seeds = [o for o, _ in kept], [s for _, s in kept]
+    return subject.t.autograd.grad(outputs, inputs, seeds, allow_unused=True, **how)
 
 
 def gradient(subject: Subject, record: Record, dtype: str) -> None:
     """Vector-Jacobian products of every small sample."""
     for sample in differentiable(subject, record, dtype):
         case = Case(subject, record, sample, dtype)
-        got = subject.t.autograd.grad(
-            case.outputs, case.leaves, case.constants(case.cotangents), allow_unused=True
-        )
+        got = grads(subject, case.outputs, case.leaves, case.constants(case.cotangents))
         expected = vjp(case.function, case.arrays, case.wanted, case.cotangents)
         case.compare(got, expected, TOLERANCE[dtype], "gradient")
 
@@ -93,19 +98,8 @@ def second_order(subject: Subject, record: Record, dtype: str) -> None:
     for sample in filter(ordinary, differentiable(subject, record, dtype)):
         case = Case(subject, record, sample, dtype)
         seeds = [c.requires_grad_() for c in case.constants(case.cotangents)]
-        grad = subject.t.autograd.grad
-        first = grad(case.outputs, case.leaves, seeds, create_graph=True, allow_unused=True)
-        kept = [
-            (g, v)
-            for g, v in zip(first, case.tangents, strict=True)
-            if g is not None and g.requires_grad
-        ]
-        inputs, tangents = [*case.leaves, *seeds], case.constants([v for _, v in kept])
-        got = (
-            grad([g for g, _ in kept], inputs, tangents, allow_unused=True)
-            if kept
-            else [None] * len(inputs)
-        )
+        first = grads(subject, case.outputs, case.leaves, seeds, create_graph=True)
+        got = grads(subject, first, [*case.leaves, *seeds], case.constants(case.tangents))
         by_operand = second(case.function, case.arrays, case.wanted, case.cotangents, case.tangents)
         by_seed = jvp(case.function, case.arrays, case.wanted, case.tangents)
         case.compare(got, [*by_operand, *by_seed], SECOND_TOLERANCE[dtype], "second order")

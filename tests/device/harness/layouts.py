@@ -21,12 +21,19 @@ def transposed(subject: Subject, array: Any) -> Any:
 
 def stepped(subject: Subject, array: Any) -> Any:
     """Every second element along the last axis of a larger tensor, from an offset."""
+    return stepped_in(subject, array)[1]
+
+
+def stepped_in(subject: Subject, array: Any) -> tuple[Any, Any]:
+    """The larger tensor, whose other elements are ones, and its part with the values of ``array``."""
     if array.ndim == 0:
-        return subject.tensor(np.stack([np.ones_like(array), array]))[1]
+        base = subject.tensor(np.stack([np.ones_like(array), array]))
+        return base, base[1]
     size = array.shape[-1]
     larger = np.ones((*array.shape[:-1], 2 * size + 1), array.dtype)
     larger[..., 1::2] = array
-    return subject.tensor(larger)[..., 1::2]
+    base = subject.tensor(larger)
+    return base, base[..., 1::2]
 
 
 def expanded(subject: Subject, array: Any) -> Any:
@@ -44,10 +51,7 @@ def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
     for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
         arrays = arrays_of(record, sample, dtype)
         keep = [o.values is not None and how == "expanded" for o in sample.operands()]
-        tensors = [
-            subject.tensor(a) if k else STRIDED[how](subject, a)
-            for a, k in zip(arrays, keep, strict=True)
-        ]
+        tensors = [subject.tensor(a) if k else STRIDED[how](subject, a) for a, k in zip(arrays, keep, strict=True)]
         values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
         run(subject, record, sample, dtype, values, tensors)
 

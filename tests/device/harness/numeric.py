@@ -29,16 +29,12 @@ def inner(outputs: Sequence[Any], cotangents: Sequence[Any]) -> float:
     return float(sum(np.sum(o * c) for o, c in zip(outputs, cotangents, strict=True)))
 
 
-def vjp(
-    f: Function, arrays: Sequence[Any], wanted: Sequence[int], cotangents: Sequence[Any]
-) -> list[Any]:
+def vjp(f: Function, arrays: Sequence[Any], wanted: Sequence[int], cotangents: Sequence[Any]) -> list[Any]:
     """The gradient of ⟨f(arrays), cotangents⟩ by each wanted array."""
     return gradient(lambda xs: inner(f(xs), cotangents), arrays, wanted)
 
 
-def gradient(
-    g: Callable[[Sequence[Any]], float], arrays: Sequence[Any], wanted: Sequence[int]
-) -> list[Any]:
+def gradient(g: Callable[[Sequence[Any]], float], arrays: Sequence[Any], wanted: Sequence[int]) -> list[Any]:
     """The gradient of the scalar function ``g`` by each wanted array."""
     found = []
     for k in wanted:
@@ -61,20 +57,13 @@ def nudged(arrays: Sequence[Any], k: int, at: tuple[int, ...], by: float) -> lis
     return moved
 
 
-def jvp(
-    f: Function, arrays: Sequence[Any], wanted: Sequence[int], tangents: Sequence[Any]
-) -> list[Any]:
+def jvp(f: Function, arrays: Sequence[Any], wanted: Sequence[int], tangents: Sequence[Any]) -> list[Any]:
     """The derivative of each output of ``f`` along ``tangents``."""
-    values = [
-        [weight * np.asarray(o) for o in f(along(arrays, wanted, tangents, k * STEP))]
-        for k, weight in STENCIL
-    ]
+    values = [[weight * np.asarray(o) for o in f(along(arrays, wanted, tangents, k * STEP))] for k, weight in STENCIL]
     return [sum(parts) / STEP for parts in zip(*values, strict=True)]
 
 
-def along(
-    arrays: Sequence[Any], wanted: Sequence[int], tangents: Sequence[Any], by: float
-) -> list[Any]:
+def along(arrays: Sequence[Any], wanted: Sequence[int], tangents: Sequence[Any], by: float) -> list[Any]:
     """``arrays`` moved ``by`` along ``tangents``."""
     moved = list(arrays)
     for k, tangent in zip(wanted, tangents, strict=True):

@@ -51,9 +51,7 @@ def pairs(record: Record) -> list[str]:
     """Pairs of different dtypes that have a common one which the op takes, every third of them."""
     if not record.promotes:
         return []
-    found = [
-        f"{a}+{b}" for (a, b), c in PROMOTED.items() if a != b and {a, b, c} <= set(record.dtypes)
-    ]
+    found = [f"{a}+{b}" for (a, b), c in PROMOTED.items() if a != b and {a, b, c} <= set(record.dtypes)]
     return found[sum(map(ord, record.name)) % 3 :: 3]
 
 
@@ -79,9 +77,7 @@ def strided(how: str) -> Check:
 def movable(record: Record) -> bool:
     """Has an operand that may lie otherwise, and one answer."""
     draws = record.reference is None
-    return not (record.dense_only or draws) and any(
-        True for s in record.samples for _ in s.operands()
-    )
+    return not (record.dense_only or draws) and any(True for s in record.samples for _ in s.operands())
 
 
 def promotion(subject: Subject, record: Record, case: str) -> None:

@@ -32,6 +32,8 @@ def shares_memory(subject: Subject, record: Record, dtype: str) -> None:
     """Writing into a result writes into the operand, exactly where the result shows it."""
     for sample, array, shown in usable(subject, record, dtype):
         for k, positions in enumerate(shown):
+            if len(set(positions.reshape(-1).tolist())) < positions.size:
+                continue  # nothing may be written through a view that overlaps itself
             base = subject.tensor(array)
             subject.call(record, sample, [base], dtype)[k].fill_(9)
             expected = array.astype(np.float64)

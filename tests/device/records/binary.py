@@ -68,9 +68,7 @@ def bits(name: str, reference: Callable[..., Any], **options: Any) -> Record:
     return B(name, reference, grad=False, nonfinite="integers only", **options)
 
 
-def integer_aware(
-    on_float: Callable[..., Any], on_integer: Callable[..., Any]
-) -> Callable[..., Any]:
+def integer_aware(on_float: Callable[..., Any], on_integer: Callable[..., Any]) -> Callable[..., Any]:
     """One reference for floats, another for integers (Python numbers follow the first operand)."""
 
     def reference(x: Any, y: Any, **kwargs: Any) -> Any:

@@ -26,9 +26,7 @@ def P(name: str, reference: Callable[..., Any], **options: Any) -> Record:
 
 
 def softmax(x: Any, dim: int) -> Any:
-    shifted = (
-        np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)
-    )
+    shifted = np.exp(x - x.max(axis=dim, keepdims=True, initial=-np.inf)) if x.ndim else np.exp(x - x)
     return shifted / shifted.sum(axis=dim, keepdims=True) if x.ndim else shifted
 
 
@@ -50,14 +48,10 @@ def layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: fl
 def reduce(loss: Any, reduction: str, total: Any = None) -> Any:
     if reduction == "none":
         return loss
-    return (
-        loss.sum() if reduction == "sum" else loss.sum() / (loss.size if total is None else total)
-    )
+    return loss.sum() if reduction == "sum" else loss.sum() / (loss.size if total is None else total)
 
 
-def nll_loss(
-    x: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean"
-) -> Any:
+def nll_loss(x: Any, target: Any, weight: Any = None, ignore_index: int = -100, reduction: str = "mean") -> Any:
     """Classes lie on axis 1 (axis 0 of a vector)."""
     if x.ndim == 1:
         inner = "sum" if reduction == "none" else reduction
@@ -101,17 +95,13 @@ def mse_loss(x: Any, y: Any, reduction: str = "mean") -> Any:
     return reduce((x - y) ** 2, reduction)
 
 
-def bce_with_logits(
-    x: Any, y: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None
-) -> Any:
+def bce_with_logits(x: Any, y: Any, weight: Any = None, reduction: str = "mean", pos_weight: Any = None) -> Any:
     positive = 1.0 if pos_weight is None else pos_weight
     loss = positive * y * np.logaddexp(0, -x) + (1 - y) * np.logaddexp(0, x)
     return reduce(loss if weight is None else loss * weight, reduction)
 
 
-def attention(
-    q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = False, scale: Any = None
-) -> Any:
+def attention(q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = False, scale: Any = None) -> Any:
     scores = q @ np.swapaxes(k, -1, -2) * (q.shape[-1] ** -0.5 if scale is None else scale)
     if is_causal:
         attn_mask = np.tril(np.ones(scores.shape[-2:], bool))
@@ -163,7 +153,7 @@ RECORDS = (
       domain=(Domain(avoid=(0.0,)), CHANCE, WEIGHT, WEIGHT), samples=(
         *PAIR, S(V(3, 4), V(3, 4), weight=V(3, 4, domain=WEIGHT, grad=False)),
         S(V(3, 4), V(3, 4), pos_weight=V(4, domain=WEIGHT, grad=False)))),
-    P("scaled_dot_product_attention", attention, half_ulp=6, no_zero_dim="matrices only", samples=(
+    P("scaled_dot_product_attention", attention, half_ulp=10, no_zero_dim="matrices only", samples=(
         S(V(3, 2), V(3, 2), V(3, 2)), S(V(2, 3, 2), V(2, 3, 2), V(2, 3, 2), is_causal=True),
         S(V(2, 3, 2), V(2, 4, 2), V(2, 4, 3)), S(V(3, 2), V(3, 2), V(3, 2), attn_mask=CAUSAL),
         S(V(3, 2), V(3, 2), V(3, 2), attn_mask=V(3, 3)),

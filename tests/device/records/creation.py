@@ -20,9 +20,7 @@ def K(name: str, reference: Callable[..., Any] | None, **options: Any) -> Record
     options.setdefault("ulp", 0)
     options.setdefault("no_empty", NOTHING)
     options.setdefault("no_zero_dim", NOTHING)
-    return Record(
-        name, function(name), reference, grad=False, nonfinite=NOTHING, group="creation", **options
-    )
+    return Record(name, function(name), reference, grad=False, nonfinite=NOTHING, group="creation", **options)
 
 
 def shaped(f: Callable[..., Any]) -> Callable[..., Any]:

@@ -123,9 +123,7 @@ def take_along_dim(x: Any, index: Any, dim: int | None = None) -> Any:
         return np.take(x.reshape(-1), index.reshape(-1))
     other = list(x.shape)
     other[dim] = index.shape[dim]
-    return np.take_along_axis(
-        x, np.broadcast_to(index, np.broadcast_shapes(index.shape, other)), dim
-    )
+    return np.take_along_axis(x, np.broadcast_to(index, np.broadcast_shapes(index.shape, other)), dim)
 
 
 def everywhere(x: Any) -> Any:

@@ -37,7 +37,7 @@ def fill_diagonal(t: Any, x: Any, value: Any) -> Any:
 
 
 def filled_diagonal(x: Any, value: Any) -> Any:
-    return np.where(np.eye(*x.shape, dtype=bool), value, x)
+    return np.where(np.eye(*x.shape, dtype=np.bool_), value, x)
 
 
 LINE = V(5, values=[0, 1, 1, 3, 5])

@@ -32,9 +32,7 @@ d    d   d   d   d   d   d   d   d   d   d   d   d   d
 
 def _read() -> dict[tuple[str, str], str]:
     head, *rows = (line.split() for line in TABLE.strip().splitlines())
-    cells = {
-        (row[0], column): cell for row in rows for column, cell in zip(head, row[1:], strict=True)
-    }
+    cells = {(row[0], column): cell for row in rows for column, cell in zip(head, row[1:], strict=True)}
     return {(NAMES[a], NAMES[b]): NAMES[c] for (a, b), c in cells.items() if c != "-"}
 
 

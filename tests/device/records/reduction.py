@@ -60,9 +60,7 @@ def with_index(value: Callable[..., Any], index: Callable[..., Any]) -> Callable
     return reference
 
 
-def spread(
-    x: Any, axis: Any, keepdims: bool, correction: float = 1, unbiased: bool | None = None
-) -> Any:
+def spread(x: Any, axis: Any, keepdims: bool, correction: float = 1, unbiased: bool | None = None) -> Any:
     """The variance with ``correction`` taken from the count."""
     correction = correction if unbiased is None else float(unbiased)
     mean = x.mean(axis=axis, keepdims=True)
@@ -75,9 +73,7 @@ def norm(x: Any, axis: Any, keepdims: bool, p: Any = 2) -> Any:
         return np.abs(x).max(axis=axis, keepdims=keepdims)
     if p == 0:
         return (x != 0).sum(axis=axis, keepdims=keepdims).astype(x.dtype)
-    return (np.abs(x) ** (2 if p == "fro" else p)).sum(axis=axis, keepdims=keepdims) ** (
-        1 / (2 if p == "fro" else p)
-    )
+    return (np.abs(x) ** (2 if p == "fro" else p)).sum(axis=axis, keepdims=keepdims) ** (1 / (2 if p == "fro" else p))
 
 
 def logsumexp(x: Any, axis: Any, keepdims: bool) -> Any:

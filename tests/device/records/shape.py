@@ -38,11 +38,7 @@ def flatten(x: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
 
 
 def squeeze(x: Any, dim: Any = None) -> Any:
-    dims = (
-        range(x.ndim)
-        if dim is None
-        else [d % max(x.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
-    )
+    dims = range(x.ndim) if dim is None else [d % max(x.ndim, 1) for d in ([dim] if isinstance(dim, int) else dim)]
     return x.reshape([n for k, n in enumerate(x.shape) if not (n == 1 and k in dims)])
 
 
@@ -95,11 +91,7 @@ def repeat(x: Any, *counts: Any) -> Any:
 def as_strided(x: Any, size: Any, stride: Any, storage_offset: int = 0) -> Any:
     where = np.full(size, storage_offset)
     for axis, step in enumerate(stride):
-        where = (
-            where
-            + np.arange(size[axis]).reshape([-1 if k == axis else 1 for k in range(len(size))])
-            * step
-        )
+        where = where + np.arange(size[axis]).reshape([-1 if k == axis else 1 for k in range(len(size))]) * step
     return x.reshape(-1)[where.astype(np.int64)]
 
 
