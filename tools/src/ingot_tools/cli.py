@@ -47,8 +47,7 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
         return FAILED
     except Exception as error:
         _say(
-            f"internal error: {type(error).__name__}: {error}. "
-            "Run it again with --debug and report what it prints",
+            f"internal error: {type(error).__name__}: {error}. Run it again with --debug and report what it prints",
             debug,
         )
         return INTERNAL

@@ -73,9 +73,7 @@ def _show(found: tuple[Record, ...], results: list[dict[str, Any]]) -> None:
         verdict = plain("PASS", "green") if r["ok"] else plain("FAIL", "bold red")
         told = f"{', '.join(r['passed'])} in {r['seconds']:.2f} s" if r["ok"] else r["reason"]
         built = r.get("built")
-        checks.add_row(
-            plain(r["device"], "bold"), verdict, plain(told), plain("" if built is None else built)
-        )
+        checks.add_row(plain(r["device"], "bold"), verdict, plain(told), plain("" if built is None else built))
     screen.print(checks)
     missing = table("\nbackend", "\nwhy it has no device")
     for record in found:
