@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import ingot
+from ingot.ops import neural
 from ingot.optim.optimizer import Closure, Optimizer, Params
 from ingot.tensor import Tensor
 
