@@ -163,7 +163,7 @@ __all__ = [
 for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
     globals().update(_module.FUNCTIONS)
     __all__.extend(_module.FUNCTIONS)
-__all__ = sorted({*__all__})
+__all__.sort()
 for _name in ("adam_step_", "adamw_step_", "sgd_step_"):
     setattr(ops, _name, getattr(neural, _name))
 

@@ -99,7 +99,9 @@ def key_of(operand: Any) -> Any:
     return None if operand is None else type(operand)
 
 
-def find(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any) -> tuple[Entry, list[Any]]:
+def find(
+    op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any
+) -> tuple[Entry, list[Any]]:
     """The entry for these operands, which may have been moved to one device or made plain numbers."""
     operands, device = _agree(op, operands, device)
     keys = tuple([key_of(o) for o in operands])
@@ -185,9 +187,14 @@ def run(entry: Entry, operands: Sequence[Any]) -> list[Any]:
     """Launch a plan; its results are new tensors (or the operands that it mutates)."""
     single = entry.single
     if single is None:
-        return entry.plan.run(operands, TensorBase.kind)
+        if len(entry.plan.steps) == 1:
+            return entry.plan.run(operands, TensorBase.kind)
+        with np.errstate(all="ignore"):  # among several steps some are bare ufuncs
+            return entry.plan.run(operands, TensorBase.kind)
     entry.calls += 1
-    natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands]
+    natives = [
+        (o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands
+    ]
     assert entry.make is not None
     block, native = entry.make()
     try:
@@ -213,8 +220,9 @@ def _wants_grad(context: Context, operands: Sequence[Any]) -> bool:
 
 def _decomposed(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
     """An op without a gradient rule of its own is differentiated through its decomposition."""
-    from .autograd.eager import builder  # the builder calls this module
     from ingot_devices.planning import decompose
+
+    from .autograd.eager import builder  # the builder calls this module
 
     return decompose(op, builder, operands, attrs)
 
@@ -257,6 +265,7 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
 
     def apply(x: Any, y: Any) -> Any:
         context = state.context
+        ly: Any
         if isinstance(y, tensors):
             ly = y._layout
             yn = y._native

@@ -62,7 +62,9 @@ class Generator:
 
         from .ops.creation import tensor
 
-        return tensor(np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device=CPU)
+        return tensor(
+            np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device=CPU
+        )
 
     def set_state(self, state: Any) -> Generator:
         """Go back to a state from `get_state`."""

@@ -14,7 +14,7 @@ from ingot_devices.context import state
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec
 from ingot_devices.plan import Plan, Ref, Step
-from ingot_devices.resolve import copy_steps, specs_of
+from ingot_devices.resolve import copy_steps, resolve, specs_of
 from ingot_devices.transfer import copy_view
 
 from . import dispatch
@@ -69,8 +69,10 @@ def require_writable(x: Any) -> None:
     """RuntimeError when several elements of ``x`` are one place in memory."""
     layout = x._layout
     if any(s == 0 and n > 1 for n, s in zip(layout.shape, layout.strides, strict=True)):
-        raise RuntimeError("unsupported operation: more than one element of the written-to tensor refers to a single memory "
-                           "location; clone() the tensor before you write to it")
+        raise RuntimeError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory "
+            "location; clone() the tensor before you write to it"
+        )
 
 
 def require_not_leaf(x: Any) -> None:
@@ -124,7 +126,7 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
     except TypeError as e:
         raise RuntimeError(f"{op.name}_: {e}") from None
     _require_fits(op, made, target)
-    plan = dispatch.resolve(op, keys, attrs, device, state.context)
+    plan = resolve(op, keys, attrs, device, state.context)
     direct = (
         plan.single is not None and op.group == "pointwise" and OVERLAP not in patterns
         and made.dtype is target.dtype and target.is_dense and plan.steps[0].route in ("generated", "registered")

@@ -25,7 +25,12 @@ def set_printoptions(
     profile: str | None = None, sci_mode: bool | None = None,
 ) -> None:  # fmt: skip
     """Digits, elements before a summary, elements at each edge, characters in a line."""
-    for name, value in (("precision", precision), ("threshold", threshold), ("edgeitems", edgeitems), ("linewidth", linewidth)):
+    for name, value in (
+        ("precision", precision),
+        ("threshold", threshold),
+        ("edgeitems", edgeitems),
+        ("linewidth", linewidth),
+    ):
         if value is not None:
             setattr(_Options, name, value)
     _Options.sci_mode = sci_mode
@@ -43,7 +48,9 @@ def tensor_text(x: Any) -> str:
     name = str(x.device)
     if name != CPU:
         suffixes.append(f"device='{name}'")
-    if x._layout.dtype not in (Defaults.float, dt.int64, dt.bool_) or (not x._layout.size and x._layout.dtype is not Defaults.float):
+    if x._layout.dtype not in (Defaults.float, dt.int64, dt.bool_) or (
+        not x._layout.size and x._layout.dtype is not Defaults.float
+    ):
         suffixes.append(f"dtype={x._layout.dtype!r}")
     if x._edge is not None:
         suffixes.append("requires_grad=True" if x.is_leaf else f"grad_fn={x.grad_fn!r}")

@@ -37,7 +37,9 @@ class Tensor(TensorBase):
 
         __neg__ = __abs__ = __invert__ = _unary
         __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = _binary
-        __radd__ = __rmul__ = __rand__ = __ror__ = __rxor__ = __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = _binary
+        __radd__ = __rmul__ = __rand__ = __ror__ = __rxor__ = __and__ = __or__ = __xor__ = __lshift__ = __rshift__ = (
+            _binary
+        )
         __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _binary
         __iadd__ = __isub__ = __imul__ = __itruediv__ = __ifloordiv__ = __imod__ = __ipow__ = _binary
         __iand__ = __ior__ = __ixor__ = __ilshift__ = __irshift__ = _binary
@@ -87,7 +89,9 @@ class Tensor(TensorBase):
             return self._layout.shape[dim]
         except IndexError:
             n = max(self.ndim, 1)
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})") from None
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})"
+            ) from None
 
     def stride(self, dim: int | None = None) -> Any:
         """Elements between neighbours along each axis, or one."""
@@ -166,14 +170,20 @@ class Tensor(TensorBase):
         """Start (or stop) recording; only a leaf can stop."""
         if requires_grad and self._edge is None:
             if self._layout.dtype.kind not in "fc":
-                raise RuntimeError(f"only Tensors of floating point dtype can require gradients, not {self._layout.dtype!r}")
+                raise RuntimeError(
+                    f"only Tensors of floating point dtype can require gradients, not {self._layout.dtype!r}"
+                )
             if self._inference and not state.context.inference:
-                raise RuntimeError("Setting requires_grad=True on inference tensor outside InferenceMode is not allowed.")
+                raise RuntimeError(
+                    "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
+                )
             self._edge = (LeafNode(self), 0)
         elif not requires_grad and self._edge is not None:
             if self._edge[0].seq > 0:
-                raise RuntimeError("you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
-                                   "subgraph that doesn't require differentiation use var_no_grad = var.detach().")
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
+                    "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
             self._edge = None
         return self
 
@@ -196,7 +206,9 @@ class Tensor(TensorBase):
         """True when `retain_grad` was called on a result."""
         return "_retained" in self.__dict__
 
-    def backward(self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None) -> None:
+    def backward(
+        self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
+    ) -> None:
         """Accumulate the gradient of this tensor into the leaves behind it."""
         from .autograd.api import backward
 
@@ -277,8 +289,10 @@ class Tensor(TensorBase):
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         opened = self._layout.device
         if not opened.host_visible:
-            raise TypeError(f"can't convert {opened.name} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
-                            "first.")
+            raise TypeError(
+                f"can't convert {opened.name} device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory "
+                "first."
+            )
         from ingot_devices.memory import hold
 
         native = self.native()
@@ -383,7 +397,9 @@ class Tensor(TensorBase):
         if not isinstance(value, TensorBase):
             value = creation.full((), value, dtype=self.dtype, device=self.device)
         elif value.ndim:
-            raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions.")
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
         assign(self, value.to(self.device, self.dtype).expand(self._layout.shape))
         return self
 
@@ -398,7 +414,9 @@ class Tensor(TensorBase):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         if not self.is_leaf:
-            raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.")
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
         made = run("copy", self.detach())
         if self.requires_grad:
             made.requires_grad_()
@@ -512,10 +530,10 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, An
 
 def _moved(x: Any, opened: Any) -> Any:
     """``x`` on another device; the gradient moves back."""
+    from ingot_devices.layout import Layout
+
     from .autograd.node import next_seq
     from .moves import MoveNode
-
-    from ingot_devices.layout import Layout
 
     layout = Layout.dense(x._layout.shape, x._layout.dtype, opened)
     block, native = opened.pool.fresh(layout)
@@ -534,7 +552,13 @@ _FAST = {
     "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor",
     "__lshift__": "bitwise_left_shift", "__rshift__": "bitwise_right_shift",
 }  # fmt: skip
-_MIRRORED = {"__radd__": "add", "__rmul__": "mul", "__rand__": "bitwise_and", "__ror__": "bitwise_or", "__rxor__": "bitwise_xor"}
+_MIRRORED = {
+    "__radd__": "add",
+    "__rmul__": "mul",
+    "__rand__": "bitwise_and",
+    "__ror__": "bitwise_or",
+    "__rxor__": "bitwise_xor",
+}
 _INPLACE = {
     "__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
     "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or", "__ixor__": "bitwise_xor",
@@ -560,7 +584,7 @@ def _install() -> None:
         for name, function in module.FUNCTIONS.items():
             if name not in skipped and name not in Tensor.__dict__:
                 setattr(Tensor, name, function)
-    for module in (pointwise, shape, index, creation, random):
+    for module in (pointwise, reduce, shape, index, linalg, creation, random):
         for name, function in module.METHODS.items():
             setattr(Tensor, name, function)
     Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[attr-defined]

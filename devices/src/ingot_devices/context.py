@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, ClassVar
 
 _FIELDS = ("grad", "inference", "anomaly", "deterministic", "fallback", "overrides")
 
@@ -31,7 +31,7 @@ class Context:
     fallback: str
     overrides: tuple[Any, ...]
 
-    _interned: dict[tuple[Any, ...], Context] = {}
+    _interned: ClassVar[dict[tuple[Any, ...], Context]] = {}
 
     @staticmethod
     def of(*fields: Any) -> Context:

@@ -59,6 +59,7 @@ class Device:
     index: int = 0
     pool: Pool
     lost: bool = False
+    codegen_stats: Any = None  # what a codegen counts here: kernels compiled and built
 
     # ---- mandatory ---------------------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> Handle:

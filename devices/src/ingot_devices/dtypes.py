@@ -25,7 +25,7 @@ class DType:
     def __init__(self, name: str, kind: str, numpy: Any, rank: int) -> None:
         self.name, self.kind, self.rank = name, kind, rank
         self.numpy: np.dtype[Any] = np.dtype(numpy)
-        self.itemsize = self.numpy.itemsize
+        self.itemsize: int = self.numpy.itemsize
 
     @property
     def is_floating_point(self) -> bool:

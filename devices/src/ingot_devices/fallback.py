@@ -92,8 +92,8 @@ def call_site() -> str:
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_globals.get("__name__", "")
-        if not (name.startswith("ingot_devices") or name == "ingot" or name.startswith("ingot.")
-                or name.startswith("ingot_cpu") or frame.f_code.co_filename.startswith("<ingot")):
+        ours = name == "ingot" or name.startswith(("ingot.", "ingot_"))
+        if not ours and not frame.f_code.co_filename.startswith("<ingot"):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if frame.f_back is None:
             break

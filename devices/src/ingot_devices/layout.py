@@ -7,7 +7,7 @@ offset is an argument of a launch. Interned, so that a key hashes by identity; a
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from .dtypes import DType
 
@@ -22,7 +22,7 @@ class Layout:
     """
 
     __slots__ = ("device", "dtype", "is_dense", "shape", "size", "span", "strides")
-    _interned: dict[tuple[Any, ...], Layout] = {}
+    _interned: ClassVar[dict[tuple[Any, ...], Layout]] = {}
 
     shape: tuple[int, ...]
     strides: tuple[int, ...]

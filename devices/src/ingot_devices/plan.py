@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from .layout import Layout
 from .view import View
 
@@ -107,7 +109,12 @@ class Plan:
         for step, births, deaths in zip(self.steps, self.births, self.deaths, strict=True):
             for slot in births:
                 slots[slot] = self._allocate(slot, kind)
-            step.call(*[_fetch(o, slots, operands, step.views) for o in step.operands])
+            values = [_fetch(o, slots, operands, step.views) for o in step.operands]
+            try:
+                step.call(*values)
+            except RuntimeWarning:  # NumPy's remark on a non-finite value, made an error by the user's filters
+                with np.errstate(all="ignore"):
+                    step.call(*values)
             for slot in deaths:
                 slots[slot] = None
         for slot in self.untouched:  # an output that nothing writes has no elements

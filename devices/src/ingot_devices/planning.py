@@ -134,8 +134,10 @@ class PlanBuilder(Builder):
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         if op.view is not None:
             return self._view(op, operands[0], attributes)
-        keys = [o.layout if isinstance(o, Symbol) else o.kind if isinstance(o, Number) else None if o is None else type(o)
-                for o in operands]
+        keys = [
+            o.layout if isinstance(o, Symbol) else o.kind if isinstance(o, Number) else None if o is None else type(o)
+            for o in operands
+        ]
         plan = self._resolve(op, keys, attributes, self.device, self.context)
         slots: dict[int, Any] = dict(enumerate(operands))
         for n, layout in enumerate(plan.allocations):

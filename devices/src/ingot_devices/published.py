@@ -52,7 +52,7 @@ def see(entry: Mapping[str, Any]) -> str:
     """Where the hardware of ``entry`` shows itself on this machine, or nothing."""
     nodes = [sorted(glob(pattern)) for pattern in entry.get("paths", ())]
     for found in filter(None, nodes):
-        return found[0]
+        return str(found[0])
     for wanted in entry.get("pci", ()):
         for device in sorted(glob(f"{_PCI}/*")):
             if _reads(device, "vendor", wanted["vendor"]) and _reads(

@@ -80,8 +80,10 @@ class Conflict:
     owners: tuple[str, ...]
 
     def __str__(self) -> str:
-        return (f"{' and '.join(self.owners)} both claim {self.op} on {self.device} with equal priority; neither is used. "
-                "Uninstall one, or give one a higher priority")
+        return (
+            f"{' and '.join(self.owners)} both claim {self.op} on {self.device} with equal priority; neither is used. "
+            "Uninstall one, or give one a higher priority"
+        )
 
 
 class Registry:

@@ -73,7 +73,8 @@ class _Resolver:
         fresh = [k for k in range(len(self.outputs)) if k not in op.mutates]
         self.allocations = tuple(self.layouts[k] for k in fresh)
         self.out_refs = tuple(
-            Ref(op.mutates[k]) if k in op.mutates else Ref(self.slots + fresh.index(k)) for k in range(len(self.outputs))
+            Ref(op.mutates[k]) if k in op.mutates else Ref(self.slots + fresh.index(k))
+            for k in range(len(self.outputs))
         )
 
     def plan(self) -> Plan:
@@ -172,8 +173,16 @@ class _Resolver:
         try:
             for definition in self._definitions():
                 compiled = codegen.compile(definition, layouts, self.device, self.aliased)
-                steps.append(Step(compiled.call, self._refs(definition), "generated", definition.name, compiled.launches,
-                                  source=compiled.source))
+                steps.append(
+                    Step(
+                        compiled.call,
+                        self._refs(definition),
+                        "generated",
+                        definition.name,
+                        compiled.launches,
+                        source=compiled.source,
+                    )
+                )
         except Unsupported as e:
             self.attempts.append(Attempt("generated", self.device.kind, str(e)))
             return None
@@ -208,7 +217,9 @@ class _Resolver:
         if position in self.op.mutates:
             target = self.keys[self.op.mutates[position]]
             assert isinstance(target, Layout)
-            builder.steps += copy_steps(self.device, result.layout, target, result.ref(), Ref(self.op.mutates[position]))
+            builder.steps += copy_steps(
+                self.device, result.layout, target, result.ref(), Ref(self.op.mutates[position])
+            )
             return Ref(self.op.mutates[position])
         whole = result.slot >= self.slots and result.layout is wanted and result.offset == 0
         if whole and builder.allocations[result.slot - self.slots] is wanted and not builder.taken(result.slot):

@@ -69,7 +69,9 @@ def _seeds(roots: Sequence[Any], given: Any) -> list[Any]:
                                    f"this one has shape {list(root._layout.shape)}: give its gradient")
             seed = builder.ones(root._layout)
         elif seed._layout.shape != root._layout.shape:
-            raise RuntimeError(f"Mismatch in shape: grad_output[{len(made)}] has a shape of {list(seed._layout.shape)} and "
-                               f"output[{len(made)}] has a shape of {list(root._layout.shape)}")
+            raise RuntimeError(
+                f"Mismatch in shape: grad_output[{len(made)}] has a shape of {list(seed._layout.shape)} and "
+                f"output[{len(made)}] has a shape of {list(root._layout.shape)}"
+            )
         made.append(seed)
     return made

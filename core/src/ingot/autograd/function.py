@@ -79,8 +79,10 @@ class FunctionNode(Node):
     def unpack(self) -> tuple[Any, ...]:
         """The saved tensors."""
         if self.saved is None:
-            raise RuntimeError(f"trying to backward through the graph a second time: the saved tensors of {self.name} were "
-                               "freed. Use backward(retain_graph=True) the first time")
+            raise RuntimeError(
+                f"trying to backward through the graph a second time: the saved tensors of {self.name} were "
+                "freed. Use backward(retain_graph=True) the first time"
+            )
         made: list[Any] = []
         for held in self.saved:
             if held is None:
@@ -88,9 +90,11 @@ class FunctionNode(Node):
                 continue
             block, layout, offset, version, own, edge = held
             if block.version != version:
-                raise RuntimeError("one of the variables needed for gradient computation has been modified by an inplace "
-                                   f"operation: a saved tensor ({layout!r}) of {self.name} is at version {block.version}, "
-                                   f"expected version {version}")
+                raise RuntimeError(
+                    "one of the variables needed for gradient computation has been modified by an inplace "
+                    f"operation: a saved tensor ({layout!r}) of {self.name} is at version {block.version}, "
+                    f"expected version {version}"
+                )
             t = TensorBase.kind.make(block, layout, offset)
             t._edge = edge if own is None else (self, own)
             made.append(t)

@@ -49,7 +49,9 @@ def gradgradcheck(
     args = (inputs,) if isinstance(inputs, TensorBase) else tuple(inputs)
     wanted = [k for k, a in enumerate(args) if isinstance(a, TensorBase) and a.requires_grad]
     outs = _outputs(func(*args))
-    seeds = grad_outputs if grad_outputs is not None else [_weights(o, 7 + k).requires_grad_() for k, o in enumerate(outs)]
+    seeds = (
+        grad_outputs if grad_outputs is not None else [_weights(o, 7 + k).requires_grad_() for k, o in enumerate(outs)]
+    )
     seeds = [seeds] if isinstance(seeds, TensorBase) else list(seeds)
 
     def first(*both: Any) -> Any:
@@ -72,7 +74,9 @@ def _weights(like: Any, seed: int) -> Any:
     return ingot.tensor(values, dtype=like.dtype, device=like.device)
 
 
-def _check(func: Callable[..., Any], args: Sequence[Any], wanted: list[int], eps: float, atol: float, rtol: float) -> None:
+def _check(
+    func: Callable[..., Any], args: Sequence[Any], wanted: list[int], eps: float, atol: float, rtol: float
+) -> None:
     outs = _outputs(func(*args))
     weights = [_weights(o, k) for k, o in enumerate(outs)]
     told = grad(outs, [args[k] for k in wanted], weights, allow_unused=True)
@@ -83,8 +87,10 @@ def _check(func: Callable[..., Any], args: Sequence[Any], wanted: list[int], eps
         bad = ~np.isclose(have, want, atol=atol, rtol=rtol)
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(bad)[0])
-            raise GradcheckError(f"gradient of input {k} at element {list(at)}: the tape says {have[at]:.9g}, central differences "
-                                 f"{want[at]:.9g} ({int(bad.sum())} of {bad.size} elements differ)")
+            raise GradcheckError(
+                f"gradient of input {k} at element {list(at)}: the tape says {have[at]:.9g}, central differences "
+                f"{want[at]:.9g} ({int(bad.sum())} of {bad.size} elements differ)"
+            )
 
 
 def _numeric(func: Callable[..., Any], args: Sequence[Any], k: int, weights: Sequence[Any], eps: float) -> Any:
@@ -98,7 +104,9 @@ def _numeric(func: Callable[..., Any], args: Sequence[Any], k: int, weights: Seq
         moved = list(args)
         moved[k] = ingot.tensor(values, dtype=x.dtype, device=x.device).requires_grad_()
         outs = _outputs(func(*moved))
-        return sum(float((o.detach().numpy().astype(np.float64) * w.numpy()).sum()) for o, w in zip(outs, weights, strict=True))
+        return sum(
+            float((o.detach().numpy().astype(np.float64) * w.numpy()).sum()) for o, w in zip(outs, weights, strict=True)
+        )
 
     for at in np.ndindex(base.shape):
         values = base.copy()

@@ -37,7 +37,9 @@ class _Mode:
 
     def __call__(self, function: F) -> F:
         if inspect.isgeneratorfunction(function):
-            raise TypeError(f"{type(self).__name__} cannot decorate the generator {function.__name__}: use a with block inside")
+            raise TypeError(
+                f"{type(self).__name__} cannot decorate the generator {function.__name__}: use a with block inside"
+            )
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:

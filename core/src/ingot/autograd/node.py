@@ -57,8 +57,8 @@ class Node:
 
 
 def _ours(filename: str) -> bool:
-    return filename.startswith("<ingot") or any(f"{s}ingot{s}" in filename.replace("\\", "/") for s in ("/",)) and (
-        "/src/ingot/" in filename or "site-packages/ingot/" in filename)
+    path = filename.replace("\\", "/")
+    return path.startswith("<ingot") or "/src/ingot/" in path or "site-packages/ingot/" in path
 
 
 new_node = object.__new__
@@ -193,9 +193,8 @@ class OpNode(Node):
         rules = entry.rules
         wanted = rules.wanted(self.edges)
         values = unpack(self, wanted) if wanted.saves else {}
-        if not keep:
-            if wanted.saves:
-                self.saved = None
+        if not keep and wanted.saves:
+            self.saved = None
         result: list[Any] = [None] * len(self.edges)
         for rule in wanted.rules:
             made = rule.function(*[self._argument(a, grads, values, builder) for a in rule.arguments])

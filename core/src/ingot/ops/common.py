@@ -111,3 +111,14 @@ def document(function: Callable[..., Any], name: str, text: str) -> Callable[...
     function.__name__ = function.__qualname__ = name
     function.__doc__ = text
     return function
+
+
+def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A method that does ``function`` in place: computed apart, then assigned."""
+    from ..inplace import assign
+
+    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
+        assign(self, function(self, *args, **kwargs))
+        return self
+
+    return document(method, f"{function.__name__}_", f"``{function.__name__}`` in place.")

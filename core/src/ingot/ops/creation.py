@@ -85,7 +85,9 @@ def _first(data: Any) -> Any:
     return data
 
 
-def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False) -> Any:
+def tensor(
+    data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, pin_memory: bool = False
+) -> Any:
     """A new tensor with a copy of ``data``: numbers, nested sequences, a NumPy array, or a tensor."""
     if isinstance(data, TensorBase):
         made = data.detach().to(device=device or data.device, dtype=check_dtype(dtype) or data.dtype, copy=True)
@@ -111,7 +113,9 @@ def from_numpy(array: Any) -> Any:
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
     dtype = dt.from_numpy(array.dtype)
     opened = open_device(CPU)
-    shared = opened.host_visible and array.flags.c_contiguous and array.flags.writeable and opened.pool.host and array.size
+    shared = (
+        opened.host_visible and array.flags.c_contiguous and array.flags.writeable and opened.pool.host and array.size
+    )
     if not shared:
         return from_array(array, dtype, CPU)
     layout = Layout.dense(array.shape, dtype, opened)
@@ -135,12 +139,16 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Zeros."""
-    return _create("full", (0,), device, requires_grad, shape=shape_of(size), dtype=check_dtype(dtype) or Defaults.float)
+    return _create(
+        "full", (0,), device, requires_grad, shape=shape_of(size), dtype=check_dtype(dtype) or Defaults.float
+    )
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones."""
-    return _create("full", (1,), device, requires_grad, shape=shape_of(size), dtype=check_dtype(dtype) or Defaults.float)
+    return _create(
+        "full", (1,), device, requires_grad, shape=shape_of(size), dtype=check_dtype(dtype) or Defaults.float
+    )
 
 
 def _like(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
@@ -152,7 +160,9 @@ def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gr
     return empty(input._layout.shape, requires_grad=requires_grad, **_like(input, dtype, device))
 
 
-def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None) -> Any:
+def zeros_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Any:
     """`zeros` with the shape, dtype and device of ``input``."""
     return zeros(input._layout.shape, requires_grad=requires_grad, **_like(input, dtype, device))
 
@@ -162,12 +172,16 @@ def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gra
     return ones(input._layout.shape, requires_grad=requires_grad, **_like(input, dtype, device))
 
 
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def full_like(
+    input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """`full` with the shape, dtype and device of ``input``."""
     return full(input._layout.shape, fill_value, requires_grad=requires_grad, **_like(input, dtype, device))
 
 
-def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """start, start + step … before end."""
     if end is None:
         start, end = 0, start
@@ -175,26 +189,34 @@ def arange(start: Any, end: Any = None, step: Any = 1, *, dtype: Any = None, dev
     if step == 0:
         raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
-        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}")
+        raise RuntimeError(
+            f"upper bound and lower bound inconsistent with step sign: start {start}, end {end}, step {step}"
+        )
     floating = any(isinstance(v, float) for v in (start, end, step))
     kind = check_dtype(dtype) or (Defaults.float if floating else dt.int64)
     n = math.ceil((end - start) / step) if floating else -(-(end - start) // step)
     return _create("arange", (start, step), device, requires_grad, n=max(int(n), 0), dtype=kind)
 
 
-def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """``steps`` numbers, evenly from start to end."""
     if steps < 0:
         raise RuntimeError(f"number of steps must be non-negative, not {steps}")
     start, end = (float(v) for v in (start, end))
-    return _create("linspace", (start, end), device, requires_grad, n=int(steps), dtype=check_dtype(dtype) or Defaults.float)
+    return _create(
+        "linspace", (start, end), device, requires_grad, n=int(steps), dtype=check_dtype(dtype) or Defaults.float
+    )
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """Ones on the diagonal."""
     if n < 0 or (m is not None and m < 0):
         raise RuntimeError(f"n and m must be greater or equal to 0, got {n} and {m}")
-    return _create("eye", (), device, requires_grad, n=n, m=n if m is None else m, dtype=check_dtype(dtype) or Defaults.float)
+    return _create(
+        "eye", (), device, requires_grad, n=n, m=n if m is None else m, dtype=check_dtype(dtype) or Defaults.float
+    )
 
 
 def scalar_tensor(value: Any, *, dtype: Any = None, device: Any = None) -> Any:
@@ -226,7 +248,9 @@ def new_ones(self: Any, *size: Any, dtype: Any = None, device: Any = None, requi
     return ones(*size, requires_grad=requires_grad, **_like(self, dtype, device))
 
 
-def new_full(self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def new_full(
+    self: Any, size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """`full` with this tensor's dtype and device."""
     return full(size, fill_value, requires_grad=requires_grad, **_like(self, dtype, device))
 

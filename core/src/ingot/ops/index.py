@@ -42,7 +42,12 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     if not positions:
         assign(view, _fitted(value, view._layout.shape))
         return
-    if len(positions) == 1 and positions[0][1].dtype is dt.bool_ and positions[0][1]._layout.shape == view._layout.shape and not value.ndim:
+    if (
+        len(positions) == 1
+        and positions[0][1].dtype is dt.bool_
+        and positions[0][1]._layout.shape == view._layout.shape
+        and not value.ndim
+    ):
         assign(view, run("where", positions[0][1], value, view))
         return
     moved, axis, indices, back = _arranged(view, positions)
@@ -61,14 +66,18 @@ def _fitted(value: Any, shape: tuple[int, ...], shown: tuple[int, ...] | None = 
     except ValueError:
         fits = False
     if not fits:
-        raise RuntimeError(f"shape mismatch: value tensor of shape {list(have)} cannot be broadcast to indexing result of shape "
-                           f"{list(shown or shape)}")
+        raise RuntimeError(
+            f"shape mismatch: value tensor of shape {list(have)} cannot be broadcast to indexing result of shape "
+            f"{list(shown or shape)}"
+        )
     return expand(value, shape) if have != shape else value
 
 
 def _too_many(x: Any, n: int) -> Any:
     if x.ndim == 0:
-        raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number")
+        raise IndexError(
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor to a number"
+        )
     raise IndexError(f"too many indices for tensor of dimension {x.ndim} ({n} given)")
 
 
@@ -106,8 +115,10 @@ def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
                     n = 1
                     source -= 1
                 if tuple(item._layout.shape) != tuple(x._layout.shape[axis : axis + n]):
-                    raise IndexError(f"The shape of the mask {list(item._layout.shape)} at index {source} does not match the shape of "
-                                     f"the indexed tensor {list(x._layout.shape)} at index {axis}")
+                    raise IndexError(
+                        f"The shape of the mask {list(item._layout.shape)} at index {source} does not match the shape of "
+                        f"the indexed tensor {list(x._layout.shape)} at index {axis}"
+                    )
                 for k, part in enumerate(nonzero(item, as_tuple=True)):
                     positions.append((axis + k, part))
             else:
@@ -166,7 +177,9 @@ def _index_tensor(item: Any, x: Any) -> Any:
 
     if isinstance(item, (list, tuple)) and any(isinstance(i, (slice, type(None), type(Ellipsis))) for i in item):
         raise IndexError("a list index holds numbers or bools; use a tuple for slices, None and ...")
-    array = np.asarray([i.tolist() if isinstance(i, TensorBase) else i for i in item] if isinstance(item, (list, tuple)) else item)
+    array = np.asarray(
+        [i.tolist() if isinstance(i, TensorBase) else i for i in item] if isinstance(item, (list, tuple)) else item
+    )
     if array.size == 0 and array.dtype.kind == "f":
         array = array.astype(np.int64)
     if array.dtype.kind not in "uib":
@@ -217,7 +230,9 @@ def _check_together(indices: list[Any]) -> None:
         broadcast_shapes(*(i._layout.shape for i in indices))
     except ValueError:
         shown = ", ".join(str(list(i._layout.shape)) for i in indices)
-        raise IndexError(f"shape mismatch: indexing tensors could not be broadcast together with shapes {shown}") from None
+        raise IndexError(
+            f"shape mismatch: indexing tensors could not be broadcast together with shapes {shown}"
+        ) from None
 
 
 def _indexed_shape(x: Any, axis: int | None, indices: list[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -279,8 +294,10 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
         return gather(input.reshape(-1), 0, indices.reshape(-1))
     axis = axis_of(dim, input.ndim)
     if indices.ndim != input.ndim:
-        raise RuntimeError(f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
-                           f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices")
+        raise RuntimeError(
+            f"torch.take_along_dim(): input and indices should have the same number of dimensions, but got "
+            f"{input.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+        )
     outer = [
         0 if k - input.ndim == axis else broadcast_shapes((a,), (b,))[0]
         for k, (a, b) in enumerate(zip(input._layout.shape, indices._layout.shape, strict=True))
@@ -295,7 +312,9 @@ def _scattered(name: str, input: Any, dim: int, index: Any, src: Any) -> Any:
     if isinstance(src, TensorBase):
         src = _cropped(src, index._layout.shape) if src._layout.shape != index._layout.shape else src
         if src.dtype is not input.dtype:
-            raise RuntimeError(f"{name}(): Expected self.dtype to be equal to src.dtype ({input.dtype!r} and {src.dtype!r})")
+            raise RuntimeError(
+                f"{name}(): Expected self.dtype to be equal to src.dtype ({input.dtype!r} and {src.dtype!r})"
+            )
     return run(name, input, index, src, axis=axis_of(dim, input.ndim))
 
 
@@ -305,7 +324,9 @@ def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = N
     if written is None:
         raise TypeError("scatter(): give src or value")
     if reduce == "add":
-        return scatter_add(input, dim, index, written if isinstance(written, TensorBase) else _spread(written, index, input))
+        return scatter_add(
+            input, dim, index, written if isinstance(written, TensorBase) else _spread(written, index, input)
+        )
     if reduce is not None:
         raise RuntimeError(f"scatter(): reduce argument must be 'add', or None; got {reduce!r}")
     return _scattered("scatter", input, dim, index, written)
@@ -371,8 +392,10 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Any:
 def embedding(input: Any, weight: Any, padding_idx: int | None = None) -> Any:
     """The rows of ``weight`` at the ids ``input``; the row ``padding_idx`` gets no gradient."""
     if input.dtype not in (dt.int64, dt.int32):
-        raise RuntimeError(f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
-                           f"{input.dtype!r} instead (while checking arguments for embedding)")
+        raise RuntimeError(
+            f"Expected tensor for argument #1 'indices' to have one of the following scalar types: Long, Int; but got "
+            f"{input.dtype!r} instead (while checking arguments for embedding)"
+        )
     place = -1 if padding_idx is None else padding_idx % weight._layout.shape[0]
     return run("embedding", weight, input, padding_idx=place)
 

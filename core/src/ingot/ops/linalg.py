@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .common import look, run
+from .common import into, look, run
 from .pointwise import FUNCTIONS as POINTWISE
 
 
 def matmul(input: Any, other: Any, *, out: Any = None) -> Any:
     """PyTorch's matmul: vectors, matrices and batches of them; batch axes broadcast."""
-    from .common import into
-
     return into(out, _matmul(input, other))
 
 
@@ -27,7 +25,9 @@ def _matmul(x: Any, y: Any) -> Any:
     if a.ndim > 2 and b.ndim == 2:  # one tall matrix instead of a batch
         lead = a._layout.shape[:-1]
         if a._layout.shape[-1] != b._layout.shape[0]:
-            raise RuntimeError(f"mat1 and mat2 shapes cannot be multiplied ({list(x._layout.shape)} and {list(y._layout.shape)})")
+            raise RuntimeError(
+                f"mat1 and mat2 shapes cannot be multiplied ({list(x._layout.shape)} and {list(y._layout.shape)})"
+            )
         flat = look("view", a, shape=(math.prod(lead), a._layout.shape[-1]))
         made = look("view", run("matmul", flat, b), shape=(*lead, b._layout.shape[1]))
     else:
@@ -67,9 +67,11 @@ def dot(input: Any, tensor: Any) -> Any:
     if input.ndim != 1 or tensor.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
     if input._layout.shape != tensor._layout.shape:
-        raise RuntimeError(f"inconsistent tensor size, expected tensor {list(input._layout.shape)} and src {list(tensor._layout.shape)} "
-                           "to have the same number of elements")
-    return run("sum", POINTWISE["mul"](input, tensor))
+        raise RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(input._layout.shape)} and src {list(tensor._layout.shape)} "
+            "to have the same number of elements"
+        )
+    return run("sum", POINTWISE["mul"](input, tensor), dtype=input.dtype)
 
 
 def outer(input: Any, vec2: Any) -> Any:
@@ -125,7 +127,9 @@ def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[str]], l
         head, found, tail = part.partition("...")
         n = x.ndim - len(head) - len(tail)
         if n < 0 or (n and not found):
-            raise RuntimeError(f"einsum(): the number of subscripts in {part!r} does not match the number of dimensions ({x.ndim})")
+            raise RuntimeError(
+                f"einsum(): the number of subscripts in {part!r} does not match the number of dimensions ({x.ndim})"
+            )
         terms.append([*head, *dots[wide - n :], *tail] if found else list(part))
     if arrow:
         head, found, tail = right.partition("...")
@@ -135,7 +139,9 @@ def _parse(equation: str, operands: tuple[Any, ...]) -> tuple[list[list[str]], l
         output = dots + sorted(c for c in set(flat) if flat.count(c) == 1 and len(c) == 1)
     unknown = set(output) - {c for t in terms for c in t}
     if unknown:
-        raise RuntimeError(f"einsum(): output subscript {sorted(unknown)[0]} does not appear in the equation for any input operand")
+        raise RuntimeError(
+            f"einsum(): output subscript {min(unknown)} does not appear in the equation for any input operand"
+        )
     return terms, output
 
 
@@ -165,7 +171,9 @@ def _pair(x: Any, a: list[str], y: Any, b: list[str], later: set[str]) -> tuple[
         for c, n in zip(mine, z._layout.shape, strict=True):
             if size.setdefault(c, n) != n:
                 if 1 not in (n, size[c]):
-                    raise RuntimeError(f"einsum(): subscript {c} has size {n} for one operand and {size[c]} for another")
+                    raise RuntimeError(
+                        f"einsum(): subscript {c} has size {n} for one operand and {size[c]} for another"
+                    )
                 size[c] = max(n, size[c])
     batch = [c for c in a if c in b and c in later]
     summed = [c for c in a if c in b and c not in later]
@@ -182,4 +190,10 @@ def _pair(x: Any, a: list[str], y: Any, b: list[str], later: set[str]) -> tuple[
     return made.reshape([size[c] for c in labels]), labels
 
 
+def addmm_(self: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
+    """`addmm` in place."""
+    return into(self, addmm(self, mat1, mat2, beta=beta, alpha=alpha))
+
+
+METHODS = {"addmm_": addmm_}
 FUNCTIONS = {f.__name__: f for f in (matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum)}

@@ -29,8 +29,10 @@ def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any 
     """(x − mean) / √(var + eps) · weight + bias over the last axes (Ba, Kiros and Hinton, 2016)."""
     shape = tuple(normalized_shape)
     if tuple(input._layout.shape[input.ndim - len(shape) :]) != shape or not shape:
-        raise RuntimeError(f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
-                           f"input of size {list(input._layout.shape)}")
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but got "
+            f"input of size {list(input._layout.shape)}"
+        )
     return run("layer_norm", input, weight, bias, float(eps), count=len(shape))[0]
 
 
@@ -55,8 +57,10 @@ def cross_entropy(
     axis = _class_axis(input)
     if target.dtype.kind == "f":
         if target._layout.shape != input._layout.shape:
-            raise RuntimeError(f"Expected floating point type for target with class probabilities to have the input's shape "
-                               f"{list(input._layout.shape)}, got {list(target._layout.shape)}")
+            raise RuntimeError(
+                f"Expected floating point type for target with class probabilities to have the input's shape "
+                f"{list(input._layout.shape)}, got {list(target._layout.shape)}"
+            )
         return run("soft_cross_entropy", input, target, weight, smoothing, axis=axis, reduction=_reduction(reduction))
     target = _targets(input, target, axis)
     row = "cross_entropy_rows" if reduction == "none" else "cross_entropy"
@@ -86,19 +90,26 @@ def nll_loss(
     """The negative log likelihood of log probabilities (N, C, …) at class indices."""
     axis = _class_axis(input)
     target = _targets(input, target, axis)
-    return run("nll_loss", input, target, weight, axis=axis, ignore_index=int(ignore_index), reduction=_reduction(reduction))
+    return run(
+        "nll_loss", input, target, weight, axis=axis, ignore_index=int(ignore_index), reduction=_reduction(reduction)
+    )
 
 
 def _same_size(input: Any, target: Any, name: str) -> None:
     if input._layout.shape != target._layout.shape:
         import warnings
 
-        warnings.warn(f"Using a target size ({list(target._layout.shape)}) that is different to the input size "
-                      f"({list(input._layout.shape)}) in {name}. This will likely lead to incorrect results due to broadcasting. "
-                      "Please ensure they have the same size.", stacklevel=3)
+        warnings.warn(
+            f"Using a target size ({list(target._layout.shape)}) that is different to the input size "
+            f"({list(input._layout.shape)}) in {name}. This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=3,
+        )
 
 
-def mse_loss(input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None) -> Any:
+def mse_loss(
+    input: Any, target: Any, size_average: Any = None, reduce: Any = None, reduction: str = "mean", weight: Any = None
+) -> Any:
     """The mean (or sum) of (input − target)²."""
     if input._layout.shape != target._layout.shape:
         _same_size(input, target, "mse_loss")
@@ -118,7 +129,9 @@ def binary_cross_entropy_with_logits(
 ) -> Any:  # fmt: skip
     """The log loss of sigmoid(input) for targets of [0, 1], from the logits so that nothing overflows."""
     if input._layout.shape != target._layout.shape:
-        raise ValueError(f"Target size ({list(target._layout.shape)}) must be the same as input size ({list(input._layout.shape)})")
+        raise ValueError(
+            f"Target size ({list(target._layout.shape)}) must be the same as input size ({list(input._layout.shape)})"
+        )
     return run("binary_cross_entropy_with_logits", input, target, weight, pos_weight, reduction=_reduction(reduction))
 
 
@@ -139,13 +152,19 @@ def scaled_dot_product_attention(
         if is_causal:
             scores = run("causal_mask", scores, fill=-math.inf)
         elif attn_mask is not None:
-            scores = scores.masked_fill(attn_mask.logical_not(), -math.inf) if attn_mask.dtype is dt.bool_ else scores + attn_mask
+            scores = (
+                scores.masked_fill(attn_mask.logical_not(), -math.inf)
+                if attn_mask.dtype is dt.bool_
+                else scores + attn_mask
+            )
         return dropout(softmax(scores, -1), dropout_p, True) @ value
     return run("scaled_dot_product_attention", query, key, value, attn_mask, factor, is_causal=is_causal)[0]
 
 
 # ---- optimizers' steps -----------------------------------------------------------------------------------------------
-def _step(name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], written: tuple[Any, ...], attrs: tuple[Any, ...]) -> None:
+def _step(
+    name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], written: tuple[Any, ...], attrs: tuple[Any, ...]
+) -> None:
     """Launch a step that updates ``written`` in place, without the tape."""
     before = state.context
     state.context = before.change(grad=False)
@@ -167,13 +186,32 @@ def sgd_step_(
         _step("sgd_step", (param, grad), (float(lr), decay), (param,), (maximize,))
         return
     numbers = (float(lr), float(momentum), 1.0 - dampening, decay)
-    _step("sgd_momentum_step", (param, grad, momentum_buffer), numbers, (param, momentum_buffer), (nesterov, first, maximize))
+    _step(
+        "sgd_momentum_step",
+        (param, grad, momentum_buffer),
+        numbers,
+        (param, momentum_buffer),
+        (nesterov, first, maximize),
+    )
 
 
-def _adam(name: str, decoupled: bool, param: Any, grad: Any, exp_avg: Any, exp_avg_sq: Any, step: int, lr: float, beta1: float,
-          beta2: float, eps: float, weight_decay: float, maximize: bool) -> None:
+def _adam(
+    name: str,
+    decoupled: bool,
+    param: Any,
+    grad: Any,
+    exp_avg: Any,
+    exp_avg_sq: Any,
+    step: int,
+    lr: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    maximize: bool,
+) -> None:
     numbers = adam_numbers(step, float(lr), beta1, beta2, eps, weight_decay, decoupled=decoupled)
-    _step(name, (param, grad, exp_avg, exp_avg_sq), tuple([float(n) for n in numbers]), (param, exp_avg, exp_avg_sq), (maximize,))
+    _step(name, (param, grad, exp_avg, exp_avg_sq), numbers, (param, exp_avg, exp_avg_sq), (maximize,))
 
 
 def adam_step_(

@@ -11,7 +11,7 @@ from ingot_devices.opset import OPS
 from .. import dispatch
 from ..base import TensorBase
 from ..inplace import call_
-from .common import document, into, run
+from .common import document, inplace, into, run
 
 UNARY = (
     "neg abs sign exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh "
@@ -68,14 +68,20 @@ _div = _binary("div")
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input + alpha·other."""
-    return _add(input, other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
-                out=out)
+    return _add(
+        input,
+        other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
+        out=out,
+    )
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input − alpha·other."""
-    return _sub(input, other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
-                out=out)
+    return _sub(
+        input,
+        other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
+        out=out,
+    )
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
@@ -157,7 +163,12 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     if decimals == 0 or input.dtype.kind != "f":
         return into(out, run("round", input))
     scale = 10.0**decimals
-    return into(out, run("round", input * scale) / scale if decimals > 0 else run("round", input / 10.0**-decimals) * 10.0**-decimals)
+    return into(
+        out,
+        run("round", input * scale) / scale
+        if decimals > 0
+        else run("round", input / 10.0**-decimals) * 10.0**-decimals,
+    )
 
 
 def gelu(input: Any, approximate: str = "none") -> Any:
@@ -285,21 +296,16 @@ def addcdiv_(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     return call_(OPS["addcdiv"], (self, tensor1, tensor2, value))
 
 
-def _through(function: Callable[..., Any]) -> Callable[..., Any]:
-    """In place by computing apart and assigning."""
-    from ..inplace import assign
-
-    def inplace(self: Any, *args: Any, **kwargs: Any) -> Any:
-        assign(self, function(self, *args, **kwargs))
-        return self
-
-    return document(inplace, f"{function.__name__}_", f"``{function.__name__}`` in place.")
-
-
 METHODS: dict[str, Callable[..., Any]] = (
     {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
     | {f"{n}_": _binary_(n) for n in BINARY}
     | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_)}
-    | {f"{f.__name__}_": _through(f) for f in (gelu, softplus, elu, leaky_relu, masked_fill, nan_to_num)}
+    | {f"{f.__name__}_": inplace(f) for f in (gelu, softplus, elu, leaky_relu, masked_fill, nan_to_num)}
 )
-METHODS |= {"subtract_": sub_, "divide_": div_, "multiply_": METHODS["mul_"], "clip_": clamp_, "negative_": METHODS["neg_"]}
+METHODS |= {
+    "subtract_": sub_,
+    "divide_": div_,
+    "multiply_": METHODS["mul_"],
+    "clip_": clamp_,
+    "negative_": METHODS["neg_"],
+}

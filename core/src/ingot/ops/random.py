@@ -15,7 +15,9 @@ from ..generator import Generator, default_generator
 from .common import check_dtype, into, run, shape_of
 
 
-def _draw(name: str, size: int, dtype: dt.DType, generator: Generator | None, wide: bool = False) -> tuple[int, int, int, int]:
+def _draw(
+    name: str, size: int, dtype: dt.DType, generator: Generator | None, wide: bool = False
+) -> tuple[int, int, int, int]:
     """The four numbers of the generator's state for one op, which moves on."""
     return (generator or default_generator).take(counters(name, size, dtype, wide))
 
@@ -40,21 +42,33 @@ def _floating(dtype: Any, name: str) -> dt.DType:
     return found
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def rand(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Uniform in [0, 1)."""
     shape, kind = shape_of(size), _floating(dtype, "rand")
     seeds = _draw("uniform", _size(shape), kind, generator)
     return _made("uniform", (*seeds, None, None), device, requires_grad, shape=shape, dtype=kind)
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def randn(
+    *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
     """Normal with mean 0 and deviation 1."""
     shape, kind = shape_of(size), _floating(dtype, "randn")
     seeds = _draw("normal", _size(shape), kind, generator)
     return _made("normal", (*seeds, 0.0, 1.0), device, requires_grad, shape=shape, dtype=kind)
 
 
-def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, dtype: Any = None, device: Any = None) -> Any:
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    dtype: Any = None,
+    device: Any = None,
+) -> Any:
     """Normal of the means and deviations given (numbers with ``size``, or tensors)."""
     if size is not None:
         shape, kind = shape_of((size,)), _floating(dtype, "normal")
@@ -124,13 +138,27 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return made
 
 
-def rand_like(input: Any, *, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False) -> Any:
+def rand_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Any:
     """`rand` with the shape, dtype and device of ``input``."""
     return rand(input._layout.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator,
                 requires_grad=requires_grad)
 
 
-def randn_like(input: Any, *, dtype: Any = None, device: Any = None, generator: Generator | None = None, requires_grad: bool = False) -> Any:
+def randn_like(
+    input: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    generator: Generator | None = None,
+    requires_grad: bool = False,
+) -> Any:
     """`randn` with the shape, dtype and device of ``input``."""
     return randn(input._layout.shape, dtype=dtype or input.dtype, device=device or input.device, generator=generator,
                  requires_grad=requires_grad)
@@ -144,7 +172,19 @@ def randint_like(input: Any, low: Any, high: Any = None, *, dtype: Any = None, d
 
 FUNCTIONS = {
     f.__name__: f
-    for f in (rand, randn, normal, randint, randperm, bernoulli, multinomial, dropout, rand_like, randn_like, randint_like)
+    for f in (
+        rand,
+        randn,
+        normal,
+        randint,
+        randperm,
+        bernoulli,
+        multinomial,
+        dropout,
+        rand_like,
+        randn_like,
+        randint_like,
+    )
 }
 
 
@@ -154,7 +194,13 @@ def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: Generator 
     if b < a:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
     seeds = _draw("uniform", self.numel(), self.dtype, generator)
-    made = _made("uniform", (*seeds, float(a), float(b)), self.device, shape=self._layout.shape, dtype=_floating(self.dtype, "uniform_"))
+    made = _made(
+        "uniform",
+        (*seeds, float(a), float(b)),
+        self.device,
+        shape=self._layout.shape,
+        dtype=_floating(self.dtype, "uniform_"),
+    )
     return into(self, made)
 
 
@@ -163,20 +209,33 @@ def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Genera
     if std < 0:
         raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
     seeds = _draw("normal", self.numel(), self.dtype, generator)
-    made = _made("normal", (*seeds, float(mean), float(std)), self.device, shape=self._layout.shape, dtype=_floating(self.dtype, "normal_"))
+    made = _made(
+        "normal",
+        (*seeds, float(mean), float(std)),
+        self.device,
+        shape=self._layout.shape,
+        dtype=_floating(self.dtype, "normal_"),
+    )
     return into(self, made)
 
 
 def bernoulli_(self: Any, p: Any = 0.5, *, generator: Generator | None = None) -> Any:
     """1 with probability ``p``, else 0."""
     chance = p if not hasattr(p, "_layout") else None
-    return into(self, bernoulli(self, chance, generator=generator) if chance is not None else bernoulli(p.expand(self._layout.shape), generator=generator))
+    return into(
+        self,
+        bernoulli(self, chance, generator=generator)
+        if chance is not None
+        else bernoulli(p.expand(self._layout.shape), generator=generator),
+    )
 
 
 def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Generator | None = None) -> Any:
     """Integers of [low, high)."""
     if high is None:
-        low, high = (0, low) if low else (0, 1 << 24 if self.dtype.kind == "f" else (1 << (8 * self.dtype.itemsize - 1)) - 1)
+        low, high = (
+            (0, low) if low else (0, 1 << 24 if self.dtype.kind == "f" else (1 << (8 * self.dtype.itemsize - 1)) - 1)
+        )
     return into(self, randint(low, high, self._layout.shape, dtype=self.dtype, device=self.device, generator=generator))
 
 

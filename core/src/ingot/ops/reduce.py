@@ -8,7 +8,7 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 
-from .common import axes_of, axis_of, check_dtype, into, look, run
+from .common import axes_of, axis_of, check_dtype, inplace, into, look, run
 
 Pair = namedtuple("Pair", ("values", "indices"))
 
@@ -19,13 +19,17 @@ class max_result(Pair):
     __slots__ = ()
 
 
-def sum(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None) -> Any:
+def sum(
+    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None
+) -> Any:
     """Sum over ``dim`` (all axes by default). Integers and bool give int64; halves are summed in float32."""
     axes = axes_of(dim if axis is None else axis, input.ndim)
     return into(out, run("sum", input, axes=axes, keepdim=keepdim, dtype=check_dtype(dtype)))
 
 
-def mean(input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None) -> Any:
+def mean(
+    input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None
+) -> Any:
     """Arithmetic mean over ``dim`` (all axes by default)."""
     if input.dtype.kind != "f" and dtype is None:
         raise RuntimeError(f"mean(): could not infer output dtype. Input dtype must be a floating point dtype. Got: "
@@ -101,17 +105,23 @@ def var(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False
     """Variance, Σ(x − mean)² / (n − correction), by Welford's method; correction is 1 by default."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    return run("var", input, axes=axes_of(dim, input.ndim), keepdim=keepdim, correction=_correction(unbiased, correction))
+    return run(
+        "var", input, axes=axes_of(dim, input.ndim), keepdim=keepdim, correction=_correction(unbiased, correction)
+    )
 
 
 def std(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> Any:
     """The square root of `var`."""
     if isinstance(dim, bool):
         dim, unbiased = None, dim
-    return run("std", input, axes=axes_of(dim, input.ndim), keepdim=keepdim, correction=_correction(unbiased, correction))
+    return run(
+        "std", input, axes=axes_of(dim, input.ndim), keepdim=keepdim, correction=_correction(unbiased, correction)
+    )
 
 
-def var_mean(input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None) -> tuple[Any, Any]:
+def var_mean(
+    input: Any, dim: Any = None, unbiased: Any = None, keepdim: bool = False, *, correction: Any = None
+) -> tuple[Any, Any]:
     """(variance, mean)."""
     return var(input, dim, unbiased, keepdim, correction=correction), mean(input, dim, keepdim)
 
@@ -174,7 +184,9 @@ def topk(input: Any, k: int, dim: int = -1, largest: bool = True, sorted: bool =
     return max_result(*run("topk", input, k=int(k), axis=axis_of(dim, input.ndim), largest=bool(largest)))
 
 
-def unique(input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None) -> Any:
+def unique(
+    input: Any, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: Any = None
+) -> Any:
     """The different elements in order; their positions (``return_inverse``) and how often each occurs."""
     if dim is not None:
         raise RuntimeError("unique(dim=…) is not supported; flatten the tensor, or sort its rows by a key of your own")
@@ -210,3 +222,4 @@ FUNCTIONS = {
     for f in (sum, mean, prod, amax, amin, max, min, argmax, argmin, any, all, var, std, var_mean, norm, logsumexp,
               count_nonzero, cumsum, cumprod, cummax, cummin, sort, argsort, topk, unique, searchsorted, bincount)
 }  # fmt: skip
+METHODS = {f"{f.__name__}_": inplace(f) for f in (cumsum, cumprod)}

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .common import axes_of, axis_of, look, run
+from .common import axes_of, axis_of, inplace, look, run
 
 
 def _filled(shape: tuple[int, ...], size: int, given: Any) -> tuple[int, ...]:
@@ -49,8 +49,10 @@ def view(input: Any, *shape: Any) -> Any:
         return _view_dtype(input, shape[0])
     wanted = _filled(_sizes(shape), input._layout.size, shape)
     if view_rule(op("view"), input._layout, (wanted,)) is None:
-        raise RuntimeError("view size is not compatible with input tensor's size and stride (at least one dimension spans "
-                           "across two contiguous subspaces). Use .reshape(...) instead.")
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans "
+            "across two contiguous subspaces). Use .reshape(...) instead."
+        )
     return look("view", input, shape=wanted)
 
 
@@ -61,9 +63,13 @@ def _view_dtype(input: Any, dtype: Any) -> Any:
 
     layout = input._layout
     if dtype.itemsize != layout.dtype.itemsize:
-        raise RuntimeError(f"view(dtype): {layout.dtype!r} has {layout.dtype.itemsize} bytes and {dtype!r} {dtype.itemsize}; only "
-                           "dtypes of equal width can be viewed")
-    return TensorBase.kind.make(input._block, Layout.of(layout.shape, layout.strides, dtype, layout.device), input._offset)
+        raise RuntimeError(
+            f"view(dtype): {layout.dtype!r} has {layout.dtype.itemsize} bytes and {dtype!r} {dtype.itemsize}; only "
+            "dtypes of equal width can be viewed"
+        )
+    return TensorBase.kind.make(
+        input._block, Layout.of(layout.shape, layout.strides, dtype, layout.device), input._offset
+    )
 
 
 def view_as(input: Any, other: Any) -> Any:
@@ -80,8 +86,10 @@ def permute(input: Any, *dims: Any) -> Any:
     """Axes in another order."""
     order = _sizes(dims)
     if len(order) != input.ndim:
-        raise RuntimeError(f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
-                           f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}")
+        raise RuntimeError(
+            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
+        )
     found = tuple(axis_of(d, input.ndim) for d in order)
     if len(set(found)) != len(found):
         raise RuntimeError("permute(): duplicate dims are not allowed.")
@@ -121,8 +129,10 @@ def expand(input: Any, *sizes: Any) -> Any:
     wanted = list(_sizes(sizes))
     lead = len(wanted) - input.ndim
     if lead < 0:
-        raise RuntimeError(f"expand: the number of sizes provided ({len(wanted)}) must be greater or equal to the number of "
-                           f"dimensions in the tensor ({input.ndim})")
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({len(wanted)}) must be greater or equal to the number of "
+            f"dimensions in the tensor ({input.ndim})"
+        )
     for k, n in enumerate(wanted):
         have = input._layout.shape[k - lead] if k >= lead else None
         if n == -1:
@@ -130,8 +140,10 @@ def expand(input: Any, *sizes: Any) -> Any:
                 raise RuntimeError("expand: -1 is not allowed in a leading, non-existing dimension")
             wanted[k] = have
         elif have not in (None, 1, n):
-            raise RuntimeError(f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
-                               f"dimension {k}. Target sizes: {wanted}. Tensor sizes: {list(input._layout.shape)}")
+            raise RuntimeError(
+                f"The expanded size of the tensor ({n}) must match the existing size ({have}) at non-singleton "
+                f"dimension {k}. Target sizes: {wanted}. Tensor sizes: {list(input._layout.shape)}"
+            )
     return look("expand", input, shape=tuple(wanted))
 
 
@@ -194,8 +206,10 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     try:
         inner = _filled(tuple(sizes), shape[k], sizes)
     except RuntimeError:
-        raise RuntimeError(f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[k]}) in the "
-                           "input tensor") from None
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes)} don't multiply up to the size of dim {dim} ({shape[k]}) in the "
+            "input tensor"
+        ) from None
     return look("view", input, shape=(*shape[:k], *inner, *shape[k + 1 :]))
 
 
@@ -219,8 +233,10 @@ def select(input: Any, dim: int, index: int) -> Any:
     axis = axis_of(dim, input.ndim)
     size = input._layout.shape[axis]
     if not -size <= index < size:
-        raise IndexError(f"select(): index {index} out of range for tensor of size {list(input._layout.shape)} at dimension "
-                         f"{axis + input.ndim}")
+        raise IndexError(
+            f"select(): index {index} out of range for tensor of size {list(input._layout.shape)} at dimension "
+            f"{axis + input.ndim}"
+        )
     return look("select", input, axis=axis, index=int(index) % size)
 
 
@@ -243,16 +259,19 @@ def as_strided(input: Any, size: Any, stride: Any, storage_offset: int | None = 
     offset = input._offset if storage_offset is None else int(storage_offset)
     shape, strides = tuple(size), tuple(stride)
     if any(s < 0 for s in strides):
-        raise RuntimeError(f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}")
+        raise RuntimeError(
+            f"as_strided: Negative strides are not supported at the moment, got strides: {list(strides)}"
+        )
     base = input._base if input._base is not None else input
     if input._edge is None and base._edge is None:
         layout = Layout.of(shape, strides, input._layout.dtype, input._layout.device)
         room = input._block.nbytes // input._layout.device.limits.storage_itemsize(input._layout.dtype)
         if layout.size and offset + layout.span > room:
-            raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset} reach element "
-                               f"{offset + layout.span - 1}, out of bounds for storage of {room} elements")
-        made = TensorBase.kind.make(input._block, layout, offset)
-        return made
+            raise RuntimeError(
+                f"setStorage: sizes {list(shape)}, strides {list(strides)}, storage offset {offset} reach element "
+                f"{offset + layout.span - 1}, out of bounds for storage of {room} elements"
+            )
+        return TensorBase.kind.make(input._block, layout, offset)
     if input._layout.is_dense:
         return look("as_strided", input, shape=shape, strides=strides, offset=offset - input._offset)
     return look("as_strided", base, shape=shape, strides=strides, offset=offset - base._offset)
@@ -320,8 +339,10 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
     else:
         sections = list(split_size_or_sections)
         if sum(sections) != size:
-            raise RuntimeError(f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension "
-                               f"{dim}), but got split_sizes={sections}")
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension "
+                f"{dim}), but got split_sizes={sections}"
+            )
     made, start = [], 0
     for n in sections:
         made.append(look("slice", tensor, axis=axis, start=start, stop=start + n, step=1))
@@ -371,8 +392,10 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
     if mode != "constant":
         raise NotImplementedError(f"pad(mode={mode!r}) is not supported; 'constant' is")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise RuntimeError(f"Padding length must be divisible by 2 and at most twice the number of dimensions; {len(pad)} numbers "
-                           f"were given for {input.ndim} dimensions")
+        raise RuntimeError(
+            f"Padding length must be divisible by 2 and at most twice the number of dimensions; {len(pad)} numbers "
+            f"were given for {input.ndim} dimensions"
+        )
     pairs = tuple((int(pad[k]), int(pad[k + 1])) for k in range(0, len(pad), 2))[::-1]
     return run("pad", input, 0 if value is None else value, pads=pairs)
 
@@ -440,3 +463,4 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
 
 
 METHODS = {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, repeat, contiguous, fill_diagonal_)}
+METHODS |= {f"{f.__name__}_": inplace(f) for f in (tril, triu)}

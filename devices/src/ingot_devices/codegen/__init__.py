@@ -42,7 +42,11 @@ class Codegen(Protocol):
     """What ``Device.codegen`` must do."""
 
     def compile(
-        self, definition: Definition, layouts: Mapping[int, Layout], device: Device, aliased: frozenset[int] = frozenset()
+        self,
+        definition: Definition,
+        layouts: Mapping[int, Layout],
+        device: Device,
+        aliased: frozenset[int] = frozenset(),
     ) -> Compiled:
         """A launch of ``definition`` with each tensor operand (by number) in its layout.
 

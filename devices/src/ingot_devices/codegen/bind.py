@@ -63,7 +63,9 @@ class Loops:
         """The same loops with ``change`` applied to every expression."""
         stages = tuple(replace(s, values=tuple(change(v) for v in s.values)) for s in self.stages)
         writes = tuple(
-            replace(w, offset=change(w.offset), value=change(w.value), valid=None if w.valid is None else change(w.valid))
+            replace(
+                w, offset=change(w.offset), value=change(w.value), valid=None if w.valid is None else change(w.valid)
+            )
             for w in self.writes
         )
         return replace(self, stages=stages, writes=writes)

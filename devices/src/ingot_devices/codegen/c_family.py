@@ -142,7 +142,9 @@ class _Source:
             if owner is not b:
                 readonly = all(o.access == "r" for o in self.program.buffers if o.binding == b.binding)
                 const = "const " if readonly else ""
-                pointer = self.dialect.pointer.format(const=const, type=self._storage(b.dtype), restrict="", name=b.name)
+                pointer = self.dialect.pointer.format(
+                    const=const, type=self._storage(b.dtype), restrict="", name=b.name
+                )
                 cast = self.dialect.cast_pointer.format(const=const, type=self._storage(b.dtype))
                 lines.append(f"{pointer.replace('* ', '*')} = {cast}{owner.name};")
         lines += [f"const {self.ctype(s.dtype)} {s.name} = args.{s.name};" for s in self.program.scalars]

@@ -76,7 +76,9 @@ class _Drop(Rewrite):
     def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
         if node.op != "linear":
             return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
-        terms = {a: c for a, c in zip(args, node.value[1], strict=True) if not (a.op == "index" and a.value in self.axes)}
+        terms = {
+            a: c for a, c in zip(args, node.value[1], strict=True) if not (a.op == "index" and a.value in self.axes)
+        }
         return linear_node(node.value[0], terms)
 
 

@@ -81,9 +81,10 @@ def _direct(d: Definition, layouts: Mapping[int, Layout]) -> Compiled | None:
     if value.dtype.kind == "b" and any(a.op == "param" for a in value.args):
         return None  # comparisons with numbers: the number is cast first
     ufunc = getattr(np, UFUNCS[value.op])
-    same = all(layouts[n].dtype.numpy == layouts[order[0]].dtype.numpy for n in order if n in layouts)
+    tensors = [n for n in order if n in layouts]
+    same = all(layouts[n].dtype is layouts[tensors[0]].dtype for n in tensors)
     call = _named_out(ufunc, len(order)) if value.op in ("maximum", "minimum") else ufunc
-    return Compiled(call, f"np.{UFUNCS[value.op]}", producer=ufunc if same and order[0] in layouts else None)
+    return Compiled(call, f"np.{UFUNCS[value.op]}", producer=ufunc if same and tensors else None)
 
 
 def _named_out(ufunc: Any, inputs: int) -> Any:
@@ -241,9 +242,11 @@ class _Writer:
 
     def _operator(self, node: Expr, args: list[str], out: str | None) -> str:
         if node.op not in QUIET and node.dtype.kind != "b":
-            self.loud = self.loud or node.dtype.kind == "f" or node.args[0].dtype.kind == "f" or node.op in ("idiv", "mod")
+            self.loud = (
+                self.loud or node.dtype.kind == "f" or node.args[0].dtype.kind == "f" or node.op in ("idiv", "mod")
+            )
         name = out or self.name()
-        if all(a.op == "const" for a in node.args) or (node.args and node.op in ("pow",)):
+        if all(a.op == "const" for a in node.args) or (node.args and node.op == "pow"):
             args = [self._typed(a) for a in node.args]
         if node.op == "cast":
             source = node.args[0]
@@ -408,7 +411,7 @@ class _Writer:
             root = store.value
             plain = None if store.valid is not None or store.combine else self._plain(store.operand, store.at)
             direct = (
-                plain is not None and root not in self.names and root.op in UFUNCS and root.op not in ("pow",)
+                plain is not None and root not in self.names and root.op in UFUNCS and root.op != "pow"
                 and not any(n.op == "load" and n.value in written for a in root.args for n in [a])
             )
             if direct:

@@ -50,7 +50,7 @@ def bitcast(x: Array, dtype: Any) -> Array:
 
 def where_(condition: Array, a: Array, b: Array, dtype: Any) -> Array:
     """Choice; literals take ``dtype``."""
-    made: np.ndarray[Any, Any] = np.where(condition, a, b)
+    made: Any = np.where(condition, a, b)
     return made if made.dtype == dtype else made.astype(dtype)
 
 

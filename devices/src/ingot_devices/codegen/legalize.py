@@ -9,6 +9,7 @@ passed in the type they are used in. Index divisions that cannot be negative bec
 from __future__ import annotations
 
 from dataclasses import replace
+
 from .. import dtypes as dt
 from ..dtypes import DType
 from ..ir import scalar as s
@@ -160,7 +161,9 @@ class _Values(Rewrite):
             return self._const(node)
         made = self.compute(node.dtype)
         if node.op == "linear" or (args == node.args and made is node.dtype):
-            return linear_node(node.value[0], dict(zip(args, node.value[1], strict=True))) if node.op == "linear" else node
+            return (
+                linear_node(node.value[0], dict(zip(args, node.value[1], strict=True))) if node.op == "linear" else node
+            )
         return Expr.of(node.op, args, made, node.value)
 
     def __call__(self, root: Expr) -> Expr:

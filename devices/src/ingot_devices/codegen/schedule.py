@@ -98,7 +98,9 @@ class ScheduleCodegen:
     ) -> list[Launch]:
         """The launches of ``definition``, unrendered: for tests and ``explain``."""
         loops = collapse(monoids.rewrite(bind(definition, layouts)))
-        return plan(legalize(loops, device.limits, self.renderer.rows, index_bits), device.limits, index_bits, frozenset())
+        return plan(
+            legalize(loops, device.limits, self.renderer.rows, index_bits), device.limits, index_bits, frozenset()
+        )
 
     def cache(self, device: Device) -> _Cache:
         """The kernels of ``device``."""
@@ -261,7 +263,11 @@ def _scalar_text(number: int, launch: Launch, names: dict[str, Any]) -> str:
 
 
 def _dispatcher(
-    used: Sequence[int], outputs: Sequence[int], room: int | None, usual: Callable[..., None], general: Callable[..., None]
+    used: Sequence[int],
+    outputs: Sequence[int],
+    room: int | None,
+    usual: Callable[..., None],
+    general: Callable[..., None],
 ) -> Callable[..., Any]:
     """``usual`` where no operand shares an output's handle and all offsets fit; ``general`` elsewhere."""
     tests = [f"x{a}[0] is x{b}[0]" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
@@ -294,10 +300,14 @@ def _with_shared(launch: Launch, owner: Mapping[int, int]) -> Launch:
 def _check_limits(launch: Launch, device: Device) -> None:
     limits, program = device.limits, launch.program
     if len(program.buffers) > limits.max_bindings:
-        raise Unsupported(f"{program.name} needs {len(program.buffers)} buffers; {device.name} takes {limits.max_bindings}")
+        raise Unsupported(
+            f"{program.name} needs {len(program.buffers)} buffers; {device.name} takes {limits.max_bindings}"
+        )
     size = arguments.block(program.scalars, program.index_bits).size
     if size > limits.max_argument_bytes:
-        raise Unsupported(f"{program.name} needs {size} bytes of scalars; {device.name} takes {limits.max_argument_bytes}")
+        raise Unsupported(
+            f"{program.name} needs {size} bytes of scalars; {device.name} takes {limits.max_argument_bytes}"
+        )
 
 
 def _largest(loops: Loops) -> int:

@@ -247,7 +247,9 @@ class Define:
         wrapped = where(i < 0, i + size, i)
         inside = (wrapped >= 0) & (wrapped < size)
         self._checks.append(Check(inside, tuple(a.value for a in over if a.op == "index"), code))
-        return where(wrapped < 0, const(0, dt.index), where(wrapped >= size, const(max(size - 1, 0), dt.index), wrapped))
+        return where(
+            wrapped < 0, const(0, dt.index), where(wrapped >= size, const(max(size - 1, 0), dt.index), wrapped)
+        )
 
     def check(self, condition: Expr, code: str, over: Sequence[Expr]) -> None:
         """``condition`` must hold over the axes ``over``."""

@@ -81,7 +81,9 @@ def _slope(node: Expr, slopes: dict[Expr, Expr | None]) -> Expr | None:
     if node.op == "where":
         a, b = inner[1], inner[2]
         zero = const(0, node.dtype)
-        return None if a is None and b is None else where(node.args[0], zero if a is None else a, zero if b is None else b)
+        return (
+            None if a is None and b is None else where(node.args[0], zero if a is None else a, zero if b is None else b)
+        )
     total: Expr | None = None
     for slope, partial in zip(inner, ROWS[node.op](*node.args, node), strict=True):
         if slope is not None and partial is not None:

@@ -19,7 +19,7 @@ round towards minus infinity; ``maximum`` and ``minimum`` hand on NaN; shifts by
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import dtypes as dt
 from ..dtypes import DType
@@ -57,7 +57,7 @@ class Expr:
     dtype: DType
     value: Any
 
-    _interned: dict[tuple[Any, ...], Expr] = {}
+    _interned: ClassVar[dict[tuple[Any, ...], Expr]] = {}
 
     @staticmethod
     def of(op: str, args: tuple[Expr, ...] = (), dtype: DType = dt.index, value: Any = None) -> Expr:

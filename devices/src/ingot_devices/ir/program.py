@@ -10,7 +10,6 @@ Every buffer parameter is typed by its *storage* dtype and addressed by ``get``/
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from ..dtypes import DType
 from .expr import Expr
@@ -96,7 +95,7 @@ class Barrier:
     """All work-items of the workgroup arrive here before one goes on; workgroup memory is then visible."""
 
 
-Statement = Union[Let, Assign, Put, Array, For, If, Barrier]
+Statement = Let | Assign | Put | Array | For | If | Barrier
 
 
 @dataclass(frozen=True)

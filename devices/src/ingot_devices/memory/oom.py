@@ -48,8 +48,10 @@ def out_of_memory(pool: Pool, request: int, counted: int = 0) -> OutOfMemoryErro
         else "The cache was emptied and garbage collected first"
     )
     lines = [
-        f"{pool.device.name} is out of memory: {size_text(request)} requested, "
-        f"{size_text(used)} used, {size_text(reserved)} reserved, {_bound(pool)}.",
+        (
+            f"{pool.device.name} is out of memory: {size_text(request)} requested, "
+            f"{size_text(used)} used, {size_text(reserved)} reserved, {_bound(pool)}."
+        ),
         f"{tried}; use smaller batches, drop tensors that are not needed, or raise the limit.",
     ]
     largest = pool.live(_LISTED)

@@ -31,7 +31,20 @@ An op is a row of its group's module (losses and attention have their own): oper
 from __future__ import annotations
 
 from . import (
-    attention, composite, contraction, copy, creation, index, loss, optimizer, pointwise, random, reduce, scan, sort, view,
+    attention,
+    composite,
+    contraction,
+    copy,
+    creation,
+    index,
+    loss,
+    optimizer,
+    pointwise,
+    random,
+    reduce,
+    scan,
+    sort,
+    view,
 )  # fmt: skip
 from .no_gradient import NO_GRADIENT
 from .op import OPS, Op, Spec, add_op

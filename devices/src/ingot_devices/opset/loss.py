@@ -82,10 +82,11 @@ def _mse_backward_by_parts(b: Any, grad: Any, x: Any, y: Any, reduction: str) ->
 
 
 def _bce(d: Define, x: Operand, y: Operand, weight: Operand | None, pos_weight: Operand | None, reduction: str) -> None:
-    """(1 - y)·x + (1 + (pos_weight - 1)·y)·log(1 + exp(-x)), without overflow."""
+    """pos_weight·y·log(1 + exp(-x)) + (1 - y)·log(1 + exp(x)), without overflow."""
     at, shape, (v, t, w, positive) = _together(d, x, y, weight, pos_weight)
-    grows = s.log1p(s.exp(-s.absolute(v))) + s.maximum(-v, 0)
-    value = (1 - t) * v + (grows if positive is None else ((positive - 1) * t + 1) * grows)
+    rest = s.log1p(s.exp(-s.absolute(v)))
+    ones = t if positive is None else positive * t
+    value = ones * (s.maximum(-v, 0) + rest) + (1 - t) * (s.maximum(v, 0) + rest)
     _store_reduced(d, at, value if w is None else value * w, math.prod(shape), reduction)
 
 

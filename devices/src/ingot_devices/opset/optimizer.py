@@ -19,18 +19,19 @@ from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, where
 from .op import Op, Spec, add_op
 
-ADAM_NUMBERS = ("step_size", "rest1", "beta2", "rest2", "correction", "eps", "decay")
+ADAM_NUMBERS = ("step_size", "rest1", "beta2", "rest2", "correction", "eps", "decay?")
 
 
 def adam_numbers(
     step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, *, decoupled: bool
-) -> tuple[float, ...]:
+) -> tuple[float | None, ...]:
     """The numbers of step ``step`` (from 1): lr/(1-β₁ᵗ), 1-β₁, β₂, 1-β₂, √(1-β₂ᵗ), ε and the decay.
 
-    The decay is the factor 1 - lr·λ of the parameter if ``decoupled`` (AdamW), else λ.
+    The decay is the factor 1 - lr·λ of the parameter if ``decoupled`` (AdamW), else λ; None for a λ of 0.
     """
-    decay = 1 - lr * weight_decay if decoupled else weight_decay
-    return (lr / (1 - beta1**step), 1 - beta1, beta2, 1 - beta2, math.sqrt(1 - beta2**step), eps, decay)
+    decay = None if weight_decay == 0 else 1 - lr * weight_decay if decoupled else float(weight_decay)
+    correction = math.sqrt(1 - beta2**step)
+    return (lr / (1 - beta1**step), 1 - beta1, float(beta2), 1 - beta2, correction, float(eps), decay)
 
 
 def optimizer(name: str, operands: str, define: Any, attributes: Mapping[str, Any], doc: str, **mutates: int) -> Op:
@@ -81,11 +82,13 @@ def _sgd_momentum(
 
 def _adam(decoupled: bool) -> Any:
     def define(
-        d: Define, param: Operand, grad: Operand, exp_avg: Operand, exp_avg_sq: Operand, *numbers: Expr, maximize: bool
-    ) -> None:
+        d: Define, param: Operand, grad: Operand, exp_avg: Operand, exp_avg_sq: Operand, *numbers: Expr | None,
+        maximize: bool,
+    ) -> None:  # fmt: skip
         at, (p, g, mean, square), work = _loaded(d, param, grad, exp_avg, exp_avg_sq)
-        step_size, rest1, beta2, rest2, correction, eps, decay = (n.cast(work) for n in numbers)
-        if decoupled:
+        step_size, rest1, beta2, rest2, correction, eps = (n.cast(work) for n in numbers[:-1] if n is not None)
+        decay = None if numbers[-1] is None else numbers[-1].cast(work)
+        if decoupled and decay is not None:
             p = p * decay
         g = _direction(g, p, None if decoupled else decay, maximize)
         mean = where(rest1 < 0.5, mean + rest1 * (g - mean), g - (g - mean) * (1 - rest1))

@@ -252,7 +252,7 @@ pointwise("pow", "x y", _power, NUMERIC,
           y=lambda g, x, y, out: where(x.eq(0) & (y >= 0), like(g, 0), g * out * s.log(x)))
 pointwise("neg", "x", lambda x: -x, NUMERIC, x=lambda g: -g)
 pointwise("abs", "x", s.absolute, NUMERIC, x=lambda g, x: g * s.sign(x))
-pointwise("sign", "x", s.sign, NUMERIC, x=lambda g: g * 0)
+pointwise("sign", "x", lambda x: where(x > 0, like(x, 1), where(x < 0, like(x, -1), like(x, 0))), NUMERIC, x=lambda g: g * 0)
 pointwise("square", "x", lambda x: x * x, NUMERIC, x=lambda g, x: g * x * 2)
 pointwise("reciprocal", "x", lambda x: 1 / x, FLOAT, x=lambda g, out: -(g * out * out))
 pointwise("maximum", "x y", s.maximum, x=lambda g, x, y: _share(g, x, y, x > y), y=lambda g, x, y: _share(g, x, y, y > x))
@@ -292,8 +292,8 @@ pointwise("sigmoid", "x", _sigmoid, FLOAT, x=lambda g, out: g * (1 - out) * out)
 pointwise("softplus", "x beta threshold", _softplus, FLOAT,
           x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * _sigmoid(x * beta)))
 pointwise("relu", "x", lambda x: where(x < 0, like(x, 0), x), NUMERIC, x=lambda g, out: _kept(g, out > 0))
-pointwise("gelu", "x", lambda x: _gelu(x), FLOAT, x=lambda g, x: g * _gelu_slope(x))
-pointwise("gelu_tanh", "x", lambda x: _gelu_tanh(x), FLOAT, x=lambda g, x: g * _gelu_tanh_slope(x))
+pointwise("gelu", "x", _gelu, FLOAT, x=lambda g, x: g * _gelu_slope(x))
+pointwise("gelu_tanh", "x", _gelu_tanh, FLOAT, x=lambda g, x: g * _gelu_tanh_slope(x))
 pointwise("silu", "x", lambda x: x * _sigmoid(x), FLOAT, x=lambda g, x: g * _sigmoid(x) * (x * (1 - _sigmoid(x)) + 1))
 pointwise("elu", "x alpha", lambda x, alpha: where(x > 0, x, alpha * s.expm1(s.minimum(x, 0))), FLOAT,
           x=lambda g, x, alpha: where(x > 0, g, g * alpha * s.exp(s.minimum(x, 0))))
@@ -305,7 +305,7 @@ pointwise("ceil", "x", _whole(s.ceil), NUMERIC, x=lambda g: g * 0)
 pointwise("round", "x", _whole(s.rint), NUMERIC, x=lambda g: g * 0)
 pointwise("trunc", "x", _whole(s.trunc), NUMERIC, x=lambda g: g * 0)
 pointwise("frac", "x", lambda x: x - s.trunc(x), Types(kinds="f"), x=lambda g: g)
-pointwise("clamp", "x low high", lambda x, low, high: _clamp(x, low, high), x=lambda g, x, low, high: _clamp_kept(g, x, low, high))
+pointwise("clamp", "x low high", _clamp, x=_clamp_kept)
 pointwise("nan_to_num", "x nan high low",
           lambda x, nan, high, low: where(s.isnan(x), nan, where(s.isinf(x), where(x > 0, high, low), x)) if x.dtype.kind == "f" else x,
           x=lambda g, x: where(s.isnan(x) | s.isinf(x), like(g, 0), g))

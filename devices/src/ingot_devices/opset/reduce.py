@@ -18,7 +18,17 @@ from ..ir.expr import Expr, const
 from ..layout import dense_strides
 from .op import Defaults, Op, Spec, add_op
 from .shared import (
-    Axes, convert, count, from_rows, keep, one_axis, places, reduced_shape, spread, to_rows, typed,
+    Axes,
+    convert,
+    count,
+    from_rows,
+    keep,
+    one_axis,
+    places,
+    reduced_shape,
+    spread,
+    to_rows,
+    typed,
 )  # fmt: skip
 
 Rule = Callable[..., Any]
