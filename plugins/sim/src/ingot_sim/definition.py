@@ -105,7 +105,7 @@ class DefinitionKernel:
             handle, offset = operands[h.operand.number]
             access[handle] = _join(access.get(handle, ""), _access(h.operand))
             places += [list(access).index(handle), offset]
-        values = [number(operands[n], d) for n, d in self.params]
+        values = [number(operands[n], _widest(d)) for n, d in self.params]
         if self.codes:
             access[status.word(device)] = "rw"
             values += [len(access) - 1, status.ticket(device, self.name, self.codes)]
@@ -126,6 +126,11 @@ class DefinitionKernel:
         if failed:
             word = buffers[values[-2]].cast("i")
             word[0] = word[0] or values[-1] + failed[0]  # the first failure is the one that is told
+
+
+def _widest(d: DType) -> DType:
+    """A Python float keeps its digits: what is cast to float64 was never rounded to float32."""
+    return dt.float64 if d.kind == "f" else d
 
 
 def _packed(d: DType) -> str:

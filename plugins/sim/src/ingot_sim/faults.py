@@ -41,7 +41,7 @@ class Rule:
 
 
 def parse(text: str) -> tuple[Rule, ...]:
-    """The rules written in ``text``; ValueError shows the form. Parts ``probe=`` are checked, and left to `probe_fault`."""
+    """The rules in ``text``; ValueError shows the form. Parts ``probe=`` are checked, and left to `probe_fault`."""
     rules = []
     for part in filter(None, (p.strip() for p in text.split(","))):
         if part.startswith("probe=") and part[6:] in _PROBES:

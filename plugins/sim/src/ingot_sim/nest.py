@@ -63,7 +63,7 @@ class Nest:
 
     def raw(self, root: Expr) -> str:
         """``root`` for a place that rounds to its dtype itself: the last rounding is left to it."""
-        if root in self.memo or root.op in _LEAVES or root.dtype.kind != "f":
+        if root in self.memo or root.op in _AS_THEY_ARE or root.dtype.kind != "f":
             return self.value(root)[0]
         args = [self.value(a)[0] for a in root.args]
         text, _ = row(root, args, self.writer.names)
@@ -73,7 +73,9 @@ class Nest:
         if node.op == "const":
             return literal(node.value, node.dtype), 0
         if node.op == "param":
-            return f"p{node.value}", 0
+            return self.bind(f"p{node.value}", node.dtype, 0, node.dtype.kind == "f"), 0
+        if node.op == "cast" and node.args[0].op == "param":
+            return self._number(node), 0
         if node.op == "index":
             return f"i{node.value}", self._level_of(node.value)
         if node.op == "load":
@@ -84,6 +86,14 @@ class Nest:
         level = max((n for _, n in args), default=0)
         text, rounding = row(node, [t for t, _ in args], self.writer.names)
         return self.bind(text, node.dtype, level, rounding), level
+
+    def _number(self, node: Expr) -> str:
+        """A param in another type: the number as it was given, in that type."""
+        param = node.args[0]
+        given = Expr.of("param", (), dt.float64, param.value) if param.dtype.kind == "f" else param
+        cast = Expr.of("cast", (given,), node.dtype)
+        text, rounding = row(cast, [f"p{param.value}"], self.writer.names)
+        return self.bind(text, node.dtype, 0, rounding)
 
     def bind(self, text: str, d: DType, level: int, rounding: bool) -> str:
         """A new name for ``text``."""
@@ -324,4 +334,4 @@ class Writer:
         return f"int({value})" if logical is dt.bool_ and storage is not dt.bool_ else value
 
 
-_LEAVES = frozenset(("const", "param", "index", "load", "stage"))
+_AS_THEY_ARE = frozenset(("const", "param", "index", "load", "stage", "cast"))
