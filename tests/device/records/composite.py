@@ -109,7 +109,8 @@ def attention(q: Any, k: Any, v: Any, attn_mask: Any = None, is_causal: bool = F
         scores = np.where(attn_mask, scores, -np.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    return softmax(scores, -1) @ v
+    attended = ~np.isneginf(scores).all(axis=-1, keepdims=True)  # a row without a key gives zeros
+    return np.where(attended, softmax(scores, -1), 0) @ v
 
 
 LOGITS = (
