@@ -2,8 +2,9 @@
 
     Tensor method ──▶ call / binary / unary ──▶ plan (cached, else `ingot_devices.resolve`) ──▶ launch ──▶ record
 
-A plan is looked up by (op, operand layouts, attributes, context); Python numbers are launch arguments and only their type is
-in the key. No hook runs here. `Entry` is what the core keeps beside a plan: what recording the gradient needs.
+A plan is looked up by (op, operand layouts, attributes, context); Python numbers are launch arguments and only their
+type is in the key. No hook runs here. `Entry` is what the core keeps beside a plan: what recording the gradient
+needs.
 """
 
 from __future__ import annotations
