@@ -196,7 +196,7 @@ def test_nothing_to_differentiate(t: Any, device: str) -> None:
 
 def test_inplace_on_a_leaf_is_refused(t: Any, leaf: Maker) -> None:
     x = leaf([1.0])
-    with refused(t, RuntimeError, "leaf", "add_"):
+    with refused(t, RuntimeError, "leaf", "no_grad"):
         x.add_(1)
     with refused(t, RuntimeError, "leaf"):
         x[:1].mul_(2)
@@ -210,7 +210,7 @@ def test_inplace_on_a_saved_value_names_the_op(t: Any, leaf: Maker) -> None:
     y = x.exp()
     z = y.sum() * 2
     y.add_(1)
-    with refused(t, RuntimeError, "exp", "add_", "version"):
+    with refused(t, RuntimeError, "exp", "version"):
         z.backward()
         y.backward(t.ones_like(y))
 

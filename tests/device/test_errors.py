@@ -25,7 +25,7 @@ def test_unavailable_device_says_why_and_what_to_do(t: Any) -> None:
     if not away:
         pytest.skip("every known backend is ready here")
     with refused(t, RuntimeError, away[0].reason, away[0].remedy):
-        t.device(away[0].name)
+        t.zeros(1, device=away[0].name)
 
 
 def test_index_of_a_device_that_is_not_there(t: Any, device: str) -> None:
@@ -59,7 +59,7 @@ def test_matrices_that_do_not_fit(t: Any, device: str) -> None:
     a = t.ones(2, 3, device=device)
     with refused(t, RuntimeError, "2", "3"):
         a @ a
-    with refused(t, RuntimeError, "[2, 3]"):
+    with refused(t, RuntimeError, "2D", "1D"):
         t.mm(a, t.ones(3, device=device))
     with refused(t, RuntimeError):
         t.dot(t.ones(2, device=device), t.ones(3, device=device))
@@ -68,7 +68,7 @@ def test_matrices_that_do_not_fit(t: Any, device: str) -> None:
 def test_sizes_that_do_not_multiply(t: Any, device: str) -> None:
     with refused(t, RuntimeError, "6", "[4, 2]"):
         t.ones(6, device=device).reshape(4, 2)
-    with refused(t, RuntimeError, "-1"):
+    with refused(t, RuntimeError, "one dimension"):
         t.ones(6, device=device).reshape(-1, -1)
     with refused(t, RuntimeError):
         t.ones(6, device=device).reshape(4, -1)
@@ -108,7 +108,7 @@ def test_extreme_of_nothing(t: Any, device: str) -> None:
 
 
 def test_ragged_data(t: Any) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="expected sequence"):
         t.tensor([[1, 2], [3]])
     with pytest.raises((TypeError, ValueError)):
         t.tensor(["a"])

@@ -52,11 +52,11 @@ def sgd(
 ) -> Any:
     velocity = None
     for g in gradients:
-        g = -g if maximize else g  # noqa: PLW2901 - the effective gradient
-        g = g + weight_decay * p if weight_decay else g  # noqa: PLW2901
+        g = -g if maximize else g
+        g = g + weight_decay * p if weight_decay else g
         if momentum:
             velocity = g if velocity is None else momentum * velocity + (1 - dampening) * g
-            g = g + momentum * velocity if nesterov else velocity  # noqa: PLW2901
+            g = g + momentum * velocity if nesterov else velocity
         p = p - lr * g
     return p
 
