@@ -88,7 +88,8 @@ def test_adam(device: str, kind: str, options: dict[str, Any]) -> None:
 
 def test_groups_have_options_of_their_own(device: str) -> None:
     slow, fast = (nn.Parameter(ingot.ones(2, device=device)) for _ in range(2))
-    optimizer = ingot.optim.SGD([{"params": [slow]}, {"params": fast, "lr": 1.0}], lr=0.5)
+    groups: list[dict[str, Any]] = [{"params": [slow]}, {"params": fast, "lr": 1.0}]
+    optimizer = ingot.optim.SGD(groups, lr=0.5)
     optimizer.add_param_group({"params": [nn.Parameter(ingot.ones(1))], "weight_decay": 0.1})
     assert [group["lr"] for group in optimizer.param_groups] == [0.5, 1.0, 0.5]
     (slow.sum() + fast.sum()).backward()
@@ -165,7 +166,8 @@ def test_a_resumed_run_is_bit_equal(device: str, kind: str) -> None:
 
 def test_state_dict_has_pytorchs_form() -> None:
     first, second = (nn.Parameter(ingot.ones(2)) for _ in range(2))
-    optimizer = ingot.optim.Adam([{"params": [first]}, {"params": [second], "lr": 0.5}])
+    groups: list[dict[str, Any]] = [{"params": [first]}, {"params": [second], "lr": 0.5}]
+    optimizer = ingot.optim.Adam(groups)
     second.sum().backward()
     optimizer.step()
     state = optimizer.state_dict()
