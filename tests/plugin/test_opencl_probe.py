@@ -25,7 +25,7 @@ def listing(cache: Path, **environment: str) -> dict[str, Any]:
     """``ingot devices --json`` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "ingot_tools", "devices", "--json"],
-        env={**os.environ, "INGOT_CACHE_DIR": str(cache), **environment},
+        env={**os.environ, "INGOT_CACHE_DIR": str(cache), "INGOT_PROBE_TIMEOUT": "60", **environment},
         capture_output=True,
         timeout=60,
         check=False,
@@ -67,9 +67,7 @@ def test_without_a_linker_the_remedy_is_binutils(tmp_path: Path) -> None:
     assert any(name.startswith("cpu") for name in found["ready"])
 
 
-def test_the_answer_is_kept_and_a_changed_driver_asked_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_answer_is_kept_and_a_changed_driver_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     listing(tmp_path)
     (kept,) = (tmp_path / "probes").iterdir()
     before = kept.stat().st_mtime_ns

@@ -23,7 +23,7 @@ from .backend import Backend, DeviceInfo, Unavailable
 from .outcomes import State, info_from_dict, info_to_dict, one_line, traceback_text
 from .plugins import load
 
-_LIFE = 60  # seconds
+_GRACE = 60  # seconds
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,14 @@ class Answer:
             return Answer(**plain)
         except (TypeError, KeyError) as error:
             raise ValueError(f"not the answer of a probe: {error}") from None
+
+
+def time_limit() -> float:
+    """Seconds that a probe may take: ``INGOT_PROBE_TIMEOUT``, else 5."""
+    try:
+        return float(os.environ.get("INGOT_PROBE_TIMEOUT", ""))
+    except ValueError:
+        return 5.0
 
 
 def ask(backend: Backend) -> Answer:
@@ -85,9 +93,7 @@ def _find(plugin: str, backend: str) -> Backend | Answer:
     if loaded.records:
         failed = loaded.records[0]
         return Answer(failed.state, failed.reason, failed.remedy, detail=failed.detail)
-    return Answer(
-        "broken", f"no plugin {plugin!r} declares a backend {backend!r} in the child process"
-    )
+    return Answer("broken", f"no plugin {plugin!r} declares a backend {backend!r} in the child process")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -97,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
         print("usage: python -m ingot_devices.probe PLUGIN [BACKEND]", file=sys.stderr)
         return 2
     if hasattr(signal, "alarm"):  # the kernel's own end for a child whose parent is gone
-        signal.alarm(_LIFE)
+        signal.alarm(int(time_limit()) + _GRACE)
     answers = os.dup(1)
     os.dup2(2, 1)
     found = _find(arguments[0], arguments[-1])

@@ -25,7 +25,7 @@ from .backend import CONTRACT
 from .cache import Cache, key
 from .claims import Declared
 from .outcomes import Record, mend, one_line
-from .probe import Answer, ask
+from .probe import Answer, ask, time_limit
 
 READY_FOR = 24 * 3600.0
 OTHERWISE_FOR = 60.0
@@ -40,14 +40,6 @@ class _Child:
     out: IO[bytes]
     err: IO[bytes]
     deadline: float
-
-
-def time_limit() -> float:
-    """Seconds that a probe may take: ``INGOT_PROBE_TIMEOUT``, else 5."""
-    try:
-        return float(os.environ.get("INGOT_PROBE_TIMEOUT", ""))
-    except ValueError:
-        return 5.0
 
 
 def probe_all(declared: Sequence[Declared], fresh: bool = False) -> list[Record]:
@@ -85,9 +77,7 @@ def _record(declared: Declared, answer: Answer) -> Record:
     remedy = answer.remedy
     if answer.state == "broken" and not remedy:
         remedy = mend(declared.plugin.distribution, declared.plugin.name)
-    return declared.record(
-        answer.state, answer.reason, remedy, devices=answer.devices, detail=answer.detail
-    )
+    return declared.record(answer.state, answer.reason, remedy, devices=answer.devices, detail=answer.detail)
 
 
 # ---- the child processes -------------------------------------------------------------------------
@@ -129,9 +119,7 @@ def _finish(child: _Child) -> Answer:
         status = child.process.wait(max(child.deadline - time.monotonic(), 0.0))
     except subprocess.TimeoutExpired:
         _kill(child.process)
-        return Answer(
-            "broken", f"its probe gave no answer within {time_limit():g} s and was stopped"
-        )
+        return Answer("broken", f"its probe gave no answer within {time_limit():g} s and was stopped")
     finally:
         said = _content(child.err).decode(errors="replace").strip()
         answer = _content(child.out)
@@ -208,9 +196,7 @@ def forget(declared: Declared) -> None:
 
 
 def _cache_key(declared: Declared) -> str:
-    return key(
-        declared.plugin.distribution, declared.plugin.name, declared.backend.name, sys.prefix
-    )
+    return key(declared.plugin.distribution, declared.plugin.name, declared.backend.name, sys.prefix)
 
 
 def _state_key(declared: Declared) -> str:
