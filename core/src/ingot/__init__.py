@@ -1,8 +1,9 @@
 """Ingot: define-by-run automatic differentiation that finds its hardware through plugins.
 
-``import ingot as torch`` is enough for programs that use what is here: the names, defaults and errors are PyTorch's. The
-eager flow, file by file: `tensor` → `ops` → `dispatch` → `ingot_devices.resolve` → a launch, recorded by `autograd`.
-The functions are tables of the modules of `ops`; `nn`, `optim`, `utils` and files are imported when they are first used.
+``import ingot as torch`` is enough for programs that use what is here: the names, defaults and errors are PyTorch's.
+The eager flow, file by file: `tensor` → `ops` → `dispatch` → `ingot_devices.resolve` → a launch, recorded by
+`autograd`. The functions are tables of the modules of `ops`; `nn`, `optim`, `utils` and files are imported when they
+are first used.
 """
 
 from __future__ import annotations

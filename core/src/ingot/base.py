@@ -14,8 +14,9 @@ from ingot_devices.view import View
 class TensorBase(View):
     """Metadata with class-level defaults, so that making a tensor stores only what differs.
 
-    ``_edge`` is (node, output number), or None where no gradient is wanted; ``grad`` the accumulated gradient of a leaf.
-    A differentiable view keeps its ``_base`` and the ``_chain`` of (op, attributes) that leads from there to it.
+    ``_edge`` is (node, output number), or None where no gradient is wanted; ``grad`` the accumulated gradient of a
+    leaf. A differentiable view keeps its ``_base`` and the ``_chain`` of (op, attributes) that leads from there to
+    it.
     """
 
     kind: ClassVar[Any]

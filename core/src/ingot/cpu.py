@@ -1,6 +1,7 @@
 """``ingot.cpu``: the device whose name PyTorch's programs take for granted.
 
-New tensors are made there unless told otherwise, ``x.cpu()`` goes there, and files name no other device for what lay there.
+New tensors are made there unless told otherwise, ``x.cpu()`` goes there, and files name no other device for what lay
+there.
 """
 
 from __future__ import annotations

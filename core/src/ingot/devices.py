@@ -16,8 +16,8 @@ from .cpu import KIND as CPU
 class device:
     """The name of a device: ``type`` ("cpu", "opencl" …) and ``index`` (None: the first, or the CPU).
 
-    ``device("auto")`` is the ready device of highest priority, or what ``INGOT_DEVICE`` says. As a context manager it is
-    the default device of the block. Naming a device does not open it; using it does.
+    ``device("auto")`` is the ready device of highest priority, or what ``INGOT_DEVICE`` says. As a context manager it
+    is the default device of the block. Naming a device does not open it; using it does.
     """
 
     __slots__ = ("_outer", "index", "type")

@@ -112,10 +112,8 @@ def find(
         device.require()
         try:
             plan = resolve(op, keys, attrs, device, context)
-        except ValueError as e:
-            raise RuntimeError(f"{op.name}: {e}") from None
-        except TypeError as e:
-            raise TypeError(f"{op.name}: {e}") from None
+        except (ValueError, TypeError) as e:
+            raise RuntimeError(f"{op.name}: {e}") from e
         entry = Entry(op, keys, attrs, plan)
         if len(_plans) >= _MAX_PLANS:
             forget_plans()
@@ -206,6 +204,8 @@ def run(entry: Entry, operands: Sequence[Any]) -> list[Any]:
     out._block = block
     out._layout = entry.layout
     out._native = native
+    if state.context.inference:
+        out._inference = True
     return [out]
 
 
@@ -309,7 +309,9 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         out._block = block
         out._layout = entry.layout
         out._native = native
-        if context.grad:
+        if context.inference:
+            out._inference = True
+        elif context.grad:
             xe = x._edge
             if (xe is not None or ye is not None) and rules is not None:
                 node = new_node(OpNode)
@@ -373,7 +375,9 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
         out._block = block
         out._layout = entry.layout
         out._native = native
-        if context.grad and x._edge is not None and entry.rules is not None:
+        if context.inference:
+            out._inference = True
+        elif context.grad and x._edge is not None and entry.rules is not None:
             record(entry, (x,), (out,))
         return out
 

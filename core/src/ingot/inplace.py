@@ -1,8 +1,8 @@
 """Writing into tensors: in-place ops, copies into a view, and the aliasing they must mind.
 
-``x.add_(y)`` is the op ``add`` whose result lands in ``x``. A pointwise op writes there directly where every operand is either
-apart from ``x`` or the very same elements; all else is computed apart and copied. The block's version goes up, and the tape
-is moved (`views.rebase`).
+``x.add_(y)`` is the op ``add`` whose result lands in ``x``. A pointwise op writes there directly where every operand
+is either apart from ``x`` or the very same elements; all else is computed apart and copied. The block's version goes
+up, and the tape is moved (`views.rebase`).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def write_into(x: Any, value: Any) -> None:
             write_into(x, value)
             return
         copy_view(x, value)
-        x._block.version += 1
+        _wrote(x, "copy_")
         return
     if overlap(x, value) == OVERLAP:
         value = value.clone()
@@ -62,7 +62,14 @@ def write_into(x: Any, value: Any) -> None:
         steps = _copies[key] = Plan("copy", device, 2, (), tuple(steps), (Ref(1),), "generated")
     if x._layout.size:
         steps.run((value, x), TensorBase.kind)
-    x._block.version += 1
+    _wrote(x, "copy_")
+
+
+def _wrote(x: Any, name: str) -> None:
+    """Count a write, and keep the name for the error of one who had saved the old value."""
+    block = x._block
+    block.version += 1
+    block.writer = name
 
 
 def require_writable(x: Any) -> None:
@@ -75,24 +82,24 @@ def require_writable(x: Any) -> None:
         )
 
 
-def require_not_leaf(x: Any) -> None:
+def require_not_leaf(x: Any, name: str = "copy_") -> None:
     """RuntimeError when writing would destroy a leaf that gradients are wanted for."""
     if not state.context.grad:
         return
     edge = x._edge
     if edge is not None and edge[0].seq < 0:
-        raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation; "
+        raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}); "
                            "write under no_grad(), or to a clone()")
     base = x._base
     if base is not None and base._edge is not None and base._edge[0].seq < 0:
-        raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation; "
+        raise RuntimeError(f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}); "
                            "write under no_grad(), or to a clone()")
 
 
 def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
     """``op`` with its result written into the first operand, which is returned."""
     x = operands[0]
-    require_not_leaf(x)
+    require_not_leaf(x, f"{op.name}_")
     require_writable(x)
     context = state.context
     if context.grad and any(isinstance(o, TensorBase) and o._edge is not None for o in operands):
@@ -113,7 +120,7 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
         entry = dispatch._plans[key] = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns))
     if x._layout.size:
         entry.plan.run(moved, TensorBase.kind)
-    x._block.version += 1
+    _wrote(x, f"{op.name}_")
 
 
 def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, patterns: tuple[int, ...]) -> Plan:

@@ -1,7 +1,7 @@
 """The Tensor: what users hold. First stop of the eager flow.
 
-A `View` (block, layout, offset) with autograd metadata; the methods are the functions of `ops` under the same names, put
-here by name at the end. Operators go straight to dispatch's fast paths.
+A `View` (block, layout, offset) with autograd metadata; the methods are the functions of `ops` under the same names,
+put here by name at the end. Operators go straight to dispatch's fast paths.
 """
 
 from __future__ import annotations
@@ -318,7 +318,7 @@ class Tensor(TensorBase):
     def __bool__(self) -> bool:
         if self._layout.size != 1:
             what = "no values" if not self._layout.size else "more than one value"
-            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous; use any() or all()")
         return bool(self.item())
 
     def __format__(self, spec: str) -> str:
@@ -548,7 +548,7 @@ def _moved(x: Any, opened: Any) -> Any:
 # ---- methods by name -----------------------------------------------------------------------------------------------------
 _FAST = {
     "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__floordiv__": "floor_divide",
-    "__mod__": "remainder", "__pow__": "pow", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
+    "__mod__": "remainder", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
     "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor",
     "__lshift__": "bitwise_left_shift", "__rshift__": "bitwise_right_shift",
 }  # fmt: skip
@@ -574,6 +574,7 @@ def _inplace(name: str) -> Callable[[Any, Any], Any]:
 def _install() -> None:
     for method, name in (*_FAST.items(), *_MIRRORED.items()):
         setattr(Tensor, method, dispatch.make_binary(OPS[name]))
+    Tensor.__pow__ = pointwise.pow  # type: ignore[method-assign, assignment]
     for method, name in _INPLACE.items():
         setattr(Tensor, method, _inplace(name))
     for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):

@@ -1,8 +1,8 @@
 """Views: tensors that share a block, and what happens to the tape when one of them is written to.
 
-A view op is a rule on layouts, kept by (op, layout, attributes): nothing is launched. A differentiable view remembers its
-base and the chain of view ops from there. A write through a view is recorded as a write into the base: the base's new value is
-the old one with that part replaced, and every living view of it is seen through the new base.
+A view op is a rule on layouts, kept by (op, layout, attributes): nothing is launched. A differentiable view remembers
+its base and the chain of view ops from there. A write through a view is recorded as a write into the base: the base's
+new value is the old one with that part replaced, and every living view of it is seen through the new base.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What decompositions and gradient rules are written against: every op by name.
 
-``b.mul(g, y)``, ``b.sum(x, axes=(-1,), keepdim=False)``: tensors and numbers by position, attributes by keyword. The core
-supplies a builder that runs ops at once; `resolve` one that lays them out in a plan.
+``b.mul(g, y)``, ``b.sum(x, axes=(-1,), keepdim=False)``: tensors and numbers by position, attributes by keyword. The
+core supplies a builder that runs ops at once; `resolve` one that lays them out in a plan.
 """
 
 from __future__ import annotations

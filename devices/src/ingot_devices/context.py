@@ -1,8 +1,8 @@
 """What a thread's scopes have set, as one interned object: the part of a plan's key that is not an operand.
 
 Entering a scope (``no_grad``, a fallback policy, a kernel override …) swaps the object; leaving it swaps back. Two
-threads in the same scopes share one object, so it hashes by identity. ``grad``, ``inference`` and ``anomaly`` are read by
-the core alone; they are here so that one look-up sees all that decides.
+threads in the same scopes share one object, so it hashes by identity. ``grad``, ``inference`` and ``anomaly`` are
+read by the core alone; they are here so that one look-up sees all that decides.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ _FIELDS = ("grad", "inference", "anomaly", "deterministic", "fallback", "overrid
 class Context:
     """One combination of scopes. Make them with `change`; the fields are read-only by convention.
 
-    ``grad``: record for autograd. ``inference``: no version counters. ``anomaly``: check each gradient. ``deterministic``:
-    refuse what is not. ``fallback``: "error", "warn", "allow" or "" (the environment's). ``overrides``: kernels
-    that win over all others, innermost first.
+    ``grad``: record for autograd. ``inference``: no version counters. ``anomaly``: check each gradient.
+    ``deterministic``: refuse what is not. ``fallback``: "error", "warn", "allow" or "" (the environment's).
+    ``overrides``: kernels that win over all others, innermost first.
     """
 
     __slots__ = _FIELDS

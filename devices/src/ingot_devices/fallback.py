@@ -1,8 +1,8 @@
 """The fallback policy and its ledger: what happens when an op has to run on the host.
 
-A launch that goes through the host calls `note` each time; the policy is the innermost ``with fallback(...)``, else the
-environment's ``INGOT_FALLBACK``, else ``warn``. ``error`` refuses, ``warn`` tells once for each op and call site, ``allow`` is
-silent. All three are counted.
+A launch that goes through the host calls `note` each time; the policy is the innermost ``with fallback(...)``, else
+the environment's ``INGOT_FALLBACK``, else ``warn``. ``error`` refuses, ``warn`` tells once for each op and call site,
+``allow`` is silent. All three are counted.
 """
 
 from __future__ import annotations

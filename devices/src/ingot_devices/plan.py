@@ -1,7 +1,7 @@
 """A plan: what dispatch found for one op on operands of given layouts, ready to run again and again.
 
-A short list of steps over numbered *slots*: the operands, then what the plan allocates (outputs, residuals, workspaces; all
-from the pool). `resolve` makes plans, dispatch keeps and runs them.
+A short list of steps over numbered *slots*: the operands, then what the plan allocates (outputs, residuals,
+workspaces; all from the pool). `resolve` makes plans, dispatch keeps and runs them.
 
     operands 0 … n-1 │ allocations n … │ step: call(slot, slot, …) │ results: which slots go back
 """

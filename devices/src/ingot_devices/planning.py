@@ -1,8 +1,8 @@
 """The builder that lays a decomposition out as steps of a plan.
 
-`resolve` runs an op's decomposition with it: each op that the decomposition calls is resolved for the layouts at hand, and
-its steps are put behind one another; views are layout arithmetic and cost nothing. Number operands are not known yet:
-they are symbols whose arithmetic is replayed at each run.
+`resolve` runs an op's decomposition with it: each op that the decomposition calls is resolved for the layouts at
+hand, and its steps are put behind one another; views are layout arithmetic and cost nothing. Number operands are not
+known yet: they are symbols whose arithmetic is replayed at each run.
 """
 
 from __future__ import annotations

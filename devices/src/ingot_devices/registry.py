@@ -1,8 +1,8 @@
 """The kernel registry: which plugin claims which op on which devices.
 
-Filled at discovery through the hook ``ingot_kernels``; read by `resolve` when a plan is made, never on the op path. Keyed
-by op and device kind; a kernel declares the classes it takes (dtypes, layouts, attribute values), a priority and, through
-discovery, an owner. Two owners with an equal claim: neither wins, and both get a record.
+Filled at discovery through the hook ``ingot_kernels``; read by `resolve` when a plan is made, never on the op path.
+Keyed by op and device kind; a kernel declares the classes it takes (dtypes, layouts, attribute values), a priority
+and, through discovery, an owner. Two owners with an equal claim: neither wins, and both get a record.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Kernel:
     """A claim: ``op`` on devices of kind ``device``, for these classes.
 
     ``make(request)`` returns what is launched: a function of (operands…, outputs…) as native views, or a
-    `codegen.Compiled`; None declines. ``dtypes``: what all tensor operands may be (None: any). ``layout``: what each tensor
-    operand must be (one of LAYOUTS); dispatch copies one that is not. ``attributes``: values that must match.
+    `codegen.Compiled`; None declines. ``dtypes``: what all tensor operands may be (None: any). ``layout``: what each
+    tensor operand must be (one of LAYOUTS); dispatch copies one that is not. ``attributes``: values that must match.
     """
 
     op: str

@@ -1,7 +1,8 @@
 """The backward walk: from roots to leaves, youngest node first.
 
-Nodes are numbered as they are made, so a node's users are all younger: taking the youngest waiting node is a topological
-order. Gradients that meet at one place are added; a sum is written in place only into a buffer that the walk made itself.
+Nodes are numbered as they are made, so a node's users are all younger: taking the youngest waiting node is a
+topological order. Gradients that meet at one place are added; a sum is written in place only into a buffer that the
+walk made itself.
 """
 
 from __future__ import annotations

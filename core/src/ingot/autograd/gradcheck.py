@@ -1,7 +1,7 @@
 """Numeric checks of gradients: central differences against what the tape says. Public, so that plugin authors prove their own.
 
-The method is the one of every numerical analysis text: (f(x+h) − f(x−h)) / 2h for each element of each input, contracted
-with a fixed weight for each output, in float64.
+The method is the one of every numerical analysis text: (f(x+h) − f(x−h)) / 2h for each element of each input,
+contracted with a fixed weight for each output, in float64.
 """
 
 from __future__ import annotations

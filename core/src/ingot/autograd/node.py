@@ -1,7 +1,7 @@
 """What autograd records: nodes, their edges, and the rules that an op's row gives them.
 
-A node holds *edges* (node, output number), fixed when it is recorded, and *saved values* (block, layout, offset, version,
-edge), never a tensor: no cycles, and memory goes when the last tensor does. `engine` walks them.
+A node holds *edges* (node, output number), fixed when it is recorded, and *saved values* (block, layout, offset,
+version, edge), never a tensor: no cycles, and memory goes when the last tensor does. `engine` walks them.
 """
 
 from __future__ import annotations

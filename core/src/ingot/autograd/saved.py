@@ -54,9 +54,10 @@ def _tensor(node: OpNode, key: tuple[str, int], held: tuple[Any, ...]) -> Any:
     block, layout, offset, native, version, edge = held
     if block.version != version:
         what = f"operand {key[1]}" if key[0] == "x" else "the result"
+        writer = getattr(block, "writer", "")
         raise RuntimeError(
-            f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"{what} ({layout!r}) of {node.entry.rules.op.name} is at version {block.version}, expected "
+            f"one of the variables needed for gradient computation has been modified by an inplace operation"
+            f"{writer and f' ({writer})'}: {what} ({layout!r}) of {node.entry.rules.op.name} is at version {block.version}, expected "
             f"version {version}. Use an op that makes a new tensor, or clone before you write"
         )
     made = TensorBase.kind.make(block, layout, offset, native)

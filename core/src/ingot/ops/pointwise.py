@@ -61,27 +61,43 @@ def _binary(name: str) -> Callable[..., Any]:
 FUNCTIONS: dict[str, Callable[..., Any]] = {n: _unary(n) for n in UNARY} | {n: _binary(n) for n in BINARY}
 FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in ALIASES.items()}
 
+
+
+def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
+    """input to the power of ``exponent``; a negative number is refused for integers, which cannot hold the result."""
+    if type(exponent) is int and exponent < 0 and isinstance(input, TensorBase) and input._layout.dtype.kind != "f":
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return _pow(input, exponent, out=out)
+
+
+_pow = FUNCTIONS["pow"]
+FUNCTIONS["pow"] = pow
 _add = _binary("add")
 _sub = _binary("sub")
 _div = _binary("div")
 
 
+def _factor(alpha: Any, *values: Any) -> Any:
+    """``alpha``, if it is of a kind that the operands' dtype can take."""
+    if isinstance(alpha, float) and _result_type(*values).kind != "f":
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return alpha
+
+
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input + alpha·other."""
-    return _add(
-        input,
-        other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
-        out=out,
-    )
+    if alpha == 1:
+        return _add(input, other, out=out)
+    return into(out, run("add_scaled", input, other, _factor(alpha, input, other)))
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     """input − alpha·other."""
-    return _sub(
-        input,
-        other if alpha == 1 else FUNCTIONS["mul"](other, alpha) if isinstance(other, TensorBase) else other * alpha,
-        out=out,
-    )
+    if alpha == 1:
+        return _sub(input, other, out=out)
+    if dt.bool_ in (getattr(input, "dtype", None), getattr(other, "dtype", None)):
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. Use the `^` or `logical_xor()` operator")
+    return into(out, run("add_scaled", input, other, -_factor(alpha, input, other)))
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
@@ -256,12 +272,14 @@ def add_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
     """self += alpha·other."""
     if alpha == 1:
         return call_(OPS["add"], (self, other))
-    return call_(OPS["add"], (self, other * alpha))
+    return call_(OPS["add_scaled"], (self, other, _factor(alpha, self, other)))
 
 
 def sub_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
     """self −= alpha·other."""
-    return call_(OPS["sub"], (self, other if alpha == 1 else other * alpha))
+    if alpha == 1:
+        return call_(OPS["sub"], (self, other))
+    return call_(OPS["add_scaled"], (self, other, -_factor(alpha, self, other)))
 
 
 def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:

@@ -71,6 +71,9 @@ def _extreme(which: str, input: Any, dim: Any, keepdim: bool, other: Any) -> Any
     if other is not None:
         return run(f"{which}imum", input, other)
     if dim is None:
+        if not input._layout.size:
+            raise RuntimeError(f"{which}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+                               "the 'dim' argument.")
         return run(f"a{which}", input, axes=None, keepdim=False)
     return max_result(*run(f"{which}_with_index", input, axis=axis_of(dim, input.ndim), keepdim=keepdim))
 

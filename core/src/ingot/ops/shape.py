@@ -18,7 +18,7 @@ def _filled(shape: tuple[int, ...], size: int, given: Any) -> tuple[int, ...]:
         return shape
     known = math.prod(n for n in shape if n != -1)
     if shape.count(-1) > 1:
-        raise RuntimeError("only one dimension can be inferred")
+        raise RuntimeError(f"only one dimension can be inferred (be -1), got shape {list(shape)}")
     if known == 0 or size % known:
         if known == 0 and size == 0:
             raise RuntimeError(f"cannot reshape tensor of 0 elements into shape {list(shape)} because the unspecified "

@@ -28,8 +28,8 @@ class Compiled:
 
     ``call(*operands)`` takes what stands at each operand number of the definition: a native view (`Device.view`), a
     Python number for a scalar operand, None for an operand left out. It queues the work and returns nothing.
-    ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one, takes
-    the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
+    ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one,
+    takes the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
     """
 
     call: Callable[..., Any]

@@ -59,7 +59,7 @@ class CRenderer:
 
 # fmt: off
 _INFIX = {"div": "/", "eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">=", "and": "&", "or": "|", "xor": "^"}
-_BASIC = ("add", "sub", "mul", "neg", "idiv", "mod", "not", "shl", "shr", "where", "cast", "bitcast", "mulhi", "maximum", "minimum")
+_BASIC = tuple("add sub mul neg idiv mod not shl shr where cast bitcast mulhi maximum minimum".split())
 _WRAPPING = {"add": "+", "sub": "-", "mul": "*"}
 
 HELPERS = {

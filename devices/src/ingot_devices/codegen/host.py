@@ -22,7 +22,7 @@ from . import host_runtime as runtime
 
 UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "idiv": "floor_divide", "mod": "remainder",
-    "neg": "negative", "abs": "absolute", "maximum": "maximum", "minimum": "minimum", "pow": "power",
+    "neg": "negative", "abs": "absolute", "maximum": "maximum", "minimum": "minimum",
     "atan2": "arctan2", "hypot": "hypot", "fmod": "fmod", "and": "bitwise_and", "or": "bitwise_or",
     "xor": "bitwise_xor", "not": "invert", "sign": "sign", "floor": "floor", "ceil": "ceil", "round": "rint",
     "trunc": "trunc", "sqrt": "sqrt", "exp": "exp", "exp2": "exp2", "expm1": "expm1", "log": "log", "log2": "log2",

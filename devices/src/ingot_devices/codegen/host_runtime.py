@@ -74,6 +74,15 @@ def rsqrt_(x: Array) -> Array:
     return np.divide(1, np.sqrt(x), dtype=np.asarray(x).dtype)
 
 
+def pow_(a: Array, b: Array) -> Array:
+    """Power; a negative power of an integer is 0, but for 1 and -1."""
+    if np.asarray(a).dtype.kind == "f":
+        return np.power(a, b)
+    made = np.power(a, np.maximum(b, 0))
+    unit = np.where(np.equal(a, 1), 1, np.where(np.equal(a, -1), np.where(np.remainder(b, 2), -1, 1), 0))
+    return np.where(np.less(b, 0), unit, made).astype(made.dtype)
+
+
 def fma_(a: Array, b: Array, c: Array) -> Array:
     """a·b + c in two roundings: contraction is off everywhere."""
     return a * b + c

@@ -1,9 +1,9 @@
 """Writes loop nests: the part of making a `Program` that all schedules share.
 
-Fourth step of a scheduled kernel (see `bind`). A `Nest` collects the program's scalars and buffers; a `Scope` is a block
-of statements with what is known in it: which axes have an index, which stages have a value, which expressions have a
-name. `Scope.settle` emits the stages that can be computed where it stands, and only there: a stage is computed in the
-outermost scope that knows all the axes it keeps.
+Fourth step of a scheduled kernel (see `bind`). A `Nest` collects the program's scalars and buffers; a `Scope` is a
+block of statements with what is known in it: which axes have an index, which stages have a value, which expressions
+have a name. `Scope.settle` emits the stages that can be computed where it stands, and only there: a stage is computed
+in the outermost scope that knows all the axes it keeps.
 """
 
 from __future__ import annotations
@@ -228,11 +228,17 @@ class Scope:
                 continue
             args = tuple(made[a] for a in node.args)
             new = node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
-            if uses[node] > 1 and node.op not in _LEAVES:
+            if uses[node] > 1 and node.op not in _LEAVES and node.dtype is not dt.float16:
                 new = self.name("t", new)
                 self.memo[node] = new
             made[node] = new
         return [made[r] for r in roots]
+
+    def _kept(self, value: Expr) -> Expr:
+        """``value`` in a variable; not in a type that is only stored (float16): that is converted at the store."""
+        if value.op == "cast" and value.dtype is dt.float16:
+            return Expr.of("cast", (self.name("v", value.args[0]),), value.dtype)
+        return self.name("v", value)
 
     # ---- loops -----------------------------------------------------------------------------------------------------
     def loop(
@@ -331,7 +337,7 @@ class Scope:
             offset, value = next(resolved), next(resolved)
             valid = next(resolved) if w.valid is not None else None
             if len(writes) > 1 and not _pure(value):
-                value = self.name("v", value)
+                value = self._kept(value)
             if w.operand != STATUS:
                 offset = self.nest.base(w.operand) + offset
             put = Put(self.nest.target(w), offset, value)

@@ -3,9 +3,9 @@
     Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─▶ Launch (Program, grid, scalars)
                          ─ renderer ─▶ source ─ device.build ─▶ entry ─▶ a Python function that packs and launches
 
-`ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source; the
-program itself for an interpreter), with ``rows``, the operators that it knows (None: all). Kernels are kept per device
-by that source: sizes, strides and offsets are arguments, so one source serves a whole class of layouts.
+`ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source;
+the program itself for an interpreter), with ``rows``, the operators that it knows (None: all). Kernels are kept per
+device by that source: sizes, strides and offsets are arguments, so one source serves a whole class of layouts.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Second level of the kernel IR: *how* a device runs a definition, over flat memory offsets.
 
-A `Program` is a little structured language: parameters, workgroup memory, and statements over `Expr`. Schedules make one
-from a bound definition; renderers turn it into a device's source; ``sim`` runs it work-item by work-item.
+A `Program` is a little structured language: parameters, workgroup memory, and statements over `Expr`. Schedules make
+one from a bound definition; renderers turn it into a device's source; ``sim`` runs it work-item by work-item.
 
-Every buffer parameter is typed by its *storage* dtype and addressed by ``get``/`Put` with a flat element offset. Scalars
-(sizes, strides, offsets, numbers) are ``var`` leaves that name a scalar parameter.
+Every buffer parameter is typed by its *storage* dtype and addressed by ``get``/`Put` with a flat element offset.
+Scalars (sizes, strides, offsets, numbers) are ``var`` leaves that name a scalar parameter.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Block:
     used it, or None; ``version`` counts in-place writes.
     """
 
-    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "pool", "stream", "uses", "version")
+    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "pool", "stream", "uses", "version", "writer")
 
     handle: Any
     nbytes: int
@@ -38,6 +38,7 @@ class Block:
     stream: Any
     uses: set[Any] | None
     version: int
+    writer: str  # the op that wrote in place last, once there was one
     _chunk: Chunk
 
     @property

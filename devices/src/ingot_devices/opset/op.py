@@ -236,14 +236,16 @@ class Types:
     ``compute``: "same" (as promoted), "float" (integers to the default float), "asis" (each operand keeps its dtype),
     "gradient" (the floats among the operands decide, and a bool stays one).
     ``out``: "same" as computed before halves were widened, or "bool". ``skip``: operands left out of promotion (their
-    dtype stays). ``kinds``: the dtype kinds allowed after promotion.
+    dtype stays); of more than ``take``, the rest follow. ``kinds``: the dtype kinds allowed after promotion.
     """
 
-    def __init__(self, compute: str = "same", out: str = "same", skip: int = 0, kinds: str = "buif") -> None:
-        self.compute, self.out, self.skip, self.kinds = compute, out, skip, kinds
+    def __init__(
+        self, compute: str = "same", out: str = "same", skip: int = 0, kinds: str = "buif", take: int | None = None
+    ) -> None:
+        self.compute, self.out, self.skip, self.kinds, self.take = compute, out, skip, kinds, take
 
     def promoted(self, specs: Sequence[Spec | None]) -> DType:
-        found = promote_specs([s for s in specs[self.skip :] if self.compute != "gradient" or _floating(s)])
+        found = promote_specs([s for s in specs[self.skip : self.take] if self.compute != "gradient" or _floating(s)])
         if found.kind not in self.kinds:
             allowed = {"b": "bool", "u": "unsigned", "i": "signed integer", "f": "floating point"}
             raise TypeError(f"dtype {found.name} is not taken here; allowed: "

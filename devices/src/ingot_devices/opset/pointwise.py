@@ -241,6 +241,8 @@ def _not(x: Expr) -> Expr:
 # fmt: off
 # ---- arithmetic
 pointwise("add", "x y", lambda x, y: x | y if x.dtype.kind == "b" else x + y, x=lambda g: g, y=lambda g: g)
+pointwise("add_scaled", "x y alpha", lambda x, y, alpha: x | (y & alpha) if x.dtype.kind == "b" else x + y * alpha, Types(take=2),
+          x=lambda g: g, y=lambda g, alpha: g * alpha)
 pointwise("sub", "x y", lambda x, y: x - y, NUMERIC, x=lambda g: g, y=lambda g: -g)
 pointwise("mul", "x y", lambda x, y: x & y if x.dtype.kind == "b" else x * y, x=lambda g, y: g * y, y=lambda g, x: g * x)
 pointwise("div", "x y", lambda x, y: x / y, FLOAT, x=lambda g, y: g / y, y=lambda g, x, y: -(g * (x / y) / y))
@@ -305,7 +307,9 @@ pointwise("ceil", "x", _whole(s.ceil), NUMERIC, x=lambda g: g * 0)
 pointwise("round", "x", _whole(s.rint), NUMERIC, x=lambda g: g * 0)
 pointwise("trunc", "x", _whole(s.trunc), NUMERIC, x=lambda g: g * 0)
 pointwise("frac", "x", lambda x: x - s.trunc(x), Types(kinds="f"), x=lambda g: g)
-pointwise("clamp", "x low high", _clamp, x=_clamp_kept)
+pointwise("clamp", "x low high", _clamp, x=_clamp_kept,
+          low=lambda g, x, low, high: _kept(g, x < low if high is None else (x < low) & (low < high)),
+          high=lambda g, x, low, high: _kept(g, x > high if low is None else (x > high) | (high < low)))
 pointwise("nan_to_num", "x nan high low",
           lambda x, nan, high, low: where(s.isnan(x), nan, where(s.isinf(x), where(x > 0, high, low), x)) if x.dtype.kind == "f" else x,
           x=lambda g, x: where(s.isnan(x) | s.isinf(x), like(g, 0), g))
