@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-
 from ingot_devices import dtypes as dt
 from ingot_devices.builder import Builder
 from ingot_devices.codegen import Compiled
@@ -119,10 +118,16 @@ def seen(op: Op, array: Any, attrs: tuple[Any, ...]) -> Any:
 
 def span(array: Any) -> int:
     """Elements from the first to one past the last."""
-    return 1 + sum((n - 1) * s // array.itemsize for n, s in zip(array.shape, array.strides, strict=True)) if array.size else 0
+    return (
+        1 + sum((n - 1) * s // array.itemsize for n, s in zip(array.shape, array.strides, strict=True))
+        if array.size
+        else 0
+    )
 
 
-def evaluate(op: Op, operands: Sequence[Any], specs: Sequence[Any], attrs: tuple[Any, ...], outputs: Sequence[Spec]) -> list[Any]:
+def evaluate(
+    op: Op, operands: Sequence[Any], specs: Sequence[Any], attrs: tuple[Any, ...], outputs: Sequence[Spec]
+) -> list[Any]:
     """The op's definitions, in order, into outputs filled with rubbish."""
     results = [np.full(s.shape, 77, s.dtype.numpy) for s in outputs]
     given = [o.array if isinstance(o, Value) else o for o in operands]
@@ -132,9 +137,13 @@ def evaluate(op: Op, operands: Sequence[Any], specs: Sequence[Any], attrs: tuple
 
 
 @functools.cache
-def compiled_for(op: Op, specs: tuple[Spec | None, ...], attrs: tuple[Any, ...], outputs: tuple[Spec, ...]) -> list[Compiled]:
+def compiled_for(
+    op: Op, specs: tuple[Spec | None, ...], attrs: tuple[Any, ...], outputs: tuple[Spec, ...]
+) -> list[Compiled]:
     """The op's definitions as NumPy kernels."""
-    layouts = {n: Layout.dense(s.shape, s.dtype, None) for n, s in enumerate([*specs, *outputs]) if s is not None and s.rank}
+    layouts = {
+        n: Layout.dense(s.shape, s.dtype, None) for n, s in enumerate([*specs, *outputs]) if s is not None and s.rank
+    }
     return [HOST.compile(definition, layouts, None) for definition in op.definitions(specs, attrs, outputs)]
 
 
@@ -225,13 +234,17 @@ def check_gradients(case: Case, *inputs: Any, order: int = 2, step: float = 1e-6
     def scalar(*arrays: Any) -> float:
         return float((case(b, *map(Value, arrays)).array * g.array).sum())
 
-    for n, (value, slope) in enumerate(zip(values, found, strict=True)):
+    for n, slope in enumerate(found):
         expected = differences(scalar, [v.array for v in values], n, step)
-        np.testing.assert_allclose(0 if slope is None else slope.array, expected, rtol=close, atol=close, err_msg=f"operand {n}")
+        np.testing.assert_allclose(
+            0 if slope is None else slope.array, expected, rtol=close, atol=close, err_msg=f"operand {n}"
+        )
     if order > 1:
         for n, slope in enumerate(found):
             if slope is not None and slope.node is not None:
-                check_gradients(_slope_case(case, g.array, n), *[v.array for v in values], g.array, order=order - 1, close=close)
+                check_gradients(
+                    _slope_case(case, g.array, n), *[v.array for v in values], g.array, order=order - 1, close=close
+                )
 
 
 def _slope_case(case: Case, g: Any, n: int) -> Case:

@@ -38,8 +38,8 @@ UNARY: dict[str, tuple[Callable[[Array], Array], float, float, tuple[float, floa
     "atan": (np.arctan, 2, 2, (-5, 5)),
     "ceil": (np.ceil, 0, 0, (-90, 90)),
     "cosh": (np.cosh, 2, 2, (-90, 90)),
-    "erf": (lambda x: ERF(x).astype(np.float64), 2.5, 4, (-6, 6)),
-    "erfc": (lambda x: ERFC(x).astype(np.float64), 4, 8, (-3, 11)),
+    "erf": (lambda x: np.asarray(ERF(x)).astype(np.float64), 2.5, 4, (-6, 6)),
+    "erfc": (lambda x: np.asarray(ERFC(x)).astype(np.float64), 4, 8, (-3, 11)),
     "exp2": (np.exp2, 1, 1, (-150, 130)),
     "expm1": (np.expm1, 1.5, 1.5, (-90, 90)),
     "log10": (np.log10, 2, 2, (0, 90)),
@@ -163,7 +163,7 @@ def pairs(op: str, d: DType) -> tuple[Array, Array]:
     if op == "pow":
         base = np.exp(g.uniform(-reach, reach, COUNT))
         far = [base, g.uniform(-1, 1, COUNT) * (88 if reach < 100 else 709) / np.log(base)]
-        near = [g.integers(-10, 10, COUNT), g.integers(-10, 10, COUNT)]
+        near = [g.integers(-10, 10, COUNT).astype(np.float64) for _ in range(2)]
     x, y = (
         np.concatenate([s, f, n]).astype(d.numpy) for s, f, n in zip((a, b), far, near, strict=True)
     )

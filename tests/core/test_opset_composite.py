@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients
-
 from ingot_devices import dtypes as dt
 from ingot_devices.errors import DeviceIndexError
 from ingot_devices.opset import OPS, Spec
+from opset_tape import Tape, Value, check_gradients
 
 RNG = np.random.default_rng(2)
 X = RNG.normal(size=(2, 3))
@@ -28,7 +27,9 @@ def softmax(x: Any, axis: int) -> Any:
 
 
 def reduced(x: Any, reduction: str, total: Any = None) -> Any:
-    return x if reduction == "none" else x.sum() if reduction == "sum" else x.sum() / (x.size if total is None else total)
+    return (
+        x if reduction == "none" else x.sum() if reduction == "sum" else x.sum() / (x.size if total is None else total)
+    )
 
 
 def run(name: str, *operands: Any, **attributes: Any) -> Any:
@@ -137,7 +138,9 @@ CLASSES: list[tuple[Any, Any, int, Any, int]] = [
 @pytest.mark.parametrize(("x", "target", "axis", "weight", "ignore"), CLASSES)
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("smoothing", [None, 0.2])
-def test_cross_entropy(x: Any, target: Any, axis: int, weight: Any, ignore: int, reduction: str, smoothing: Any) -> None:
+def test_cross_entropy(
+    x: Any, target: Any, axis: int, weight: Any, ignore: int, reduction: str, smoothing: Any
+) -> None:
     rows, weights = class_loss(np.log(softmax(x, axis)), target, axis, weight, ignore, smoothing or 0.0)
     attrs = {"axis": axis, "ignore_index": ignore, "reduction": reduction}
     fixed = Value(target), None if weight is None else Value(weight), smoothing
@@ -228,7 +231,10 @@ def attention(q: Any, k: Any, v: Any, mask: Any = None, scale: float = 0.7, caus
     return softmax(scores, -1) @ v, np.log(np.exp(scores).sum(-1))
 
 
-@pytest.mark.parametrize(("mask", "causal"), [(None, False), (None, True), (KEEP, False), (KEEP | np.eye(2, 3, dtype=bool), True), (X, False)])
+@pytest.mark.parametrize(
+    ("mask", "causal"),
+    [(None, False), (None, True), (KEEP, False), (KEEP | np.eye(2, 3, dtype=bool), True), (X, False)],
+)
 def test_attention(mask: Any, causal: bool) -> None:
     made = run("scaled_dot_product_attention", Q, K, V, mask, 0.7, is_causal=causal)
     for one, other in zip(made, attention(Q, K, V, mask, causal=causal), strict=True):
@@ -247,11 +253,15 @@ def test_attention_broadcasts_and_masks_whole_rows() -> None:
     for q, k, v in ((many, K, V[0]), (Q, K[0], RNG.normal(size=(2, 3, 2)))):
         made = run("scaled_dot_product_attention", q, k, v, None, 0.7)[0]
         np.testing.assert_allclose(made, attention(q, k, v)[0])
-        check_gradients(lambda b, q, k, v: b.scaled_dot_product_attention(q, k, v, None, 0.7)[0], q, k, v, order=1, close=1e-5)
+        check_gradients(
+            lambda b, q, k, v: b.scaled_dot_product_attention(q, k, v, None, 0.7)[0], q, k, v, order=1, close=1e-5
+        )
     nothing = np.array([[True] * 3, [False] * 3])
     out, lse = run("scaled_dot_product_attention", Q, K, V, nothing, 0.7)
     assert not out[:, 1].any() and np.isneginf(lse[:, 1]).all() and np.isfinite(out).all()
-    check_gradients(lambda b, q, k, v: b.scaled_dot_product_attention(q, k, v, Value(nothing), 0.7)[0], Q, K, V, order=1)
+    check_gradients(
+        lambda b, q, k, v: b.scaled_dot_product_attention(q, k, v, Value(nothing), 0.7)[0], Q, K, V, order=1
+    )
     op = OPS["scaled_dot_product_attention"]
     with pytest.raises(ValueError, match="attention takes queries"):
         op.infer([Spec.of(x.shape, dt.float64) for x in (Q, K, Q)] + [None, Spec((), dt.float32, 0)], (False,))

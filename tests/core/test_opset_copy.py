@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients, spec_of
-
 from ingot_devices import dtypes as dt
 from ingot_devices.opset import OPS
+from opset_tape import Tape, Value, check_gradients, spec_of
 
 X = np.arange(1.0, 13.0).reshape(3, 4)
 B = np.arange(24.0).reshape(2, 3, 4)
@@ -67,10 +66,12 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]]] = [
     ("triu", (X,), {"diagonal": -1}, lambda x: np.triu(x, -1)),
     ("tril", (np.ones((1, 1)),), {"diagonal": -1}, lambda x: np.tril(x, -1)),
     ("fill_diagonal", (X, 9), {}, lambda x, v: np.where(np.eye(3, 4, dtype=bool), v, x)),
-    ("slice_backward", (V,), {"shape": (9,), "axis": -1, "start": 2, "stop": 9, "step": 3}, lambda y: put(9, slice(2, 9, 3), y)),
+    ("slice_backward", (V,), {"shape": (9,), "axis": -1, "start": 2, "stop": 9, "step": 3},
+     lambda y: put(9, slice(2, 9, 3), y)),
     ("slice_backward", (X,), {"shape": (3, 7), "axis": -1, "start": 1, "stop": 5, "step": 1},
      lambda y: put((3, 7), (slice(None), slice(1, 5)), y)),
-    ("slice_backward", (X[:, :0],), {"shape": (3, 7), "axis": -1, "start": 1, "stop": 1, "step": 1}, lambda y: np.zeros((3, 7))),
+    ("slice_backward", (X[:, :0],), {"shape": (3, 7), "axis": -1, "start": 1, "stop": 1, "step": 1},
+     lambda y: np.zeros((3, 7))),
     ("select_backward", (V,), {"shape": (3, 5), "axis": -1, "index": 4}, lambda y: put((3, 5), (slice(None), 4), y)),
     ("select_backward", (V,), {"shape": (1, 3), "axis": -2, "index": 0}, lambda y: y[None]),
     ("diagonal_backward", (V,), {"shape": (3, 4), "offset": 1, "axis1": -2, "axis2": -1},

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients
-
 from ingot_devices import dtypes as dt
 from ingot_devices.errors import DeviceIndexError
+from opset_tape import Tape, Value, check_gradients
 
 RNG = np.random.default_rng(11)
 X = RNG.normal(size=(3, 4))
@@ -43,10 +42,19 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("gather", (X, PICK.astype(np.int32)), {"axis": -1}, np.take_along_axis(X[:2], PICK, -1)),
     ("gather", (X, np.zeros((2, 0), np.int64)), {"axis": -1}, np.zeros((2, 0))),
     ("gather", (np.array(3.0), np.array(0)), {"axis": -1}, np.array(3.0)),
-    ("gather_backward", (np.ones((2, 3)), PICK), {"shape": (3, 4), "axis": -2},
-     spread(np.zeros((3, 4)), 0, PICK, 1.0, total)),
+    (
+        "gather_backward",
+        (np.ones((2, 3)), PICK),
+        {"shape": (3, 4), "axis": -2},
+        spread(np.zeros((3, 4)), 0, PICK, 1.0, total),
+    ),
     ("scatter", (X, PICK, B[0, :2, :3]), {"axis": -1}, spread(X, 1, PICK, B[0, :2, :3], new)),
-    ("scatter", (X, np.array([[1, 1, 1]]), B[0, :1, :3]), {"axis": -1}, spread(X, 1, np.array([[1, 1, 1]]), B[0, :1, :3], new)),
+    (
+        "scatter",
+        (X, np.array([[1, 1, 1]]), B[0, :1, :3]),
+        {"axis": -1},
+        spread(X, 1, np.array([[1, 1, 1]]), B[0, :1, :3], new),
+    ),
     ("scatter", (X, PICK, 7), {"axis": -2}, spread(X, 0, PICK, 7.0, new)),
     ("scatter", (X, np.zeros((0, 4), np.int64), np.zeros((0, 4))), {"axis": -1}, X),
     ("scatter_add", (X, PICK, B[0, :2, :3]), {"axis": -2}, spread(X, 0, PICK, B[0, :2, :3], total)),
@@ -60,14 +68,23 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("index_backward", (np.ones((4, 4)), ROWS), {"shape": (3, 4)}, np.array([1.0, 1, 2])[:, None] * np.ones((3, 4))),
     ("index_put", (X, B[0, :2], np.array([2, 0])), {}, np.stack([B[0, 1], X[1], B[0, 0]])),
     ("index_put", (X, 5, ROWS), {"axis": -2}, np.full((3, 4), 5.0)),
-    ("index_put", (X, np.array([1.0, 2, 4]), np.array([1, 1, -3])), {"axis": -1, "accumulate": True},
-     X + np.array([0.0, 7, 0, 0])),
+    (
+        "index_put",
+        (X, np.array([1.0, 2, 4]), np.array([1, 1, -3])),
+        {"axis": -1, "accumulate": True},
+        X + np.array([0.0, 7, 0, 0]),
+    ),
     ("index_select", (B, np.array([2, 0, 0])), {"axis": -2}, B[:, [2, 0, 0]]),
     ("index_select", (X, NONE), {"axis": -1}, X[:, :0]),
     ("index_add", (X, np.array([1, 1]), B[1, :2]), {"axis": -2}, X + np.stack([X[0] * 0, B[1, 0] + B[1, 1], X[0] * 0])),
     ("embedding", (X, PICK), {}, X[PICK]),
     ("embedding", (X, np.array(1, np.int32)), {}, X[1]),
-    ("embedding_backward", (np.ones((2, 3, 4)), PICK), {"rows": 4, "padding_idx": 1}, np.array([2.0, 0, 2, 0])[:, None] * np.ones(4)),
+    (
+        "embedding_backward",
+        (np.ones((2, 3, 4)), PICK),
+        {"rows": 4, "padding_idx": 1},
+        np.array([2.0, 0, 2, 0])[:, None] * np.ones(4),
+    ),
     ("one_hot", (PICK,), {"classes": 3}, np.eye(3, dtype=np.int64)[PICK]),
     ("bincount", (ROWS,), {"size": 4}, np.array([1, 1, 2, 0])),
     ("nonzero", (np.array([[0, 1.5, np.nan], [2, 0, 0]]),), {"size": 3}, np.array([[0, 1], [0, 2], [1, 0]])),
@@ -102,7 +119,9 @@ def test_every_dtype_moves(dtype: Any) -> None:
 
 
 def test_halves_are_summed_in_float32() -> None:
-    made = Tape().embedding_backward(Value(np.full((4096, 1), 0.1, np.float16)), Value(np.zeros(4096, np.int64)), rows=1)
+    made = Tape().embedding_backward(
+        Value(np.full((4096, 1), 0.1, np.float16)), Value(np.zeros(4096, np.int64)), rows=1
+    )
     assert made.dtype is dt.float32
     np.testing.assert_allclose(made.array, [[4096 * float(np.float16(0.1))]], rtol=1e-4)
 

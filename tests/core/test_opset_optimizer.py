@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
@@ -21,7 +20,14 @@ def step(name: str, *operands: Any, **attributes: Any) -> None:
     """Run an optimizer's definition on arrays, in place."""
     op = OPS[name]
     given = [*operands, *[None] * (len(op.operands) - len(operands))]
-    specs = [None if o is None else number_spec(type(o)) if isinstance(o, float) else Spec.of(o.shape, dt.from_numpy(o.dtype)) for o in given]
+    specs = [
+        None
+        if o is None
+        else number_spec(type(o))
+        if isinstance(o, float)
+        else Spec.of(o.shape, dt.from_numpy(o.dtype))
+        for o in given
+    ]
     attrs = op.bind(attributes)
     outputs = op.infer(specs, attrs)
     layouts = {n: Layout.dense(s.shape, s.dtype, None) for n, s in enumerate(specs) if s is not None and s.rank}
@@ -57,6 +63,7 @@ def test_sgd_with_momentum(nesterov: bool, dampening: float) -> None:
         held = g if held is None else 0.9 * held + (1 - dampening) * g
         expected = expected - 0.1 * (g + 0.9 * held if nesterov else held)
     np.testing.assert_allclose(p, expected, rtol=1e-13)
+    assert held is not None
     np.testing.assert_allclose(buffer, held, rtol=1e-13)
 
 
@@ -69,7 +76,7 @@ def test_adam(name: str, betas: Any, dtype: Any, close: float) -> None:
     mean, square = np.zeros_like(p), np.zeros_like(p)
     decoupled = name == "adamw_step"
     for k, given in enumerate(gradients, 1):
-        step(name, p, given, mean, square, *adam_numbers(k, 0.01, *betas, 1e-8, 0.1, decoupled=decoupled))
+        step(name, p, given, mean, square, *adam_numbers(k, 0.01, betas[0], betas[1], 1e-8, 0.1, decoupled=decoupled))
         expected = expected * (1 - 0.01 * 0.1) if decoupled else expected
         g = given.astype(np.float64) + (0 if decoupled else 0.1 * expected)
         m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g

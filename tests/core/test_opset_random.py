@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients
-
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.ir.definition import Define, Operand
@@ -15,6 +13,7 @@ from ingot_devices.ir.expr import const
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
 from ingot_devices.opset import random as module
+from opset_tape import Tape, Value, check_gradients
 
 ONES = 0xFFFFFFFF
 PI = (0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344), (0xA4093822, 0x299F31D0)
@@ -90,7 +89,10 @@ def test_a_range_leaves_its_end_out(dtype: dt.DType) -> None:
 def test_normals() -> None:
     made = drawn("normal", 0.0, 1.0, shape=(1000, 40))
     words = reference(SEED, 10_000).reshape(-1, 2).astype(np.float64)
-    radius, turn = np.sqrt(-2 * np.log((words[:, 0] // 256 + 1) * 2.0**-24)), 2 * np.pi * (words[:, 1] // 256) * 2.0**-24
+    radius, turn = (
+        np.sqrt(-2 * np.log((words[:, 0] // 256 + 1) * 2.0**-24)),
+        2 * np.pi * (words[:, 1] // 256) * 2.0**-24,
+    )
     expected = np.stack([radius * np.cos(turn), radius * np.sin(turn)], -1).reshape(made.shape)
     np.testing.assert_allclose(made, expected, rtol=3e-7, atol=6e-7)
     np.testing.assert_array_equal(drawn("normal", 0.0, 1.0, shape=(5,)), made.reshape(-1)[:5])
@@ -107,7 +109,9 @@ def test_normals_are_normal(dtype: dt.DType) -> None:
 def test_integers(dtype: str) -> None:
     low = 0 if dtype.startswith("u") else -3
     made = drawn("randint", low, 100, shape=(11, 7), dtype=dt.dtype(dtype))
-    expected = low + (reference(SEED, 20).astype(np.uint64)[:77] * np.uint64(100 - low) >> np.uint64(32)).astype(np.int64)
+    expected = low + (reference(SEED, 20).astype(np.uint64)[:77] * np.uint64(100 - low) >> np.uint64(32)).astype(
+        np.int64
+    )
     np.testing.assert_array_equal(made.reshape(-1), expected)
     assert made.dtype == dtype
 

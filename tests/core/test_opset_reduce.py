@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients, gradients
-
 from ingot_devices import dtypes as dt
+from opset_tape import Tape, Value, check_gradients, gradients
 
 INF, NAN = np.inf, np.nan
 RNG = np.random.default_rng(7)
@@ -17,7 +16,14 @@ X = RNG.uniform(-2, 2, (2, 3, 4))
 P = RNG.uniform(0.5, 1.5, (2, 3, 4))
 TIED = np.array([[1.0, 3.0, 3.0, -1.0], [2.0, 2.0, 2.0, 2.0]])
 ZEROS = np.array([[0.5, 0.0, -1.5, 0.0], [2.0, 1.0, 0.0, 3.0], [1.0, 2.0, -1.0, 0.5], [0.0, 0.0, 0.0, 1.0]])
-OVER: list[tuple[Any, bool]] = [((-1,), False), ((-3, -1), False), ((-3, -1), True), (None, False), ((), False), (None, True)]
+OVER: list[tuple[Any, bool]] = [
+    ((-1,), False),
+    ((-3, -1), False),
+    ((-3, -1), True),
+    (None, False),
+    ((), False),
+    (None, True),
+]
 
 
 def plain(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,7 +92,7 @@ def test_ties_share_the_gradient(name: str, best: Any) -> None:
     b, x = Tape(), Value(TIED)
     out = getattr(b, name)(x, axes=(-1,))
     (slope,) = gradients(b, out, Value(np.array([1.0, 2.0])), [x])
-    wins = TIED == best(TIED, axis=-1, keepdims=True)
+    wins = best(TIED, axis=-1, keepdims=True) == TIED
     assert slope is not None
     np.testing.assert_allclose(slope.array, wins * np.array([[1.0], [2.0]]) / wins.sum(-1, keepdims=True))
 
@@ -114,7 +120,10 @@ def test_dtypes(name: str, kind: dt.DType) -> None:
         wanted = kind.name if kind.kind == "f" else "int64"
     assert made.dtype.name == wanted
     numpy = {"amax": "max", "amin": "min", "count_nonzero": "count_nonzero"}.get(name, name)
-    np.testing.assert_array_equal(made.array.astype(float), getattr(np, numpy)(x.astype(float if kind.kind != "b" else bool), axis=-1).astype(float))
+    np.testing.assert_array_equal(
+        made.array.astype(float),
+        getattr(np, numpy)(x.astype(float if kind.kind != "b" else bool), axis=-1).astype(float),
+    )
 
 
 def test_sum_casts_the_elements_first() -> None:
@@ -174,8 +183,12 @@ def test_positions(x: Any, keepdim: bool) -> None:
     b = Tape()
     for axis in (-1, -2):
         if x.dtype != bool:
-            np.testing.assert_array_equal(b.argmax(x, axis=axis, keepdim=keepdim).array, x.argmax(axis, keepdims=keepdim))
-            np.testing.assert_array_equal(b.argmin(x, axis=axis, keepdim=keepdim).array, x.argmin(axis, keepdims=keepdim))
+            np.testing.assert_array_equal(
+                b.argmax(x, axis=axis, keepdim=keepdim).array, x.argmax(axis, keepdims=keepdim)
+            )
+            np.testing.assert_array_equal(
+                b.argmin(x, axis=axis, keepdim=keepdim).array, x.argmin(axis, keepdims=keepdim)
+            )
         values, indices = b.max_with_index(x, axis=axis, keepdim=keepdim)
         np.testing.assert_array_equal(values.array, x.max(axis, keepdims=keepdim))
         np.testing.assert_array_equal(indices.array, x.argmax(axis, keepdims=keepdim))

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients
-
 from ingot_devices.opset import sort as module
+from opset_tape import Tape, Value, check_gradients
 
 RNG = np.random.default_rng(5)
 
@@ -81,7 +80,9 @@ def test_argsort_and_topk() -> None:
         b.topk(Value(x), k=7)
 
 
-@pytest.mark.parametrize("x", [RNG.integers(0, 6, 20), np.array([3]), np.zeros(0, np.int64), RNG.integers(0, 2, 9) == 1])
+@pytest.mark.parametrize(
+    "x", [RNG.integers(0, 6, 20), np.array([3]), np.zeros(0, np.int64), RNG.integers(0, 2, 9) == 1]
+)
 def test_unique(x: Any) -> None:
     b = Tape()
     runs = b.unique_runs(Value(x))

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value
-
 from ingot_devices import dtypes as dt
 from ingot_devices import opset
 from ingot_devices.opset import NO_GRADIENT, OPS, Op, Spec, add_op
+from opset_tape import Tape, Value
 
 
 def screen() -> dict[str, set[str]]:

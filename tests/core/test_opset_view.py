@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opset_tape import Tape, Value, check_gradients, spec_of
-
 from ingot_devices.opset import OPS
+from opset_tape import Tape, Value, check_gradients, spec_of
 
 X = np.arange(24.0).reshape(2, 3, 4)
 T = X.transpose(2, 0, 1)  # the same memory, not dense

@@ -119,7 +119,7 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
     if entry is None:
         entry = dispatch._plans[key] = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns))
     if x._layout.size:
-        entry.plan.run(moved, TensorBase.kind)
+        dispatch.run(entry, moved)
     _wrote(x, f"{op.name}_")
 
 

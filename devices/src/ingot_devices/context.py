@@ -23,7 +23,8 @@ class Context:
     ``overrides``: kernels that win over all others, innermost first.
     """
 
-    __slots__ = _FIELDS
+    __slots__ = (*_FIELDS, "_changed")
+    _changed: dict[tuple[Any, ...], Context]
     grad: bool
     inference: bool
     anomaly: bool
@@ -41,11 +42,19 @@ class Context:
             found = object.__new__(Context)
             for name, value in zip(_FIELDS, fields, strict=True):
                 setattr(found, name, value)
+            found._changed = {}
             found = Context._interned.setdefault(fields, found)
         return found
 
     def change(self, **changes: Any) -> Context:
         """This context with some fields changed."""
+        key = tuple(changes.items())
+        found = self._changed.get(key)
+        if found is None:
+            found = self._changed[key] = self._change(changes)
+        return found
+
+    def _change(self, changes: dict[str, Any]) -> Context:
         return Context.of(*(changes.get(name, getattr(self, name)) for name in _FIELDS))
 
 

@@ -108,13 +108,15 @@ class OpenCLDevice(Device):
             except cl.Error:  # the driver refuses what it made before: build anew
                 self._cache.remove(entry)
         program = self._compiled(source, name)
-        self._cache.put(entry, program.get_info(cl.program_info.BINARIES)[0])
+        binaries: Any = program.get_info(cl.program_info.BINARIES)
+        self._cache.put(entry, binaries[0])
         return Kernel(program, name)
 
     def _compiled(self, source: str, name: str) -> cl.Program:
-        program = cl.Program(cl._cl._Program(self._context, source))  # past pyopencl's own cache of sources
+        program: Any = cl.Program(cl._cl._Program(self._context, source))  # past pyopencl's own cache of sources
         try:
-            return program.build(self._options)
+            built: cl.Program = program.build(self._options)
+            return built
         except cl.Error as error:
             log = str(program.get_build_info(self._device, cl.program_build_info.LOG)) or str(error)
             raise KernelBuildError(_explained(name, self.name, source, log), source, log) from error
@@ -154,7 +156,9 @@ class OpenCLDevice(Device):
     def fingerprint(self) -> str:
         """Platform, device and driver: what a kept binary is good for."""
         d, p = self._device, self._device.platform
-        return "|".join(str(x).strip() for x in (p.name, p.version, d.name, d.version, d.driver_version, cl.VERSION_TEXT))
+        return "|".join(
+            str(x).strip() for x in (p.name, p.version, d.name, d.version, d.driver_version, cl.VERSION_TEXT)
+        )
 
     # ---- streams and events ----------------------------------------------------------------------------------------
     def _queue(self) -> cl.CommandQueue:
