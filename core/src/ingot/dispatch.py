@@ -37,18 +37,25 @@ _new = TensorBase.__new__
 class Entry:
     """A plan with what dispatch and autograd keep beside it."""
 
-    __slots__ = ("attrs", "calls", "kind", "layout", "make", "nbytes", "new", "plan", "pool", "producer", "rules", "single",
-                 "specs", "views")  # fmt: skip
+    __slots__ = (
+        "attrs", "calls", "fresh", "kind", "layout", "make", "nbytes", "new", "order", "picks", "plan", "pool", "producer",
+        "rules", "single", "specs", "step",
+    )  # fmt: skip
 
     def __init__(self, op: Op, keys: Sequence[Any], attrs: tuple[Any, ...], plan: Plan) -> None:
         self.plan, self.attrs, self.specs = plan, attrs, tuple(keys)
         self.rules: Rules | None = rules_of(op)
         self.pool = plan.device.pool
+        self.calls = 0
+        # a plan of one step is run here; a longer one runs itself
+        self.step = None if plan.order is None else plan.steps[0].call
+        self.order = None if plan.order == tuple(range(plan.inputs + len(plan.allocations))) else plan.order
+        self.fresh = tuple(zip(plan.makers, plan.allocations, strict=True))
+        self.picks = tuple(r.slot for r in plan.results)
+        # and one step with one result is the hot path
         self.single = plan.single
         self.make = plan.makers[0] if plan.makers else None
-        self.layout = plan.layout
-        self.nbytes = plan.nbytes
-        self.calls = 0
+        self.layout, self.nbytes = plan.layout, plan.nbytes
         adoptable = self.pool.host and plan.nbytes < NOTED and plan.layout is not None and plan.layout.shape
         self.producer = plan.producer if adoptable and plan.single is not None else None
         self.kind = self.pool.block_type
@@ -168,9 +175,10 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
     if entry is None:
         if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
             return _decomposed(op, operands, attrs)
-        entry, operands = find(op, operands, attrs, context, device)
-        if entry.plan.device is device:
+        entry, moved = find(op, operands, attrs, context, device)
+        if all(map(_same, moved, operands)):
             _plans[key] = entry
+        operands = moved
     elif op.gradient is None and op.decompose is not None and _wants_grad(context, operands):
         return _decomposed(op, operands, attrs)
     outs = run(entry, operands)
@@ -182,31 +190,39 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
     return outs[0] if len(outs) == 1 else tuple(outs)
 
 
+def _same(a: Any, b: Any) -> bool:
+    return a is b
+
+
 def run(entry: Entry, operands: Sequence[Any]) -> list[Any]:
     """Launch a plan; its results are new tensors (or the operands that it mutates)."""
-    single = entry.single
-    if single is None:
-        if len(entry.plan.steps) == 1:
-            return entry.plan.run(operands, TensorBase.kind)
+    step = entry.step
+    if step is None:
         with np.errstate(all="ignore"):  # among several steps some are bare ufuncs
             return entry.plan.run(operands, TensorBase.kind)
     entry.calls += 1
-    natives = [
-        (o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands
-    ]
-    assert entry.make is not None
-    block, native = entry.make()
+    kind = TensorBase.kind
+    inference = state.context.inference
+    values = list(operands)
+    natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in values]
+    for make, layout in entry.fresh:
+        block, native = make()
+        natives.append(native)
+        out = _new(kind)
+        out._block = block
+        out._layout = layout
+        out._native = native
+        if inference:
+            out._inference = True
+        values.append(out)
+    order = entry.order
+    if order is not None:
+        natives = [natives[k] for k in order]
     try:
-        single(*natives, native)
+        step(*natives)
     except RuntimeWarning:
-        _quiet(single, *natives, native)
-    out = _new(TensorBase.kind)
-    out._block = block
-    out._layout = entry.layout
-    out._native = native
-    if state.context.inference:
-        out._inference = True
-    return [out]
+        _quiet(step, *natives)
+    return [values[k] for k in entry.picks]
 
 
 def _quiet(function: Callable[..., Any], *args: Any) -> Any:

@@ -54,7 +54,11 @@ class Step:
 
 @dataclass(eq=False)
 class Plan:
-    """See the module's docstring. ``producer``/``single`` are the shortcuts of a plan of one plain step."""
+    """See the module's docstring.
+
+    Shortcuts of a plan of one step: ``order``, the slots that it takes, where all are taken whole; ``single``, its call,
+    where these are the operands and then the one result; ``producer``, which makes the result's native view itself.
+    """
 
     op: str
     device: Any
@@ -67,6 +71,7 @@ class Plan:
     calls: int = 0
     makers: tuple[Callable[[], tuple[Any, Any]], ...] = ()
     single: Callable[..., Any] | None = None
+    order: tuple[int, ...] | None = None
     producer: Callable[..., Any] | None = None
     layout: Layout | None = None
     nbytes: int = 0
@@ -81,11 +86,10 @@ class Plan:
         if self.allocations:
             self.layout = self.allocations[0]
             self.nbytes = self.layout.size * self.layout.dtype.itemsize
-        plain = tuple(Ref(n) for n in range(self.inputs + 1))
-        if len(self.steps) == 1 and self.results == plain[-1:] and len(self.allocations) == 1:
-            step = self.steps[0]
-            if step.operands == plain and not step.views:
-                self.single = step.call
+        if len(self.steps) == 1 and not self.steps[0].views and all(map(_whole, self.steps[0].operands + self.results)):
+            self.order = tuple(o.slot for o in self.steps[0].operands if isinstance(o, Ref))
+            if self.order == tuple(range(self.inputs + 1)) and self.results == (Ref(self.inputs),):
+                self.single = self.steps[0].call
 
     def _schedule(self) -> None:
         """When each allocation is made (before the first step that names it) and dropped (after the last)."""
@@ -136,6 +140,10 @@ class Plan:
         lines = [f"{self.op} on {self.device.name}: {self.route}" + (f" ({self.note})" if self.note else "")]
         lines += [f"  {k}. {s.op} [{s.route}]" for k, s in enumerate(self.steps)]
         return "\n".join(lines)
+
+
+def _whole(operand: Operand) -> bool:
+    return isinstance(operand, Ref) and operand.layout is None
 
 
 def _fetch(operand: Operand, slots: list[Any], given: Sequence[Any], views: bool) -> Any:

@@ -19,6 +19,7 @@ from ..ir.expr import Expr, walk
 from ..layout import Layout
 from . import Compiled
 from . import host_runtime as runtime
+from .host_matmul import matrix_product
 
 UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "idiv": "floor_divide", "mod": "remainder",
@@ -43,7 +44,7 @@ class HostCodegen:
         self, definition: Definition, layouts: Mapping[int, Layout], device: Any,
         aliased: frozenset[int] = frozenset(),
     ) -> Compiled:  # fmt: skip
-        direct = _direct(definition, layouts)
+        direct = _direct(definition, layouts) or matrix_product(definition)
         if direct is not None:
             return direct
         writer = _Writer(definition, aliased)

@@ -109,12 +109,19 @@ class Op:
     def attribute_names(self) -> tuple[str, ...]:
         return tuple(self.attributes)
 
+    @cached_property
+    def defaults(self) -> tuple[Any, ...]:
+        """The attributes' defaults, in order."""
+        return tuple(self.attributes.values())
+
     def bind(self, attrs: Mapping[str, Any]) -> tuple[Any, ...]:
         """Attribute values in declared order, defaults filled in; TypeError names one that does not exist."""
-        unknown = attrs.keys() - self.attributes.keys()
-        if unknown:
-            raise TypeError(f"{self.name} has no attribute {sorted(unknown)}; it has {list(self.attributes)}")
-        return tuple(attrs.get(k, v) for k, v in self.attributes.items())
+        if not attrs:
+            return self.defaults
+        if not attrs.keys() <= self.attributes.keys():
+            unknown = sorted(attrs.keys() - self.attributes.keys())
+            raise TypeError(f"{self.name} has no attribute {unknown}; it has {list(self.attributes)}")
+        return tuple([attrs.get(k, v) for k, v in self.attributes.items()])
 
     def infer(self, specs: Sequence[Spec | None], attrs: tuple[Any, ...]) -> tuple[Spec, ...]:
         """The specs of the outputs, by the row's result rule."""

@@ -293,7 +293,7 @@ pointwise("erfc", "x", s.erfc, FLOAT, x=lambda g, x: -(g * _erf_slope(x)))
 pointwise("sigmoid", "x", _sigmoid, FLOAT, x=lambda g, out: g * (1 - out) * out)
 pointwise("softplus", "x beta threshold", _softplus, FLOAT,
           x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * _sigmoid(x * beta)))
-pointwise("relu", "x", lambda x: where(x < 0, like(x, 0), x), NUMERIC, x=lambda g, out: _kept(g, out > 0))
+pointwise("relu", "x", lambda x: s.maximum(x, 0), NUMERIC, x=lambda g, out: _kept(g, out > 0))
 pointwise("gelu", "x", _gelu, FLOAT, x=lambda g, x: g * _gelu_slope(x))
 pointwise("gelu_tanh", "x", _gelu_tanh, FLOAT, x=lambda g, x: g * _gelu_tanh_slope(x))
 pointwise("silu", "x", lambda x: x * _sigmoid(x), FLOAT, x=lambda g, x: g * _sigmoid(x) * (x * (1 - _sigmoid(x)) + 1))

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
-import ingot
 from ingot.tensor import Tensor
+from ingot.utils.data.sampler import permutation
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -116,7 +116,7 @@ def random_split(
             "Sum of input lengths does not equal the length of the input dataset! "
             f"{sum(counts)} is not {size}"
         )
-    order = ingot.randperm(size, generator=generator).tolist()
+    order = permutation(size, generator)
     ends = list(accumulate(counts))
     return [
         Subset(dataset, order[end - count : end]) for end, count in zip(ends, counts, strict=True)

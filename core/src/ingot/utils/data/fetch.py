@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 import ingot
 from ingot.tensor import Tensor
 from ingot.utils.data.collate import default_collate
@@ -62,6 +64,17 @@ def _as_table(dataset: Any) -> tuple[tuple[Tensor, ...], list[Any]] | None:
     return (dataset.tensors, maps) if type(dataset) is TensorDataset else None
 
 
+def _places(indices: list[int], size: int) -> np.ndarray[Any, Any]:
+    """``indices`` counted from the start; IndexError for one that is out of range."""
+    rows = np.array(indices, np.int64)
+    if rows.min() < 0:
+        rows[rows < 0] += size
+    if rows.min() < 0 or rows.max() >= size:
+        wrong = next(i for i in indices if not -size <= i < size)
+        raise IndexError(f"index {wrong} is out of range for a dataset of {size} samples")
+    return rows
+
+
 def _rows(tensors: tuple[Tensor, ...], maps: list[Any], slow: Fetch) -> Fetch:
     """The fast path: a whole batch by one indexing of each tensor, equal to collating its rows."""
 
@@ -70,7 +83,7 @@ def _rows(tensors: tuple[Tensor, ...], maps: list[Any], slow: Fetch) -> Fetch:
             return slow(indices)
         for chosen in maps:
             indices = [chosen[i] for i in indices]
-        rows = ingot.tensor(indices, dtype=ingot.int64)
-        return [tensor[rows.to(tensor.device)] for tensor in tensors]
+        rows = ingot.tensor(_places(indices, len(tensors[0])))
+        return [tensor.index_select(0, rows.to(tensor.device)) for tensor in tensors]
 
     return take

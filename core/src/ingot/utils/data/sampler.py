@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+from ingot_devices.transfer import read
+
 import ingot
 
 T_co = TypeVar("T_co", covariant=True)
@@ -16,6 +19,16 @@ def draw_seed(generator: Any = None) -> int:
     """A seed drawn from ``generator`` (None: the default one), for a generator of its own."""
     high, low = ingot.randint(0, _SEEDS, (2,), generator=generator).tolist()
     return int(high) << 31 | int(low)
+
+
+def permutation(size: int, generator: Any = None) -> list[int]:
+    """The numbers below ``size`` in random order.
+
+    Drawn as keys and put in order by the host, which is where indices are wanted: no device sorts.
+    """
+    keys = ingot.randint(0, _SEEDS, (size,), generator=generator)
+    order: list[int] = np.argsort(read(keys), kind="stable").tolist()
+    return order
 
 
 class Sampler(Generic[T_co]):
@@ -78,7 +91,7 @@ class RandomSampler(Sampler[int]):
 
     def _orders(self, size: int, wanted: int, generator: Any) -> Iterator[int]:
         while wanted > 0:
-            yield from ingot.randperm(size, generator=generator).tolist()[:wanted]
+            yield from permutation(size, generator)[:wanted]
             wanted -= size
 
     def __len__(self) -> int:
@@ -92,7 +105,7 @@ class SubsetRandomSampler(Sampler[int]):
         self.indices, self.generator = indices, generator
 
     def __iter__(self) -> Iterator[int]:
-        for i in ingot.randperm(len(self.indices), generator=self.generator).tolist():
+        for i in permutation(len(self.indices), self.generator):
             yield self.indices[i]
 
     def __len__(self) -> int:
