@@ -205,6 +205,11 @@ def test_a_loader_of_a_table_indexes_whole_batches(device: str) -> None:
             assert a.tolist() == b.tolist() and a.dtype is b.dtype and a.device == b.device
     part = DataLoader(Subset(Subset(data, [6, 5, 4, 3]), [3, 0]), batch_size=2)
     assert [y.tolist() for _, y in part] == [[3, 6]]
+    backwards = DataLoader(data, sampler=[-1, 0, -7], batch_size=3)
+    assert [y.tolist() for _, y in backwards] == [[6, 0, 0]]
+    for bad in (7, -8):
+        with pytest.raises(IndexError, match=f"index {bad} is out of range for a dataset of 7"):
+            list(DataLoader(data, sampler=[1, bad], batch_size=2))
 
 
 def test_loader_options() -> None:
