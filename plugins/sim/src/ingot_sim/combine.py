@@ -15,7 +15,7 @@ from ingot_devices import dtypes as dt
 from ingot_devices.dtypes import DType
 
 from .emit import bounds, rounded, wrap
-from .scalars import INF, NAN, bf16_of, f16_of
+from .scalars import INF, NAN
 
 if TYPE_CHECKING:
     from ingot_devices.ir.definition import Stage
@@ -150,4 +150,4 @@ def is_half(d: DType) -> bool:
     return d in (dt.float16, dt.bfloat16)
 
 
-HELPERS = {"lse": lse, "lse_end": lse_end, "f16_of": f16_of, "bf16_of": bf16_of}
+HELPERS = {"lse": lse, "lse_end": lse_end}

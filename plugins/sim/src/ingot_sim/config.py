@@ -13,10 +13,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ingot_devices.limits import WEBGPU, Limits
+from ingot_devices import dtypes as dt
+from ingot_devices.limits import WEBGPU, DTypeClass, Limits
+
+_BFLOAT16 = DTypeClass("stored", dt.uint16, dt.float32)
 
 LIMITS: Mapping[str, Limits] = {
-    "default": Limits(copy_granularity=1, max_workgroup=256, max_workgroup_dims=(256, 256, 64), lanes=8),
+    "default": Limits(max_workgroup=256, max_workgroup_dims=(256, 256, 64), lanes=8, dtypes={dt.bfloat16: _BFLOAT16}),
     "webgpu": WEBGPU,
 }
 MODES = ("definition", "schedule")

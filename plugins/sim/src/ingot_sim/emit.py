@@ -26,24 +26,17 @@ _COMPARE = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="
 _ARITHMETIC = {"add": "+", "sub": "-", "mul": "*"}
 _LOGIC = {"and": "&", "or": "|", "xor": "^"}
 _EXACT = frozenset(["floor", "ceil", "trunc", "round", "sign"])  # results lie on the grid already
+_HELPERS = (
+    "f32", "f16", "bf16", "f16_bits", "bf16_bits", "f16_of", "bf16_of", "whole_f32", "truncate",
+    "by_zero", "ifmod", "ipow",
+)  # fmt: skip
 _WIDE = 32  # integers up to this many bits are exact in float64
 
 
 def namespace() -> dict[str, Any]:
     """The globals of a generated function."""
     names: dict[str, Any] = {f"h_{k}": f for k, f in scalars.FUNCTIONS.items()}
-    for name in (
-        "f32",
-        "f16",
-        "bf16",
-        "f16_bits",
-        "bf16_bits",
-        "whole_f32",
-        "truncate",
-        "by_zero",
-        "ifmod",
-        "ipow",
-    ):
+    for name in _HELPERS:
         names[name] = getattr(scalars, name)
     return {**names, "NAN": math.nan, "INF": math.inf}
 

@@ -48,6 +48,7 @@ class Source:
         self.shared = self._shared()
         self.specials = sorted(_specials(program.body))
         self.barriers = 0
+        self._scope = {s.name for s in program.scalars} | set(self.memory)
         self._count = 0
         self._lines: list[str] = []
         self._indent = 1
@@ -81,24 +82,40 @@ class Source:
     def _block(self, body: tuple[Statement, ...]) -> None:
         if not body:
             self._put("pass")
+        outside = set(self._scope)
         for statement in body:
             self._memo = {}
             self._statement(statement)
+        self._scope = outside
+
+    def _declare(self, name: str) -> None:
+        """A name is declared once in its scope: what hides another is a mistake of the schedule."""
+        if name in self._scope:
+            raise KernelBuildError(f"{self.program.name} declares {name} where that name is taken")
+        self._scope.add(name)
 
     def _statement(self, s: Statement) -> None:
         match s:
-            case Let() | Assign():
+            case Let():
+                value = self._value(s.value)
+                self._declare(s.name)
+                self._put(f"v_{s.name} = {value}")
+            case Assign():
                 self._put(f"v_{s.name} = {self._value(s.value)}")
             case Put():
                 at, value = self._value(s.offset), self._value(s.value)
                 self._store(s.memory, at, value)
             case Array():
+                self._declare(s.name)
                 self.memory[s.name] = s.dtype
                 self._put(f"m_{s.name} = [{self._value(s.fill)}] * {s.size}")
             case For():
                 bounds = [self._value(e) for e in (s.start, s.stop, s.step)]
                 self._put(f"for v_{s.var} in range({', '.join(bounds)}):")
+                before = set(self._scope)
+                self._declare(s.var)
                 self._nested(s.body)
+                self._scope = before
             case If():
                 self._put(f"if {self._value(s.condition)}:")
                 self._nested(s.body)
