@@ -7,6 +7,7 @@ The ops have tests of their own; here the references are a few lines of NumPy in
 from __future__ import annotations
 
 import copy
+import gc
 import math
 from collections import OrderedDict
 from typing import Any
@@ -257,6 +258,21 @@ def test_backward_hooks_see_and_replace_gradients(device: str) -> None:
     layer.register_full_backward_hook(lambda module, gi, go: seen.append(gi))
     layer(plain).sum().backward()
     assert seen[1] == ()
+
+
+def test_hooks_leave_no_cycles(device: str) -> None:
+    layer = nn.Linear(2, 2).to(device)
+    layer.register_full_backward_hook(lambda module, grad_input, grad_output: None)
+    layer.register_forward_hook(lambda module, args, output: None)
+    x = ingot.ones(3, 2, device=device, requires_grad=True)
+    gc.collect()
+    gc.disable()
+    try:
+        layer(x).sum().backward()
+        layer.zero_grad()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # ---- state ---------------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from ingot import nn
 from ingot.serialization import FileFormatError
+from ingot_devices.errors import DeviceUnavailable
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -269,6 +270,13 @@ def test_a_file_of_the_future_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 # ---- devices -------------------------------------------------------------------------------------
+
+
+def test_a_device_that_is_gone_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    ingot.save({"w": ingot.ones(2)}, path)
+    with pytest.raises(DeviceUnavailable, match=r"'w' was saved on 'cpu' .*'nonesuch'.* map_location="):
+        ingot.load(path, map_location="nonesuch")
 
 
 def test_map_location(tmp_path: Path, device: str) -> None:

@@ -240,6 +240,6 @@ class _Placer:
         except DeviceUnavailable as error:
             raise DeviceUnavailable(
                 f"{name!r} was saved on {saved!r} and would be loaded to {wanted!r}: {error} "
-                'To load it elsewhere, give map_location, for example map_location="cpu".',
+                'To load it elsewhere, give map_location, for example map_location="auto".',
                 error.record,
             ) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import ref
 
 from ingot_devices.context import state
 
@@ -21,7 +22,7 @@ class FunctionCtx:
 
     def __init__(self) -> None:
         self._saved: list[Any] = []
-        self._node: FunctionNode | None = None
+        self._node: ref[FunctionNode] | None = None  # weak: the node holds this
         self._outputs: tuple[Any, ...] = ()
         self._blind: set[int] = set()
         self._dirty: tuple[Any, ...] = ()
@@ -48,7 +49,10 @@ class FunctionCtx:
         """The saved tensors; RuntimeError where one was overwritten, or the graph was freed."""
         if self._node is None:
             return tuple(self._saved)
-        return self._node.unpack()
+        node = self._node()
+        if node is None:
+            raise RuntimeError("the graph that this ctx belongs to is gone: read saved_tensors in backward")
+        return node.unpack()
 
 
 class FunctionNode(Node):
@@ -158,7 +162,7 @@ def _record(ctx: FunctionCtx, node: FunctionNode, args: Sequence[Any], results: 
             r = r.view_as(r)
         made.append(r)
     node.layouts = [r._layout if isinstance(r, TensorBase) else None for r in made]
-    ctx._node = node
+    ctx._node = ref(node)
     node.keep(ctx._saved, results)
     ctx._saved = []
     for k, r in enumerate(made):
