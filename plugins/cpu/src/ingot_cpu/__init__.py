@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingot_devices import Backend, DeviceInfo, hookimpl
 
@@ -46,6 +46,15 @@ class Cpu(Backend):
 def ingot_backends(register: Callable[[Backend], None]) -> None:
     """Declare the backend."""
     register(Cpu())
+
+
+@hookimpl
+def ingot_kernels(register: Callable[[Any], None]) -> None:
+    """Register the kernels written by hand."""
+    from .kernels import KERNELS
+
+    for kernel in KERNELS:
+        register(kernel)
 
 
 def _model() -> str:
