@@ -1,8 +1,8 @@
 """The opset: every op that a device can be asked for, in groups, on one screen.
 
 pointwise    neg abs sign square reciprocal · add sub mul div floor_divide remainder fmod pow maximum minimum lerp
-             addcmul addcdiv add_scaled · exp exp2 expm1 log log2 log10 log1p sqrt rsqrt hypot · sin cos tan asin acos atan atan2
-             sinh cosh tanh erf erfc · sigmoid softplus relu gelu gelu_tanh silu elu leaky_relu · floor ceil round trunc
+             addcmul addcdiv add_scaled · exp exp2 expm1 log log2 log10 log1p sqrt rsqrt hypot · sin cos tan asin acos
+             atan atan2 sinh cosh tanh erf erfc · sigmoid softplus relu gelu gelu_tanh silu elu leaky_relu · floor ceil round trunc
              frac clamp nan_to_num · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
              logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where
 view         view permute expand slice select diagonal unfold as_strided
