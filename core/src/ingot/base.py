@@ -27,6 +27,18 @@ class TensorBase(View):
     _views: WeakSet[Any] | None = None
     _inference: bool = False
 
+    @classmethod
+    def make(cls, block: Any, layout: Any, offset: int = 0, native: Any = None) -> Any:
+        """A new value over ``block``. What dispatch reads each time stands in the instance: that is found faster."""
+        made = object.__new__(cls)
+        made._block = block
+        made._layout = layout
+        made._native = native
+        made._edge = None
+        if offset:
+            made._offset = offset
+        return made
+
     if TYPE_CHECKING:  # what `Tensor` adds, most of it from tables
         def __getattr__(self, name: str) -> Any: ...
 

@@ -31,7 +31,7 @@ from .devices import default_device, device_of
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"ingot(_\w+)?(\.|$)")
 
 _MAX_PLANS = 16384
-_new = TensorBase.__new__
+_new = object.__new__
 
 
 class Entry:
@@ -69,19 +69,18 @@ _retired: dict[str, int] = {}
 
 def forget_plans() -> None:
     """Drop every cached plan (a kernel came or went, or too many are kept); their launch counts stay."""
-    for name, n in _count(list(_plans.values())).items():
+    for name, n in _count().items():
         _retired[name] = _retired.get(name, 0) + n
-    _plans.clear()
-    for plans in _fast:
+    for plans in (_plans, *_fast):
         plans.clear()
 
 
 registry.on_change(forget_plans)
 
 
-def _count(entries: Sequence[Entry]) -> dict[str, int]:
+def _count() -> dict[str, int]:
     total: dict[str, int] = {}
-    for entry in entries:
+    for entry in {id(e): e for plans in (_plans, *_fast) for e in list(plans.values())}.values():
         entry.plan.calls += entry.calls
         entry.calls = 0
         for route, n in entry.plan.count().items():
@@ -93,7 +92,7 @@ def _count(entries: Sequence[Entry]) -> dict[str, int]:
 def launch_counts(device: str) -> dict[str, int]:
     """Launches on ``device`` (its name) so far, by route: registered, generated, host …"""
     total = dict(_retired)
-    for name, n in _count(list(_plans.values())).items():
+    for name, n in _count().items():
         total[name] = total.get(name, 0) + n
     prefix = f"{device} "
     return {k.removeprefix(prefix): n for k, n in total.items() if k.startswith(prefix)}
@@ -212,6 +211,7 @@ def run(entry: Entry, operands: Sequence[Any]) -> list[Any]:
         out._block = block
         out._layout = layout
         out._native = native
+        out._edge = None
         if inference:
             out._inference = True
         values.append(out)
@@ -276,14 +276,15 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
     _fast.append(plans)
     get = plans.get
     rules = rules_of(op)
-    kind = new = TensorBase.kind  # the class Tensor does not exist yet: `slow` fills them in
+    kind = TensorBase.kind  # the class Tensor does not exist yet: `slow` fills it in
+    new = object.__new__
     tensors = TensorBase
     wanted_of = rules.masks if rules is not None else {}
 
     def apply(x: Any, y: Any) -> Any:
         context = state.context
         ly: Any
-        if isinstance(y, tensors):
+        if type(y) is kind or isinstance(y, tensors):
             ly = y._layout
             yn = y._native
             if yn is None:
@@ -325,14 +326,13 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         out._block = block
         out._layout = entry.layout
         out._native = native
-        if context.inference:
-            out._inference = True
-        elif context.grad:
+        out._edge = None
+        if context.grad:
             xe = x._edge
             if (xe is not None or ye is not None) and rules is not None:
                 node = new_node(OpNode)
                 node.entry = entry
-                node.edges = edges = (xe, ye)
+                node.edges = (xe, ye)
                 node.seq = next_seq()
                 wanted = wanted_of[xe is not None, ye is not None]
                 node.saved = save(node, wanted, (x, y), (out,)) if wanted.saves else ()
@@ -340,13 +340,13 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
                     node.note_site()
                 if wanted.any:
                     out._edge = (node, 0)
-                del edges
+        elif context.inference:
+            out._inference = True
         return out
 
     def slow(x: Any, y: Any, context: Context) -> Any:
-        nonlocal kind, new
+        nonlocal kind
         kind = TensorBase.kind
-        new = kind.__new__
         if not isinstance(y, tensors) and type(y) not in _NUMBERS and not isinstance(y, (np.generic, *_NUMBERS)):
             return NotImplemented
         entry, operands = find(op, (x, y), (), context, None)
@@ -365,10 +365,11 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
     plans: dict[Any, Entry] = {}
     _fast.append(plans)
     get = plans.get
-    kind = new = TensorBase.kind  # the class Tensor does not exist yet: the first call fills them in
+    kind = TensorBase.kind  # the class Tensor does not exist yet: the first call fills it in
+    new = object.__new__
 
     def apply(x: Any) -> Any:
-        nonlocal kind, new
+        nonlocal kind
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
@@ -377,7 +378,6 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
                 return call(op, (x,))
             plans[x._layout, context] = entry
             kind = TensorBase.kind
-            new = kind.__new__
         xn = x._native
         if xn is None:
             xn = x.native()
@@ -391,6 +391,7 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
         out._block = block
         out._layout = entry.layout
         out._native = native
+        out._edge = None
         if context.inference:
             out._inference = True
         elif context.grad and x._edge is not None and entry.rules is not None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from ingot_devices.codegen.quiet import quietly
 from ingot_devices.context import state
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec
@@ -47,7 +49,7 @@ def write_into(x: Any, value: Any) -> None:
             write_into(x, value)
             return
         copy_view(x, value)
-        _wrote(x, "copy_")
+        _wrote(x, "copy")
         return
     if overlap(x, value) == OVERLAP:
         value = value.clone()
@@ -62,7 +64,7 @@ def write_into(x: Any, value: Any) -> None:
         steps = _copies[key] = Plan("copy", device, 2, (), tuple(steps), (Ref(1),), "generated")
     if x._layout.size:
         steps.run((value, x), TensorBase.kind)
-    _wrote(x, "copy_")
+    _wrote(x, "copy")
 
 
 def _wrote(x: Any, name: str) -> None:
@@ -75,31 +77,31 @@ def _wrote(x: Any, name: str) -> None:
 def require_writable(x: Any) -> None:
     """RuntimeError when several elements of ``x`` are one place in memory."""
     layout = x._layout
-    if any(s == 0 and n > 1 for n, s in zip(layout.shape, layout.strides, strict=True)):
+    if not layout.is_dense and any(s == 0 and n > 1 for n, s in zip(layout.shape, layout.strides, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory "
             "location; clone() the tensor before you write to it"
         )
 
 
-def require_not_leaf(x: Any, name: str = "copy_") -> None:
+def require_not_leaf(x: Any, name: str = "copy") -> None:
     """RuntimeError when writing would destroy a leaf that gradients are wanted for."""
     if not state.context.grad:
         return
     edge = x._edge
     if edge is not None and edge[0].seq < 0:
-        raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}); "
+        raise RuntimeError(f"a leaf Variable that requires grad is being used in an in-place operation ({name}_); "
                            "write under no_grad(), or to a clone()")
     base = x._base
     if base is not None and base._edge is not None and base._edge[0].seq < 0:
-        raise RuntimeError(f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}); "
+        raise RuntimeError(f"a view of a leaf Variable that requires grad is being used in an in-place operation ({name}_); "
                            "write under no_grad(), or to a clone()")
 
 
 def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
     """``op`` with its result written into the first operand, which is returned."""
     x = operands[0]
-    require_not_leaf(x, f"{op.name}_")
+    require_not_leaf(x, op.name)
     require_writable(x)
     context = state.context
     if context.grad and any(isinstance(o, TensorBase) and o._edge is not None for o in operands):
@@ -110,17 +112,31 @@ def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
 
 def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
     x = operands[0]
-    device = x._layout.device
-    moved, _ = dispatch._agree(op, operands, device)
-    patterns = tuple([overlap(x, o) if isinstance(o, TensorBase) else DISJOINT for o in moved])
-    keys = tuple([dispatch.key_of(o) for o in moved])
-    key = (op, keys, attrs, state.context, device, patterns)
-    entry = dispatch._plans.get(key)
+    apart = True
+    for o in operands[1:]:
+        if isinstance(o, TensorBase) and o._block is x._block:
+            apart = False
+    patterns = None if apart else tuple([overlap(x, o) if isinstance(o, TensorBase) else DISJOINT for o in operands])
+    key = (op, tuple([o._layout if isinstance(o, TensorBase) else None if o is None else type(o) for o in operands]),
+           attrs, state.context, patterns)  # fmt: skip
+    entry = _entries.get(key)
+    moved: Sequence[Any] = operands
     if entry is None:
-        entry = dispatch._plans[key] = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns))
+        device = x._layout.device
+        moved, _ = dispatch._agree(op, operands, device)
+        keys = tuple([dispatch.key_of(o) for o in moved])
+        entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns or ()))
+        if all(map(dispatch._same, moved, operands)):
+            _entries[key] = entry
     if x._layout.size:
         dispatch.run(entry, moved)
-    _wrote(x, f"{op.name}_")
+    block = x._block
+    block.version += 1
+    block.writer = op.name
+
+
+_entries: dict[Any, dispatch.Entry] = {}
+dispatch._fast.append(_entries)
 
 
 def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, patterns: tuple[int, ...]) -> Plan:
@@ -153,16 +169,7 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
 
 def _silently(call: Any) -> Any:
     """A ufunc that writes over its operand cannot be run again, so it runs with NumPy's remarks off."""
-    import numpy as np
-
-    if not isinstance(call, np.ufunc):
-        return call
-
-    def quiet(*args: Any) -> None:
-        with np.errstate(all="ignore"):
-            call(*args)
-
-    return quiet
+    return quietly(call) if isinstance(call, np.ufunc) else call
 
 
 def _require_fits(op: Op, made: Spec, target: Layout) -> None:

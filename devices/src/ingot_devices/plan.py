@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
+from .codegen.quiet import quietly
 from .layout import Layout
 from .view import View
 
@@ -117,8 +116,7 @@ class Plan:
             try:
                 step.call(*values)
             except RuntimeWarning:  # NumPy's remark on a non-finite value, made an error by the user's filters
-                with np.errstate(all="ignore"):
-                    step.call(*values)
+                quietly(step.call)(*values)
             for slot in deaths:
                 slots[slot] = None
         for slot in self.untouched:  # an output that nothing writes has no elements
@@ -130,10 +128,11 @@ class Plan:
         return kind.make(block, self.allocations[slot - self.inputs], 0, native)
 
     def count(self) -> dict[str, int]:
-        """Launches so far, by route."""
+        """Launches so far, by route; the parts of a decomposition count as that, but for those on the host."""
         found: dict[str, int] = {}
         for step in self.steps:
-            found[step.route] = found.get(step.route, 0) + self.calls * step.launches
+            route = self.route if self.route == "decomposed" and step.route != "host" else step.route
+            found[route] = found.get(route, 0) + self.calls * step.launches
         return found
 
     def __str__(self) -> str:

@@ -34,7 +34,7 @@ class View:
     @classmethod
     def make(cls, block: Block, layout: Layout, offset: int = 0, native: Any = None) -> Any:
         """A new value of this class over ``block``."""
-        made = cls.__new__(cls)
+        made = object.__new__(cls)
         made._block = block
         made._layout = layout
         if offset:

@@ -16,30 +16,34 @@ from ..views import apply_view
 class EagerBuilder(Builder):
     """Each op by name, on tensors, recorded for autograd where the thread's mode says so."""
 
+    def __init__(self) -> None:
+        self._fast: dict[Op, Callable[..., Any] | None] = {}
+        self._constants: dict[Layout, tuple[Any, ...]] = {}
+
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         if op.view is not None:
             return apply_view(op, operands[0], attributes)
+        if not attributes and len(operands) <= 2 and op.group == "pointwise":
+            fast = self._fast.get(op)
+            if fast is None:
+                fast = self._fast[op] = (dispatch.make_unary if len(operands) == 1 else dispatch.make_binary)(op)
+            return fast(*operands)
         return dispatch.call(op, operands, attributes)
-
-    def __getattr__(self, name: str) -> Callable[..., Any]:
-        op = OPS.get(name)
-        if op is not None and op.group == "pointwise" and not op.attributes and len(op.operands) in (1, 2):
-            made = dispatch.make_unary(op) if len(op.operands) == 1 else dispatch.make_binary(op)
-            self.__dict__[name] = made
-            return made
-        return super().__getattr__(name)
 
     def zeros(self, layout: Layout) -> Any:
         """Zeros of a layout's shape, dtype and device."""
-        op = OPS["full"]
-        attrs = op.bind({"shape": layout.shape, "dtype": layout.dtype})
-        return dispatch.call(op, (0,), attrs, layout.device)
+        return self._constant(layout, 0)
 
     def ones(self, layout: Layout) -> Any:
         """Ones of a layout's shape, dtype and device."""
+        return self._constant(layout, 1)
+
+    def _constant(self, layout: Layout, value: int) -> Any:
         op = OPS["full"]
-        attrs = op.bind({"shape": layout.shape, "dtype": layout.dtype})
-        return dispatch.call(op, (1,), attrs, layout.device)
+        attrs = self._constants.get(layout)
+        if attrs is None:
+            attrs = self._constants[layout] = op.bind({"shape": layout.shape, "dtype": layout.dtype})
+        return dispatch.call(op, (value,), attrs, layout.device)
 
 
 builder = EagerBuilder()

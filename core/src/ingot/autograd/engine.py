@@ -96,7 +96,7 @@ class _Walk:
             if edge is None or g is None or (self.targets is not None and not self.wanted(edge[0])):
                 continue
             block = g._block
-            owned = not any(s.grad._block is block for s in slots.values()) and not _saved(node, block)
+            owned = not _handed_on(block, incoming, node)
             if specs is not None:
                 key = specs[k]
                 layout = g._layout
@@ -159,12 +159,17 @@ class _Walk:
             hook(leaf)
 
 
-def _saved(node: Node, block: Any) -> bool:
-    """True when ``block`` holds a value that the node saved (a rule may hand one on)."""
-    held = getattr(node, "saved", None)
-    if not held:
-        return type(node) is not OpNode
-    return any(type(h) is tuple and h[0] is block for h in held)
+def _handed_on(block: Any, incoming: list[Any], node: Node) -> bool:
+    """True when ``block`` is not new: a rule may return the gradient it got, or a value that the node saved."""
+    for g in incoming:
+        if g is not None and g._block is block:
+            return True
+    if type(node) is not OpNode:
+        return True
+    for held in node.saved or ():
+        if type(held) is tuple and held[0] is block:
+            return True
+    return False
 
 
 def fit(g: Any, layout: Layout) -> Any:

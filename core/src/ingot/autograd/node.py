@@ -79,15 +79,43 @@ class LeafNode(Node):
         return "AccumulateGrad"
 
 
+BUILDER, GRAD, SAVED, SPEC, ATTRIBUTE, SAVED_REST, SPEC_REST = range(7)
+"""Where a rule's argument comes from; the rest of a variadic op's operands come as a tuple."""
+
+
 class Wanted:
-    """For one set of operands that want gradients: which rules run, and what is saved for them."""
+    """For one set of operands that want gradients: which rules run, what is saved for them, and where each finds it.
+
+    ``inputs`` and ``outputs`` are saved, in this order; ``rules`` are (function, operand, variadic, arguments), an argument
+    being (where from, number).
+    """
 
     __slots__ = ("any", "inputs", "outputs", "rules", "saves")
 
-    def __init__(self, rules: list[Rule], inputs: tuple[int, ...], outputs: tuple[int, ...]) -> None:
-        self.rules, self.inputs, self.outputs = rules, inputs, outputs
-        self.any = bool(rules)
-        self.saves = bool(inputs or outputs)
+    def __init__(self, op: Op, rules: list[Rule], mask: tuple[bool, ...]) -> None:
+        fixed = len(op.names) - 1 if op.variadic else len(op.names)
+        inputs: set[int] = set()
+        outputs: set[int] = set()
+        for rule in rules:
+            for what, n in rule.arguments:
+                if what == "operand":
+                    inputs.update(range(fixed, len(mask)) if op.variadic and n == fixed else [n])
+                elif what == "output":
+                    outputs.add(n)
+        self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
+        self.any, self.saves = bool(rules), bool(inputs or outputs)
+        self.rules = [(r.function, r.operand, r.variadic, [self._place(op, a, fixed) for a in r.arguments]) for r in rules]
+
+    def _place(self, op: Op, argument: tuple[str, int], fixed: int) -> tuple[int, int]:
+        what, n = argument
+        rest = op.variadic and n == fixed
+        if what == "operand":
+            return (SAVED_REST if rest else SAVED), self.inputs.index(n) if n in self.inputs else len(self.inputs)
+        if what == "output":
+            return SAVED, len(self.inputs) + self.outputs.index(n)
+        if what == "spec":
+            return (SPEC_REST if rest else SPEC), n
+        return {"builder": BUILDER, "grad": GRAD, "attribute": ATTRIBUTE}[what], n
 
 
 class Rule:
@@ -150,15 +178,7 @@ class _Masks(dict[tuple[bool, ...], Wanted]):
         fixed = len(op.names) - 1 if op.variadic else len(op.names)
         chosen = [r for r in self.owner.rules.values()
                   if (any(mask[fixed:]) if r.variadic else r.operand < len(mask) and mask[r.operand])]
-        inputs: set[int] = set()
-        outputs: set[int] = set()
-        for rule in chosen:
-            for what, n in rule.arguments:
-                if what == "operand":
-                    inputs.update(range(fixed, len(mask)) if op.variadic and n == fixed else [n])
-                elif what == "output":
-                    outputs.add(n)
-        made = self[mask] = Wanted(chosen, tuple(sorted(inputs)), tuple(sorted(outputs)))
+        made = self[mask] = Wanted(op, chosen, mask)
         return made
 
 
@@ -187,44 +207,36 @@ class OpNode(Node):
         return len(self.entry.rules.op.outputs)
 
     def apply(self, grads: list[Any], builder: Any, keep: bool) -> Sequence[Any]:
-        from .saved import unpack
-
-        entry = self.entry
-        rules = entry.rules
-        wanted = rules.wanted(self.edges)
-        values = unpack(self, wanted) if wanted.saves else {}
-        if not keep and wanted.saves:
-            self.saved = None
+        wanted = self.entry.rules.masks[tuple([e is not None for e in self.edges])]
+        saved: Sequence[Any] = ()
+        if wanted.saves:
+            saved = _unpack(self, wanted)
+            if not keep:
+                self.saved = None
         result: list[Any] = [None] * len(self.edges)
-        for rule in wanted.rules:
-            made = rule.function(*[self._argument(a, grads, values, builder) for a in rule.arguments])
-            if rule.variadic:
-                for k, g in enumerate(made):
-                    result[rule.operand + k] = g
+        for function, operand, variadic, arguments in wanted.rules:
+            made = function(*[self._argument(where, n, grads, saved, builder) for where, n in arguments])
+            if variadic:
+                result[operand : operand + len(made)] = made
             else:
-                result[rule.operand] = made
+                result[operand] = made
         return result
 
-    def _argument(self, source: tuple[str, int], grads: list[Any], values: dict[Any, Any], builder: Any) -> Any:
-        what, n = source
-        if what == "builder":
-            return builder
-        if what == "grad":
+    def _argument(self, where: int, n: int, grads: list[Any], saved: Sequence[Any], builder: Any) -> Any:
+        if where == GRAD:
             found = grads[n]
             return found if found is not None else self._zeros(n, builder)
-        if what == "operand":
-            op = self.entry.rules.op
-            if op.variadic and n == len(op.names) - 1:
-                return tuple(values["x", k] for k in range(n, len(self.edges)))
-            return values["x", n]
-        if what == "output":
-            return values["y", n]
-        if what == "spec":
-            op = self.entry.rules.op
-            if op.variadic and n == len(op.names) - 1:
-                return tuple(spec_of(k) for k in self.entry.specs[n:])
+        if where == SAVED:
+            return saved[n]
+        if where == BUILDER:
+            return builder
+        if where == SPEC:
             return spec_of(self.entry.specs[n])
-        return self.entry.attrs[n]
+        if where == ATTRIBUTE:
+            return self.entry.attrs[n]
+        if where == SPEC_REST:
+            return tuple(spec_of(k) for k in self.entry.specs[n:])
+        return tuple(saved[n : n + len(self.edges) - len(self.entry.rules.op.names) + 1])
 
     def _zeros(self, n: int, builder: Any) -> Any:
         """A gradient that nothing contributed to."""
@@ -234,6 +246,12 @@ class OpNode(Node):
 
 
 _SPECS: dict[Layout, Spec] = {}
+
+
+def _unpack(node: OpNode, wanted: Wanted) -> list[Any]:
+    from .saved import unpack
+
+    return unpack(node, wanted)
 
 
 def spec_of(key: Any) -> Spec | None:

@@ -35,31 +35,27 @@ def save(node: OpNode, wanted: Wanted, operands: Sequence[Any], outs: Sequence[A
     return kept
 
 
-def unpack(node: OpNode, wanted: Wanted) -> dict[tuple[str, int], Any]:
-    """The saved values as tensors; RuntimeError where they are gone or were overwritten."""
+def unpack(node: OpNode, wanted: Wanted) -> list[Any]:
+    """The saved values, as `save` listed them, as tensors; RuntimeError where they are gone or were overwritten."""
     saved = node.saved
     if saved is None:
         raise RuntimeError(
             f"trying to backward through the graph a second time: the saved values of {node.name} were freed "
             "after the first. Use backward(retain_graph=True) the first time if you need a second"
         )
-    values: dict[tuple[str, int], Any] = {}
-    keys = [("x", n) for n in wanted.inputs] + [("y", n) for n in wanted.outputs]
-    for key, held in zip(keys, saved, strict=True):
-        values[key] = _tensor(node, key, held) if type(held) is tuple else held
-    return values
+    return [_tensor(node, wanted, k, held) if type(held) is tuple else held for k, held in enumerate(saved)]
 
 
-def _tensor(node: OpNode, key: tuple[str, int], held: tuple[Any, ...]) -> Any:
+def _tensor(node: OpNode, wanted: Wanted, place: int, held: tuple[Any, ...]) -> Any:
     block, layout, offset, native, version, edge = held
     if block.version != version:
-        what = f"operand {key[1]}" if key[0] == "x" else "the result"
+        what = f"operand {wanted.inputs[place]}" if place < len(wanted.inputs) else "the result"
         writer = getattr(block, "writer", "")
         raise RuntimeError(
             f"one of the variables needed for gradient computation has been modified by an inplace operation"
-            f"{writer and f' ({writer})'}: {what} ({layout!r}) of {node.entry.rules.op.name} is at version {block.version}, expected "
+            f"{writer and f' ({writer}_)'}: {what} ({layout!r}) of {node.entry.rules.op.name} is at version {block.version}, expected "
             f"version {version}. Use an op that makes a new tensor, or clone before you write"
         )
     made = TensorBase.kind.make(block, layout, offset, native)
-    made._edge = (node, key[1]) if edge is _OWN else edge
+    made._edge = (node, wanted.outputs[place - len(wanted.inputs)]) if edge is _OWN else edge
     return made

@@ -7,10 +7,15 @@ from collections import namedtuple
 from typing import Any
 
 from ingot_devices import dtypes as dt
+from ingot_devices.opset import OPS
 
+from ..dispatch import call
 from .common import axes_of, axis_of, check_dtype, inplace, into, look, run
 
 Pair = namedtuple("Pair", ("values", "indices"))
+
+
+_SUM = OPS["sum"]
 
 
 class max_result(Pair):
@@ -23,8 +28,12 @@ def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None
 ) -> Any:
     """Sum over ``dim`` (all axes by default). Integers and bool give int64; halves are summed in float32."""
-    axes = axes_of(dim if axis is None else axis, input.ndim)
-    return into(out, run("sum", input, axes=axes, keepdim=keepdim, dtype=check_dtype(dtype)))
+    if dim is None and axis is None:
+        axes = None
+    else:
+        axes = axes_of(dim if axis is None else axis, input.ndim)
+    made = call(_SUM, (input,), (axes, keepdim, dtype and check_dtype(dtype)))
+    return made if out is None else into(out, made)
 
 
 def mean(

@@ -20,6 +20,7 @@ from ..layout import Layout
 from . import Compiled
 from . import host_runtime as runtime
 from .host_matmul import matrix_product
+from .quiet import loud, quiet
 
 UFUNCS = {
     "add": "add", "sub": "subtract", "mul": "multiply", "div": "divide", "idiv": "floor_divide", "mod": "remainder",
@@ -49,7 +50,7 @@ class HostCodegen:
             return direct
         writer = _Writer(definition, aliased)
         source = writer.source()
-        scope: dict[str, Any] = {"np": np, "rt": runtime, **writer.constants}
+        scope: dict[str, Any] = {"np": np, "rt": runtime, "quiet": quiet, "loud": loud, **writer.constants}
         exec(_code(source, definition.name), scope)
         return Compiled(scope["kernel"], source)
 
@@ -163,11 +164,10 @@ class _Writer:
         self._stores()
         parameters = ", ".join(f"x{n}" for n in self._numbers())
         head = [f"def kernel({parameters}):"]
-        indent = "    "
-        if self.loud:
-            head.append("    with np.errstate(all='ignore'):")
-            indent = "        "
-        return "\n".join(head + [indent + line for line in self.lines]) + "\n"
+        if not self.loud:
+            return "\n".join(head + ["    " + line for line in self.lines]) + "\n"
+        body = ["    token = quiet()", "    try:", *("        " + line for line in self.lines)]
+        return "\n".join(head + body + ["    finally:", "        loud(token)"]) + "\n"
 
     def _numbers(self) -> range:
         numbers = [o.number for o in self.d.operands] + [n for n, _ in self.d.params]

@@ -121,6 +121,8 @@ def _named(function: Callable[..., Any], names: list[str]) -> Callable[..., Any]
     """``function`` of positional values, with parameters that `inspect` reads as ``names``."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return function(*args)
         return function(*args, *(kwargs[n] for n in names[len(args) :]))
 
     parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names]

@@ -85,6 +85,8 @@ def keep(b: Any, value: Any, shape: Shape, axes: Axes) -> Any:
 
 def spread(b: Any, value: Any, shape: Shape, axes: Axes) -> Any:
     """A reduction's result (or its gradient) broadcast to the operand's ``shape``."""
+    if not value.ndim:
+        return b.expand(value, shape=shape)
     return b.expand(keep(b, value, shape, axes), shape=shape)
 
 

@@ -37,11 +37,19 @@ class Launch:
 
 def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> list[Launch]:
     """The launches of ``loops``, in order."""
-    from . import flat
-
     groups = split(loops)
     _check_order(loops, groups, aliased)
-    return [flat.launch(loops, g, limits, index_bits) for g in groups]
+    return [_choose(loops, g, limits, index_bits) for g in groups]
+
+
+def _choose(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
+    from . import contraction, flat
+
+    if limits.lanes == 1:
+        found = contraction.match(loops, group)
+        if found is not None:
+            return contraction.launch(loops, group, found, limits, index_bits)
+    return flat.launch(loops, group, limits, index_bits)
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:
