@@ -186,7 +186,7 @@ def test_a_readme_names_files_that_exist(home: Path) -> None:
     """Each `path` with a slash or a known ending, seen from the README's folder, its package or the root."""
     text = re.sub(r"```.*?```", "", (home / "README.md").read_text("utf-8"), flags=re.DOTALL)
     named = {n for n in re.findall(r"`([\w./-]+)`", text) if "/" in n or n.endswith((".py", ".json", ".toml"))}
-    places = [home, ROOT, *home.glob("src/*")]
+    places = [home, ROOT, *home.glob("src/*"), *home.glob("*/src/*")]
     assert {n for n in named if not any((place / n).exists() for place in places)} == set()
 
 
