@@ -438,7 +438,7 @@ class _Writer:
     def _write(self, store: Store, plain: str | None, direct: bool, at: list[str], valid: str | None) -> None:
         target = f"x{store.operand}"
         root = store.value
-        if plain and ":" not in plain:
+        if plain and not _axes(*store.at):
             plain = f"{plain[:-1]}, ...]"  # one element, as an array that can be written to
         if direct:
             args = [self.names[a] for a in root.args]

@@ -15,7 +15,7 @@ scan         cumsum cumprod cummax cummin · cumprod_backward
 contraction  matmul linear addmm
 index        gather gather_backward scatter scatter_add · index index_backward index_put index_select index_add ·
              embedding embedding_backward one_hot bincount · compact coordinates nonzero masked_select
-sort         sort argsort topk searchsorted unique · sort_ranks arrange sort_pass run_starts unpermute unique_runs
+sort         sort argsort topk searchsorted unique · sort_ranks arrange sort_merge run_starts unpermute unique_runs
 random       random_bits uniform normal randint bernoulli multinomial · dropout dropped
 composite    softmax softmax_backward log_softmax log_softmax_backward · layer_norm layer_norm_backward
              layer_norm_weight_backward · mse_loss mse_loss_backward binary_cross_entropy_with_logits

@@ -11,7 +11,7 @@ LOGICAL = (
 COUNTED = "count_nonzero argmax argmin floor_divide"  # whole numbers: flat wherever a derivative exists
 
 PLACED = (  # positions and ranks, and what moves elements by them only on the way to an op that has a gradient
-    "one_hot bincount class_mask compact coordinates searchsorted sort_ranks arrange sort_pass run_starts unpermute"
+    "one_hot bincount class_mask compact coordinates searchsorted sort_ranks arrange sort_merge run_starts unpermute"
 )
 DRAWN = "random_bits uniform normal randint"
 UPDATED = "sgd_step sgd_momentum_step adam_step adamw_step"  # steps of an optimizer

@@ -1,9 +1,8 @@
 """The sort group: order along an axis, stable and with NaN the greatest, and what follows from order.
 
-Up to `RANKED` elements each finds its rank by counting who comes before it. Beyond, a bitonic network: passes that each
-compare pairs and need no memory but their result. Every pass is a merge whose first step compares mirrored places and
-which puts the lesser first everywhere; so places past the end, taken as infinite, stay where they are, and no length needs
-padding. Keys travel with their positions, and equal keys are told apart by them: stable, and the same on every device.
+Up to `RANKED` elements, each finds its rank by counting who comes before it. Beyond, blocks of `BLOCK` are sorted so, and
+then merged in pairs: each element's place is its own in its block and, by binary search, that of its key in the sibling.
+Every pass is one launch without atomics, stable, and the same on every device.
 
 Unique, from what the core reads back::
 
@@ -14,7 +13,7 @@ Unique, from what the core reads back::
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .. import dtypes as dt
@@ -23,10 +22,12 @@ from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, const, where
 from .index import along, extent
 from .op import Op, Spec, add_op
-from .shared import one_axis, places, replaced
+from .shared import both, one_axis, places, replaced
 
 RANKED = 1024
-"""The longest axis that is sorted by counting."""
+"""The longest axis that is sorted by counting alone."""
+BLOCK = 256
+"""What a longer one is cut into; a power of two."""
 
 
 def sort(
@@ -52,63 +53,70 @@ def before(a: Expr, b: Expr, descending: bool = False) -> Expr:
     return (a < b) | (s.isnan(b) & ~s.isnan(a)) if a.dtype.kind == "f" else a < b
 
 
-def _ranks(d: Define, x: Operand, axis: int, descending: bool) -> None:
-    at = d.axes(x.shape)
-    other = d.axis(extent(x.shape, axis))
-    mine, theirs = key(x[at]), key(x[along(at, axis, other)])
-    first = before(theirs, mine, descending)
-    if at:
-        first = first | (~before(mine, theirs, descending) & (other < at[axis]))
-    d.store(0, at, d.reduce("sum", first.cast(dt.int32), over=[other]).cast(dt.int64))
+def _ranks(d: Define, x: Operand, axis: int, descending: bool, block: int) -> None:
+    n = x.shape[axis]
+    at, group, lane, other = d.axes(replaced(x.shape, axis, 1)), d.axis(-(-n // block)), d.axis(block), d.axis(block)
+    start = group * block
+    inside = None if n % block == 0 else start + lane < n
+    there = None if inside is None else start + other < n
+    mine = key(x.load(along(at, axis, start + lane), inside))
+    theirs = key(x.load(along(at, axis, start + other), there))
+    first = before(theirs, mine, descending) | (~before(mine, theirs, descending) & (other < lane))
+    first = first if there is None else first & there
+    rank = d.reduce("sum", first.cast(dt.int32), over=[other])
+    points = [*at, group, lane]
+    d.store(0, along(at, axis, start + lane), (start + rank.cast(dt.index)).cast(dt.int64), over=points, valid=inside)
 
 
 def _arrange(d: Define, x: Operand, ranks: Operand, axis: int) -> None:
     at = d.axes(x.shape)
     to = along(at, axis, ranks[at].cast(dt.index))
     d.store(0, to, x[at], over=at)
-    d.store(1, to, at[axis].cast(dt.int64) if at else const(0, dt.int64), over=at)
+    d.store(1, to, at[axis].cast(dt.int64), over=at)
 
 
-def _sort_pass(d: Define, x: Operand, order: Operand | None, axis: int, descending: bool, half: int, flip: bool) -> None:
-    """Each pair of places (low, high): the lesser key to the low place. ``half`` pairs in each block of twice as many."""
+def _merge(d: Define, x: Operand, order: Operand, axis: int, descending: bool, width: int) -> None:
+    """Blocks of ``width`` in order become blocks of twice that; among equal keys those of the left one come first."""
     n = x.shape[axis]
-    at = d.axes(replaced(x.shape, axis, 1))
-    block, lane = d.axis(-(-n // (2 * half))), d.axis(half)
-    start = block * (2 * half)
-    low, high = start + lane, start + ((2 * half - 1 - lane) if flip else lane + half)
-    ends = ((low, None), (high, None)) if n % (2 * half) == 0 else ((low, low < n), (high, high < n))
-    keys = [x.load(along(at, axis, i), valid) for i, valid in ends]
-    marks = [i.cast(dt.int64) if order is None else order.load(along(at, axis, i), valid) for i, valid in ends]
-    first, second = (key(k) for k in keys)
-    swap = before(second, first, descending) | (~before(first, second, descending) & (marks[1] < marks[0]))
-    if ends[1][1] is not None:
-        swap = swap & ends[1][1]
-    for k, (i, valid) in enumerate(ends):
-        place = along(at, axis, i)
-        d.store(0, place, where(swap, keys[1 - k], keys[k]), over=[*at, block, lane], valid=valid)
-        d.store(1, place, where(swap, marks[1 - k], marks[k]), over=[*at, block, lane], valid=valid)
+    at, pair, side, lane = d.axes(replaced(x.shape, axis, 1)), d.axis(-(-n // (2 * width))), d.axis(2), d.axis(width)
+    start = pair * (2 * width)
+    i, sibling = start + side * width + lane, start + (1 - side) * width
+    inside = i < n
+    mine = key(x.load(along(at, axis, i), inside))
+
+    def passes(k: Expr, valid: Expr) -> Expr:
+        other = key(x.load(along(at, axis, sibling + k), valid))
+        return where(side.eq(0), before(other, mine, descending), ~before(mine, other, descending))
+
+    found = _count(width, lambda k: both(k < width, sibling + k < n), passes)
+    to, points = along(at, axis, start + lane + found), [*at, pair, side, lane]
+    for k, source in enumerate((x, order)):
+        d.store(k, to, source.load(along(at, axis, i), inside), over=points, valid=inside)
 
 
-def passes(n: int) -> Iterator[tuple[int, bool]]:
-    """(half, flip) of each pass of the network for ``n`` elements."""
-    width = 2
-    while width < 2 * n:
-        yield width // 2, True
-        half = width // 4
-        while half:
-            yield half, False
-            half //= 2
+def _count(limit: int, exists: Callable[[Expr], Expr], passes: Callable[[Expr, Expr], Expr]) -> Expr:
+    """How many leading elements pass, of at most ``limit`` that exist: binary search, from the highest bit down."""
+    found = const(0, dt.index)
+    step = 1 << (limit.bit_length() - 1) if limit else 0
+    while step:
+        probe = found + (step - 1)
+        valid = exists(probe)
+        found = where(valid & passes(probe, valid), found + step, found)
+        step //= 2
+    return found
+
+
+def _sort(b: Any, x: Any, axis: int, descending: bool) -> tuple[Any, ...]:
+    if x.ndim == 0:
+        return tuple(b.view(v, shape=()) for v in b.sort(b.view(x, shape=(1,)), axis=-1, descending=descending))
+    n = x.shape[axis]
+    width = max(n, 1) if n <= RANKED else BLOCK
+    ranks = b.sort_ranks(x, axis=axis, descending=descending, block=width)
+    made = b.arrange(x, ranks, axis=axis)
+    while width < n:
+        made = b.sort_merge(*made, axis=axis, descending=descending, width=width)
         width *= 2
-
-
-def _sort(b: Any, x: Any, axis: int, descending: bool) -> tuple[Any, Any]:
-    n = extent(x.shape, axis)
-    if n <= RANKED:
-        return tuple(b.arrange(x, b.sort_ranks(x, axis=axis, descending=descending), axis=axis))
-    keys, order = x, None
-    for half, flip in passes(n):
-        keys, order = b.sort_pass(keys, order, axis=axis, descending=descending, half=half, flip=flip)
-    return keys, order
+    return tuple(made)
 
 
 def _topk(b: Any, x: Any, k: int, axis: int, largest: bool) -> tuple[Any, ...]:
@@ -145,21 +153,17 @@ def _unique(b: Any, values: Any, order: Any, starts: Any, ranks: Any, size: int)
 
 # ---- binary search -----------------------------------------------------------------------------------------------------
 def _searchsorted(d: Define, sequence: Operand, values: Operand, right: bool) -> None:
-    """The greatest count of leading elements that come before the value, built from its highest bit down."""
     at = d.axes(values.shape)
     rows = at[:-1] if len(sequence.shape) > 1 else ()
     n = sequence.shape[-1]
     work = dt.compute_dtype(dt.promote(values.dtype, sequence.dtype))
     value = values[at].cast(work)
-    found = const(0, dt.index)
-    step = 1 << (n.bit_length() - 1) if n else 0
-    while step:
-        probe = found + (step - 1)
-        there = sequence.load([*rows, probe], probe < n).cast(work)
-        passed = ~before(value, there) if right else before(there, value)
-        found = where((probe < n) & passed, found + step, found)
-        step //= 2
-    d.store(0, at, found.cast(dt.int64), over=at)
+
+    def passes(k: Expr, valid: Expr) -> Expr:
+        there = sequence.load([*rows, k], valid).cast(work)
+        return ~before(value, there) if right else before(there, value)
+
+    d.store(0, at, _count(n, lambda k: k < n, passes).cast(dt.int64), over=at)
 
 
 def _searchsorted_spec(sequence: Spec, values: Spec, right: bool) -> tuple[Spec]:
@@ -203,10 +207,10 @@ sort("sort", "x", _sorted_spec, BY, "values indices", "Values in order along an 
 sort("argsort", "x", lambda x, **attrs: _sorted_spec(x, **attrs)[1:], BY, "indices", "Where the values in order were.",
      decompose=lambda b, x, axis, descending: b.sort(x, axis=axis, descending=descending)[1])
 sort("topk", "x", _topk_spec, {"k": 1, "axis": -1, "largest": True}, "values indices", "The first k of `sort`, descending if `largest`.", decompose=_topk, x=_unordered)
-sort("sort_ranks", "x", lambda x, **attrs: _sorted_spec(x, **attrs)[1:], BY, "ranks", "Where each element comes to stand.", _ranks)
+sort("sort_ranks", "x", lambda x, axis, **attrs: _sorted_spec(x, axis)[1:], {**BY, "block": 1}, "ranks", "Where each element comes to stand in a block of `block`.", _ranks)
 sort("arrange", "x ranks", lambda x, ranks, axis: _sorted_spec(x, axis), {"axis": -1}, "values indices", "Each element at its rank, and where it was.", _arrange)
-sort("sort_pass", "x order?", lambda x, order, axis, **attrs: _sorted_spec(x, axis), {**BY, "half": 1, "flip": True}, "values indices",
-     "One pass of the network: pairs `half` apart, or mirrored, in order.", _sort_pass)
+sort("sort_merge", "x order", lambda x, order, axis, **attrs: _sorted_spec(x, axis), {**BY, "width": 1}, "values indices",
+     "Sorted blocks of `width` (a power of two) and where they were, merged in pairs.", _merge)
 sort("run_starts", "x", _starts_spec, {}, "starts", "True where a sorted list's element differs from the one before.", _run_starts)
 sort("unpermute", "x order", lambda x, order: (x,), {}, "out", "out[order[i]] = x[i].", _unpermute)
 sort("unique_runs", "x", _runs_spec, {}, "values order starts ranks", "The sorted list, where it was, where runs start and the running number of runs.", decompose=_unique_runs)
