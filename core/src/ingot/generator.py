@@ -10,6 +10,7 @@ import secrets
 import threading
 from typing import Any
 
+from . import cpu
 from .cpu import KIND as CPU
 
 _MASK = (1 << 32) - 1
@@ -57,18 +58,17 @@ class Generator:
         return self._seed & _MASK, self._seed >> 32, offset & _MASK, offset >> 32
 
     def get_state(self) -> Any:
-        """The state as 16 bytes in a uint8 tensor."""
+        """The state as 16 bytes in a uint8 tensor, on the CPU where there is one."""
         import numpy as np
 
         from .ops.creation import tensor
 
-        return tensor(
-            np.frombuffer(self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little"), np.uint8), device=CPU
-        )
+        state = self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little")
+        return tensor(np.frombuffer(state, np.uint8), device=CPU if cpu.is_available() else None)
 
     def set_state(self, state: Any) -> Generator:
         """Go back to a state from `get_state`."""
-        data = bytes(state.numpy().tobytes())
+        data = bytes(state.tolist())
         if len(data) != 16:
             raise RuntimeError(f"RNG state is wrong size: 16 bytes are expected, {len(data)} were given")
         with self._lock:

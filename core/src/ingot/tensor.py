@@ -282,9 +282,9 @@ class Tensor(TensorBase):
         return read(self).tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array: of the same memory on the CPU, elsewhere an error that says what to do."""
+        """A NumPy array: of the same memory on the CPU, elsewhere an error that says what to do, or a copy if ``force``."""
         if force:
-            return self.detach().cpu().numpy()
+            return self.detach().numpy() if self._layout.device.host_visible else read(self)
         if self._edge is not None:
             raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
         opened = self._layout.device
