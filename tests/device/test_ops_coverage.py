@@ -5,10 +5,15 @@ from __future__ import annotations
 
 import ast
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
+import ingot
 import pytest
 import records
+from harness.subject import Subject
+from harness.suite import each_case, run_case
 from records import RECORDS, REQUIRED
 from records.record import Record
 
@@ -46,3 +51,33 @@ def test_each_record_has_every_kind_of_sample(record: Record) -> None:
     assert record.no_zero_dim or any(s.is_zero_dim for s in record.samples)
     assert any(not (s.big or s.is_empty or s.is_zero_dim) for s in record.samples)
     assert record.reference or record.verify or record.name.startswith("empty")
+
+
+STEPS_OF_OTHERS = {"arrange", "sort_merge", "sort_pass", "sort_ranks", "stack"}
+"""Ops that only a device without kernels of its own runs: steps of sort, and the row form of cat."""
+
+
+def test_every_op_is_reached_by_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Running each record with its derivatives resolves, or shares the name of, every op."""
+    from ingot import dispatch, inplace
+    from ingot_devices import is_available, resolve
+    from ingot_devices.opset import OPS
+
+    if not is_available("cpu"):
+        pytest.skip("counted on the CPU")
+    reached, real = set(RECORDS), resolve.resolve
+
+    def noted(op: Any, *args: Any, **kwargs: Any) -> Any:
+        reached.add(op.name)
+        return real(op, *args, **kwargs)
+
+    for module in (dispatch, inplace, resolve):
+        monkeypatch.setattr(module, "resolve", noted)
+    dispatch.forget_plans()
+    subject = Subject(ingot, "cpu")
+    for check, record, case in each_case(list(RECORDS.values())):
+        if check.name in ("value", "gradient", "second_order") and case == record.main_dtype:
+            with suppress(AssertionError, RuntimeError, Warning):  # their own test tells
+                run_case(subject, check, record, case)
+    missing = sorted(set(OPS) - reached - STEPS_OF_OTHERS)
+    assert not missing, f"no record runs {', '.join(missing)}"
