@@ -16,6 +16,8 @@ from dataclasses import dataclass, replace
 from ingot_devices import dtypes as dt
 from ingot_devices.limits import WEBGPU, DTypeClass, Limits
 
+from .faults import parse
+
 _BFLOAT16 = DTypeClass("stored", dt.uint16, dt.float32)
 
 LIMITS: Mapping[str, Limits] = {
@@ -38,6 +40,7 @@ class SimConfig:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise ValueError(f"sim's mode {self.mode!r} is unknown; choose one of {', '.join(MODES)}")
+        parse(self.faults)
         object.__setattr__(self, "limits", replace(self.limits, memory=self.memory))
 
     @staticmethod

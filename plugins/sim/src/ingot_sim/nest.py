@@ -119,7 +119,7 @@ class Nest:
         if not guarded:
             level = max((lv for _, _, lv in at), default=0)
             self.put(level, *self.bounds_lines(held, at))
-            offset, level = self.offset([(t, lv) for _, t, lv in at], held.layout.strides)
+            offset, _ = self.offset([(t, lv) for _, t, lv in at], held.layout.strides)
             return self.bind(f"x{node.value}[{offset}]", node.dtype, level, False), level
         (valid, v_level), (fill, f_level) = (
             self.memo[node.args[rank]],
