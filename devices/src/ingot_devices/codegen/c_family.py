@@ -187,7 +187,7 @@ class _Source:
 
     def _for(self, s: For, indent: str) -> list[str]:
         step = f"{s.var}++" if s.step.op == "const" and s.step.value == 1 else f"{s.var} += {self.expr(s.step)}"
-        start, stop = self.expr(s.start), self.expr(s.stop)
+        start, stop = self.expr(s.start), self.operand(s.stop)
         head = f"for ({self.ctype(dt.index)} {s.var} = {start}; {s.var} < {stop}; {step}) {{"
         pragma = [indent + self.dialect.unroll] if s.unroll else []
         return [*pragma, indent + head, *self.lines(s.body, indent + "  "), f"{indent}}}"]
@@ -208,11 +208,15 @@ class _Source:
     # ---- expressions -----------------------------------------------------------------------------------------------
     def expr(self, root: Expr) -> str:
         """``root`` as C. Outer parentheses are left out."""
+        text = self.operand(root)
+        return text[1:-1] if _wrapped(text) else text
+
+    def operand(self, root: Expr) -> str:
+        """``root`` as an operand of C's operators."""
         made: dict[Expr, str] = {}
         for node in walk(root):
             made[node] = self._node(node, [made[a] for a in node.args])
-        text = made[root]
-        return text[1:-1] if _wrapped(text) else text
+        return made[root]
 
     def _node(self, node: Expr, args: list[str]) -> str:
         match node.op:

@@ -218,7 +218,7 @@ class _Block:
     def _row(self, scope: Scope, sums: str, k: Expr) -> None:
         """sums[j] += left · panel[k, j] for all columns."""
         (left,) = scope.values([self.c.left])
-        factor = scope.name("x", left)
+        factor = scope.name("f", left)
 
         def add(j: Expr) -> Statement:
             right = self._get(self.panel, k * number(COLUMNS) + j)
