@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingot_devices import discovery
-
 from . import cpu
 from .devices import device, open_device
+from .lazy import discovery
 
 
 def is_available() -> bool:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ingot_devices import discovery
-
 from . import accelerator
+from .lazy import discovery
 
 KIND = __name__.rpartition(".")[2]
 """The backend's name: nothing else in the core says it."""

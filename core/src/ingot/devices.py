@@ -8,9 +8,8 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from ingot_devices import discovery
-
 from .cpu import KIND as CPU
+from .lazy import discovery
 
 
 class device:

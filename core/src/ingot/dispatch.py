@@ -11,21 +11,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ingot_devices.context import Context, state
-from ingot_devices.memory.pool import NOTED
+from ingot_devices.context import Context, on_change, state
 from ingot_devices.opset.op import OPS, Op
-from ingot_devices.plan import Plan
-from ingot_devices.registry import registry
-from ingot_devices.resolve import resolve
 
 from .autograd.node import OpNode, Rules, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import default_device, device_of
+from .lazy import resolution
+
+if TYPE_CHECKING:
+    from ingot_devices.plan import Plan
 
 # Kernels follow IEEE: NumPy's remarks on overflow are not news. A user's "error" filter is met in `_quiet`.
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"ingot(_\w+)?(\.|$)")
@@ -56,7 +56,7 @@ class Entry:
         self.single = plan.single
         self.make = plan.makers[0] if plan.makers else None
         self.layout, self.nbytes = plan.layout, plan.nbytes
-        adoptable = self.pool.host and plan.nbytes < NOTED and plan.layout is not None and plan.layout.shape
+        adoptable = self.pool.host and plan.nbytes < self.pool.direct_below and plan.layout is not None and plan.layout.shape
         self.producer = plan.producer if adoptable and plan.single is not None else None
         self.kind = self.pool.block_type
         self.new = self.kind.__new__
@@ -75,7 +75,7 @@ def forget_plans() -> None:
         plans.clear()
 
 
-registry.on_change(forget_plans)
+on_change(forget_plans)
 
 
 def _count() -> dict[str, int]:
@@ -117,7 +117,7 @@ def find(
     if entry is None:
         device.require()
         try:
-            plan = resolve(op, keys, attrs, device, context)
+            plan = resolution.resolve(op, keys, attrs, device, context)
         except (ValueError, TypeError) as e:
             raise RuntimeError(f"{op.name}: {e}") from e
         entry = Entry(op, keys, attrs, plan)

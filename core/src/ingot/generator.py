@@ -6,7 +6,7 @@ begins. So the same seed gives the same bits on every device.
 
 from __future__ import annotations
 
-import secrets
+import os
 import threading
 from typing import Any
 
@@ -14,6 +14,11 @@ from . import cpu
 from .cpu import KIND as CPU
 
 _MASK = (1 << 32) - 1
+
+
+def _fresh_seed() -> int:
+    """63 bits from the operating system."""
+    return int.from_bytes(os.urandom(8), "little") >> 1
 
 
 class Generator:
@@ -24,7 +29,7 @@ class Generator:
 
         self._device = name(device)
         self._lock = threading.Lock()
-        self._seed = secrets.randbits(63)
+        self._seed = _fresh_seed()
         self._offset = 0
 
     @property
@@ -43,7 +48,7 @@ class Generator:
 
     def seed(self) -> int:
         """Begin anew with a seed from the operating system, which is returned."""
-        self.manual_seed(secrets.randbits(63))
+        self.manual_seed(_fresh_seed())
         return self._seed
 
     def initial_seed(self) -> int:
@@ -90,7 +95,7 @@ class _Default(Generator):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._seed = secrets.randbits(63)
+        self._seed = _fresh_seed()
         self._offset = 0
 
     @property

@@ -8,22 +8,23 @@ up, and the tape is moved (`views.rebase`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ingot_devices.codegen.quiet import quietly
 from ingot_devices.context import state
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec
-from ingot_devices.plan import Plan, Ref, Step
-from ingot_devices.resolve import copy_steps, resolve, specs_of
 from ingot_devices.transfer import copy_view
 
 from . import dispatch
 from .autograd.node import OpNode, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
+from .lazy import plans, resolution
 from .views import rebase
+
+if TYPE_CHECKING:
+    from ingot_devices.plan import Plan, Step
 
 DISJOINT, SAME, OVERLAP = 0, 1, 2
 _copies: dict[tuple[Layout, Layout], Any] = {}
@@ -60,8 +61,8 @@ def write_into(x: Any, value: Any) -> None:
             _copies.clear()
         device = x._layout.device
         device.require()
-        steps = copy_steps(device, value._layout, x._layout, Ref(0), Ref(1))
-        steps = _copies[key] = Plan("copy", device, 2, (), tuple(steps), (Ref(1),), "generated")
+        steps = resolution.copy_steps(device, value._layout, x._layout, plans.Ref(0), plans.Ref(1))
+        steps = _copies[key] = plans.Plan("copy", device, 2, (), tuple(steps), (plans.Ref(1),), "generated")
     if x._layout.size:
         steps.run((value, x), TensorBase.kind)
     _wrote(x, "copy")
@@ -143,13 +144,13 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
     """The plan of an in-place op: straight into the operand where that is safe, else apart and copied."""
     target = keys[0]
     try:
-        made = op.infer(specs_of(keys), attrs)[0]
+        made = op.infer(resolution.specs_of(keys), attrs)[0]
     except ValueError as e:
         raise RuntimeError(f"{op.name}_: {e}") from None
     except TypeError as e:
         raise RuntimeError(f"{op.name}_: {e}") from None
     _require_fits(op, made, target)
-    plan = resolve(op, keys, attrs, device, state.context)
+    plan = resolution.resolve(op, keys, attrs, device, state.context)
     direct = (
         plan.single is not None and op.group == "pointwise" and OVERLAP not in patterns
         and made.dtype is target.dtype and target.is_dense and plan.steps[0].route in ("generated", "registered")
@@ -157,18 +158,20 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
     n = len(keys)
     if direct:
         step = plan.steps[0]
-        operands = tuple(Ref(0) if o == Ref(n) else o for o in step.operands)
-        steps: tuple[Step, ...] = (Step(_silently(step.call), operands, step.route, step.op, step.launches,
+        operands = tuple(plans.Ref(0) if o == plans.Ref(n) else o for o in step.operands)
+        steps: tuple[Step, ...] = (plans.Step(_silently(step.call), operands, step.route, step.op, step.launches,
                                         step.views, step.source),)
-        return Plan(f"{op.name}_", device, n, (), steps, (Ref(0),), plan.route)
+        return plans.Plan(f"{op.name}_", device, n, (), steps, (plans.Ref(0),), plan.route)
     result = plan.results[0]
     layout = result.layout or plan.allocations[result.slot - n]
-    copies = copy_steps(device, layout, target, result, Ref(0))
-    return Plan(f"{op.name}_", device, n, plan.allocations, (*plan.steps, *copies), (Ref(0),), plan.route)
+    copies = resolution.copy_steps(device, layout, target, result, plans.Ref(0))
+    return plans.Plan(f"{op.name}_", device, n, plan.allocations, (*plan.steps, *copies), (plans.Ref(0),), plan.route)
 
 
 def _silently(call: Any) -> Any:
     """A ufunc that writes over its operand cannot be run again, so it runs with NumPy's remarks off."""
+    from ingot_devices.codegen.quiet import quietly
+
     return quietly(call) if isinstance(call, np.ufunc) else call
 
 

@@ -1,7 +1,7 @@
 """The Tensor: what users hold. First stop of the eager flow.
 
 A `View` (block, layout, offset) with autograd metadata; the methods are the functions of `ops` under the same names,
-put here by name at the end. Operators go straight to dispatch's fast paths.
+put here by name (`methods`). Operators go straight to dispatch's fast paths.
 """
 
 from __future__ import annotations
@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING, Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.context import state
-from ingot_devices.opset import OPS
-from ingot_devices.transfer import copy_view, read
+from ingot_devices.opset.op import OPS
+from ingot_devices.transfer import read
 
 from . import cuda, dispatch
 from .autograd.node import LeafNode, Node
+from .autograd.removable import Removable
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import device as device_name
 from .devices import device_of, open_device
-from .inplace import assign, call_
+from .inplace import assign
 from .layouts import Size
-from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
+from .methods import install
+from .moves import destination, moved, rebuild
+from .ops import creation, index, linalg, shape
 from .ops.common import check_dtype, look, run
 from .printing import tensor_text
 
@@ -245,13 +248,13 @@ class Tensor(TensorBase):
         node, number = self._edge
         if node.hooks is None:
             node.hooks = {}
-        return _Handle(node.hooks.setdefault(number, []), hook)
+        return Removable(node.hooks.setdefault(number, []), hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Any], None]) -> Any:
         """Call ``hook(tensor)`` after its ``.grad`` was updated (leaves only)."""
         if self._edge is None or not isinstance(self._edge[0], LeafNode):
             raise RuntimeError("post accumulate grad hooks cannot be registered on non-leaf tensors")
-        return _Handle(self._edge[0].after, hook)
+        return Removable(self._edge[0].after, hook)
 
     def retain_grad(self) -> None:
         """Keep the gradient of a result in ``.grad``."""
@@ -351,14 +354,14 @@ class Tensor(TensorBase):
     # ---- other devices and dtypes ----------------------------------------------------------------------------------------
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(other)``: the tensor itself where nothing changes."""
-        target, dtype, copy = _destination(args, kwargs)
+        target, dtype, copy = destination(args, kwargs)
         made = self
         opened = self._layout.device if target is None else open_device(target)
         if dtype is not None and dtype is not self._layout.dtype:
             made = run("cast", made, dtype=dtype)
             copy = False
         if opened is not self._layout.device:
-            return _moved(made, opened)
+            return moved(made, opened)
         return run("copy", made) if copy else made
 
     def type(self, dtype: Any = None) -> Any:
@@ -426,7 +429,7 @@ class Tensor(TensorBase):
         return made
 
     def __reduce__(self) -> Any:
-        return _rebuild, (read(self), str(self.device), self.requires_grad)
+        return rebuild, (read(self), str(self.device), self.requires_grad)
 
     # ---- operators -------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
@@ -484,125 +487,5 @@ class Tensor(TensorBase):
         return (1, 0)
 
 
-class _Handle:
-    """Removes a hook again."""
-
-    def __init__(self, hooks: list[Any], hook: Any) -> None:
-        self._hooks, self._hook = hooks, hook
-        hooks.append(hook)
-
-    def remove(self) -> None:
-        """Take the hook out; a second time does nothing."""
-        if self._hook in self._hooks:
-            self._hooks.remove(self._hook)
-
-    def __enter__(self) -> _Handle:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.remove()
-
-
 TensorBase.kind = Tensor
-
-
-def _rebuild(array: Any, place: str, requires_grad: bool) -> Any:
-    made = creation.from_array(array, dt.from_numpy(array.dtype), place)
-    return made.requires_grad_() if requires_grad else made
-
-
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
-    """(device or None, dtype or None, copy) of ``to``'s arguments."""
-    target, dtype = kwargs.get("device"), kwargs.get("dtype")
-    for a in args:
-        if isinstance(a, dt.DType) or a in (float, int, bool):
-            dtype = a
-        elif isinstance(a, TensorBase):
-            target, dtype = device_of(a._layout.device), a._layout.dtype
-        elif isinstance(a, bool) or a is None:
-            continue
-        else:
-            target = a
-    if isinstance(target, int) and not isinstance(target, bool):
-        target = device_name(target)
-    return target, check_dtype(dtype), bool(kwargs.get("copy", False))
-
-
-def _moved(x: Any, opened: Any) -> Any:
-    """``x`` on another device; the gradient moves back."""
-    from ingot_devices.layout import Layout
-
-    from .autograd.node import next_seq
-    from .moves import MoveNode
-
-    layout = Layout.dense(x._layout.shape, x._layout.dtype, opened)
-    block, native = opened.pool.fresh(layout)
-    made = TensorBase.kind.make(block, layout, 0, native)
-    source = x if x._layout.is_dense else run("copy", x.detach())
-    copy_view(made, source)
-    if state.context.grad and x._edge is not None:
-        made._edge = (MoveNode(x._edge, x._layout.device, next_seq()), 0)
-    return made
-
-
-# ---- methods by name -----------------------------------------------------------------------------------------------------
-_FAST = {
-    "__add__": "add", "__sub__": "sub", "__mul__": "mul", "__truediv__": "div", "__floordiv__": "floor_divide",
-    "__mod__": "remainder", "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt",
-    "__ge__": "ge", "__and__": "bitwise_and", "__or__": "bitwise_or", "__xor__": "bitwise_xor",
-    "__lshift__": "bitwise_left_shift", "__rshift__": "bitwise_right_shift",
-}  # fmt: skip
-_MIRRORED = {
-    "__radd__": "add",
-    "__rmul__": "mul",
-    "__rand__": "bitwise_and",
-    "__ror__": "bitwise_or",
-    "__rxor__": "bitwise_xor",
-}
-_INPLACE = {
-    "__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
-    "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or", "__ixor__": "bitwise_xor",
-    "__ilshift__": "bitwise_left_shift", "__irshift__": "bitwise_right_shift",
-}  # fmt: skip
-
-
-def _inplace(name: str) -> Callable[[Any, Any], Any]:
-    op = OPS[name]
-    return lambda self, other: call_(op, (self, other))
-
-
-def _install() -> None:
-    for method, name in (*_FAST.items(), *_MIRRORED.items()):
-        setattr(Tensor, method, dispatch.make_binary(OPS[name]))
-    Tensor.__pow__ = pointwise.pow  # type: ignore[method-assign, assignment]
-    for method, name in _INPLACE.items():
-        setattr(Tensor, method, _inplace(name))
-    for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):
-        setattr(Tensor, method, dispatch.make_unary(OPS[name]))
-    skipped = {"tensor", "as_tensor", "asarray", "from_numpy", "broadcast_tensors", "stack", "cat", "concat", "concatenate",
-               "hstack", "vstack", "meshgrid", "where", "linear", "einsum", "result_type", "dropout"}  # fmt: skip
-    for module in (pointwise, reduce, shape, index, linalg, neural):
-        for name, function in module.FUNCTIONS.items():
-            if name not in skipped and name not in Tensor.__dict__:
-                setattr(Tensor, name, function)
-    for module in (pointwise, reduce, shape, index, linalg, creation, random):
-        for name, function in module.METHODS.items():
-            setattr(Tensor, name, function)
-    Tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)  # type: ignore[attr-defined]
-    Tensor.multinomial = random.multinomial  # type: ignore[attr-defined]
-    Tensor.bernoulli = random.bernoulli  # type: ignore[attr-defined]
-    for name, dtype in (("float", dt.float32), ("half", dt.float16), ("bfloat16", dt.bfloat16), ("double", dt.float64),
-                        ("int", dt.int32), ("long", dt.int64), ("bool", dt.bool_), ("short", dt.int16), ("char", dt.int8),
-                        ("byte", dt.uint8)):  # fmt: skip
-        setattr(Tensor, name, _converter(dtype))
-
-
-def _converter(dtype: dt.DType) -> Callable[[Any], Any]:
-    def convert(self: Any) -> Any:
-        return self if self._layout.dtype is dtype else run("cast", self, dtype=dtype)
-
-    convert.__doc__ = f"In {dtype.name}."
-    return convert
-
-
-_install()
+install(Tensor)

@@ -8,7 +8,7 @@ read by the core alone; they are here so that one look-up sees all that decides.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -75,3 +75,17 @@ def scope(**changes: Any) -> Iterator[Context]:
         yield state.context
     finally:
         state.context = before
+
+
+_listeners: list[Callable[[], None]] = []
+
+
+def on_change(callback: Callable[[], None]) -> None:
+    """Call ``callback`` whenever what plans depend on changes: a kernel that comes or goes."""
+    _listeners.append(callback)
+
+
+def changed() -> None:
+    """Tell all who keep plans."""
+    for callback in _listeners:
+        callback()

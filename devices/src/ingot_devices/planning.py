@@ -7,14 +7,13 @@ known yet: they are symbols whose arithmetic is replayed at each run.
 
 from __future__ import annotations
 
-import inspect
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .builder import Builder
 from .layout import Layout
-from .opset.op import OPS, Op
+from .opset.op import OPS, Op, parameters
 from .plan import Lazy, Ref, Step
 
 
@@ -196,7 +195,7 @@ def decompose(op: Op, builder: Builder, operands: Sequence[Any], attributes: tup
     named |= dict(zip(op.names[:fixed], operands[:fixed], strict=False))
     if op.variadic:
         named[op.names[-1]] = tuple(operands[fixed:])
-    wanted = inspect.signature(rule).parameters
+    wanted = parameters(rule)
     return rule(builder, **{k: v for k, v in named.items() if k in wanted})
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .context import changed
 from .dtypes import DType
 from .layout import Layout
 
@@ -92,30 +93,20 @@ class Registry:
     def __init__(self) -> None:
         self._kernels: dict[tuple[str, str], list[Kernel]] = {}
         self._lock = threading.Lock()
-        self._changed: list[Callable[[], None]] = []
 
     def register(self, kernel: Kernel, owner: str = "") -> None:
         """Add a kernel (``owner`` is filled in by discovery)."""
         made = replace(kernel, owner=owner) if owner else kernel
         with self._lock:
             self._kernels.setdefault((made.op, made.device), []).append(made)
-        self.changed()
+        changed()
 
     def remove(self, owner: str) -> None:
         """Forget every kernel of ``owner``."""
         with self._lock:
             for key, kernels in self._kernels.items():
                 self._kernels[key] = [k for k in kernels if k.owner != owner]
-        self.changed()
-
-    def on_change(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` whenever a kernel comes or goes (plans are dropped then)."""
-        self._changed.append(callback)
-
-    def changed(self) -> None:
-        """Tell all who keep something that depends on the registry."""
-        for callback in self._changed:
-            callback()
+        changed()
 
     def candidates(self, op: str, device: str) -> list[Kernel]:
         """Kernels for ``op`` on ``device``, best first, rivals left out."""

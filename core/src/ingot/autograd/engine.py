@@ -166,10 +166,7 @@ def _handed_on(block: Any, incoming: list[Any], node: Node) -> bool:
             return True
     if type(node) is not OpNode:
         return True
-    for held in node.saved or ():
-        if type(held) is tuple and held[0] is block:
-            return True
-    return False
+    return any(type(held) is tuple and held[0] is block for held in node.saved or ())
 
 
 def fit(g: Any, layout: Layout) -> Any:

@@ -6,7 +6,6 @@ version, edge), never a tensor: no cycles, and memory goes when the last tensor 
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import traceback
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from typing import Any
 from weakref import ref
 
 from ingot_devices.layout import Layout
-from ingot_devices.opset.op import Op, Spec
+from ingot_devices.opset.op import Op, Spec, parameters
 
 Edge = tuple["Node", int]
 next_seq = itertools.count(1).__next__
@@ -127,7 +126,7 @@ class Rule:
         self.function = function
         self.operand = op.names.index(operand)
         self.variadic = op.variadic and self.operand == len(op.names) - 1
-        self.arguments = [_source(op, p) for p in inspect.signature(function).parameters]
+        self.arguments = [_source(op, p) for p in parameters(function)]
 
 
 def _source(op: Op, name: str) -> tuple[str, int]:

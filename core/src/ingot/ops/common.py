@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ingot_devices.dtypes import DType
-from ingot_devices.opset import OPS
-from ingot_devices.opset.op import Op
+from ingot_devices.opset.op import OPS, Op
 
 from .. import dispatch
 from ..base import TensorBase

@@ -10,8 +10,7 @@ import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.context import state
 from ingot_devices.layout import Layout
-from ingot_devices.opset import OPS
-from ingot_devices.opset.op import Defaults
+from ingot_devices.opset.op import OPS, Defaults
 from ingot_devices.transfer import write
 
 from .. import dispatch

@@ -43,7 +43,8 @@ def _matmul(x: Any, y: Any) -> Any:
 def mm(input: Any, mat2: Any) -> Any:
     """The product of two matrices."""
     if input.ndim != 2 or mat2.ndim != 2:
-        raise RuntimeError(f"mm expects two matrices, got {input.ndim}D and {mat2.ndim}D tensors of shapes {list(input._layout.shape)} and "
+        raise RuntimeError(f"mm expects two matrices, got {input.ndim}D and {mat2.ndim}D tensors of shapes "
+            f"{list(input._layout.shape)} and "
             f"{list(mat2._layout.shape)}")
     return run("matmul", input, mat2)
 

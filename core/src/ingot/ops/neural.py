@@ -7,9 +7,9 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.context import state
-from ingot_devices.opset.optimizer import adam_numbers
 
 from .. import dispatch
+from ..lazy import LazyModule
 from .common import axis_of, check_dtype, op, run
 
 
@@ -161,6 +161,9 @@ def scaled_dot_product_attention(
     return run("scaled_dot_product_attention", query, key, value, attn_mask, factor, is_causal=is_causal)[0]
 
 
+rows = LazyModule("ingot_devices.opset.optimizer")
+
+
 # ---- optimizers' steps -----------------------------------------------------------------------------------------------
 def _step(
     name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], written: tuple[Any, ...], attrs: tuple[Any, ...]
@@ -210,7 +213,7 @@ def _adam(
     weight_decay: float,
     maximize: bool,
 ) -> None:
-    numbers = adam_numbers(step, float(lr), beta1, beta2, eps, weight_decay, decoupled=decoupled)
+    numbers = rows.adam_numbers(step, float(lr), beta1, beta2, eps, weight_decay, decoupled=decoupled)
     _step(name, (param, grad, exp_avg, exp_avg_sq), numbers, (param, exp_avg, exp_avg_sq), (maximize,))
 
 

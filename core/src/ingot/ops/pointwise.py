@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ingot_devices import dtypes as dt
-from ingot_devices.opset import OPS
+from ingot_devices.opset.op import OPS
 
 from .. import dispatch
 from ..base import TensorBase
@@ -96,7 +96,8 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Any = None) -> Any:
     if alpha == 1:
         return _sub(input, other, out=out)
     if dt.bool_ in (getattr(input, "dtype", None), getattr(other, "dtype", None)):
-        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. Use the `^` or `logical_xor()` operator")
+        raise RuntimeError("Subtraction, the `-` operator, with a bool tensor is not supported. "
+                           "Use the `^` or `logical_xor()` operator")
     return into(out, run("add_scaled", input, other, -_factor(alpha, input, other)))
 
 

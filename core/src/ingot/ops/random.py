@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ingot_devices import dtypes as dt
-from ingot_devices.opset import OPS
-from ingot_devices.opset.op import Defaults
-from ingot_devices.opset.random import counters
+from ingot_devices.opset.op import OPS, Defaults
 
 from .. import dispatch
 from ..devices import open_device
@@ -19,6 +17,8 @@ def _draw(
     name: str, size: int, dtype: dt.DType, generator: Generator | None, wide: bool = False
 ) -> tuple[int, int, int, int]:
     """The four numbers of the generator's state for one op, which moves on."""
+    from ingot_devices.opset.random import counters
+
     return (generator or default_generator).take(counters(name, size, dtype, wide))
 
 

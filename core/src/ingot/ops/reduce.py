@@ -7,15 +7,12 @@ from collections import namedtuple
 from typing import Any
 
 from ingot_devices import dtypes as dt
-from ingot_devices.opset import OPS
+from ingot_devices.opset.op import OPS
 
 from ..dispatch import call
 from .common import axes_of, axis_of, check_dtype, inplace, into, look, run
 
 Pair = namedtuple("Pair", ("values", "indices"))
-
-
-_SUM = OPS["sum"]
 
 
 class max_result(Pair):
@@ -32,7 +29,7 @@ def sum(
         axes = None
     else:
         axes = axes_of(dim if axis is None else axis, input.ndim)
-    made = call(_SUM, (input,), (axes, keepdim, dtype and check_dtype(dtype)))
+    made = call(OPS["sum"], (input,), (axes, keepdim, dtype and check_dtype(dtype)))
     return made if out is None else into(out, made)
 
 
@@ -81,7 +78,8 @@ def _extreme(which: str, input: Any, dim: Any, keepdim: bool, other: Any) -> Any
         return run(f"{which}imum", input, other)
     if dim is None:
         if not input._layout.size:
-            raise RuntimeError(f"{which}(): Expected reduction dim to be specified for input.numel() == 0. Specify the reduction dim with "
+            raise RuntimeError(f"{which}(): Expected reduction dim to be specified for input.numel() == 0. "
+                               "Specify the reduction dim with "
                                "the 'dim' argument.")
         return run(f"a{which}", input, axes=None, keepdim=False)
     return max_result(*run(f"{which}_with_index", input, axis=axis_of(dim, input.ndim), keepdim=keepdim))

@@ -69,6 +69,8 @@ class Pool:
     ``used``, ``mark`` and ``block_type`` belong to the eager path as well: see `adopt`.
     """
 
+    direct_below = NOTED  # blocks of a host pool come straight from NumPy below this many bytes
+
     def __init__(self, device: Device, allocator: Any = None) -> None:
         self.device = device
         self.used = 0

@@ -25,32 +25,24 @@ composite    softmax softmax_backward log_softmax log_softmax_backward · layer_
 optimizer    sgd_step sgd_momentum_step adam_step adamw_step
 
 An op is a row of its group's module (losses and attention have their own): operands, attributes, result rule, meaning, gradient
-(see `op.Op`). Importing this package fills the table `OPS`; plugins may add rows. `no_gradient` lists what has none.
+(see `op.Op`). The table `OPS` fills itself when it is first asked (`groups`); plugins may add rows. `no_gradient` lists what has none.
 """
 
 from __future__ import annotations
 
-from . import (
-    attention,
-    composite,
-    contraction,
-    copy,
-    creation,
-    index,
-    loss,
-    optimizer,
-    pointwise,
-    random,
-    reduce,
-    scan,
-    sort,
-    view,
-)  # fmt: skip
-from .no_gradient import NO_GRADIENT
-from .op import OPS, Op, Spec, add_op
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .no_gradient import NO_GRADIENT
+    from .op import OPS, Op, Spec, add_op
 
 __all__ = ["NO_GRADIENT", "OPS", "Op", "Spec", "add_op"]
-_GROUPS = (
-    pointwise, view, copy, creation, reduce, scan, contraction, index, sort, random, composite, loss,
-    attention, optimizer,
-)  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import groups, no_gradient, op
+
+    assert groups.GROUPS
+    return getattr(no_gradient if name == "NO_GRADIENT" else op, name)

@@ -10,10 +10,7 @@ Each read's gradient is a write and the other way round, so every order follows:
     gather ↔ gather_backward      index, index_select ↔ index_backward      embedding ↔ embedding_backward
 
 The ``…_backward`` rows and ``bincount`` add onto zeros; those of halves give float32 sums, which the engine casts back.
-The core composes the rest: masked_fill (where), take_along_dim (gather), and the dynamic ones by reading a count back:
-
-    nonzero        k = count_nonzero(x); nonzero(x, size=k)
-    masked_select  k = count_nonzero(mask); masked_select(x, mask, size=k)
+What a mask leaves is in `mask`; masked_fill is ``where`` and take_along_dim is gather.
 """
 
 from __future__ import annotations
@@ -23,12 +20,12 @@ from typing import Any
 
 from .. import dtypes as dt
 from ..ir.definition import Define, Operand
-from ..ir.expr import Expr, const, where
+from ..ir.expr import Expr, const
 from ..layout import broadcast_shapes
 from .op import Op, Spec, add_op
+from .positions import OUT_OF_RANGE, along, check_positions, check_reachable, extent, position, value_at
 from .shared import Shape, convert, one_axis, places, replaced
 
-OUT_OF_RANGE = "index out of range"
 Positions = Sequence[Operand]
 
 
@@ -43,43 +40,6 @@ def index(
 
     return add_op(Op(name, "index", tuple(operands.split()), results, attributes or {}, define=define,
                      decompose=decompose, gradient=gradient or None, doc=doc))
-
-
-# ---- positions -------------------------------------------------------------------------------------------------------
-def position(d: Define, value: Expr, size: int, over: Sequence[Expr]) -> Expr:
-    """``value`` as an index into ``size`` elements: checked, and 0 where it is out of range. Negative is out of range."""
-    i = value.cast(dt.index)
-    inside = (i >= 0) & (i < size)
-    d.check(inside, OUT_OF_RANGE, over)
-    return where(inside, i, const(0, dt.index))
-
-
-def extent(shape: Shape, axis: int) -> int:
-    """The size along ``axis``; a zero-dim operand counts as one element."""
-    return shape[axis] if shape else 1
-
-
-def along(at: Sequence[Expr], axis: int, i: Expr) -> tuple[Expr, ...]:
-    """``at`` with ``i`` on ``axis``; nothing to replace in a zero-dim operand."""
-    return replaced(at, axis, i) if at else ()
-
-
-def value_at(source: Operand | Expr, at: Sequence[Expr], shape: Shape, dtype: dt.DType) -> Expr:
-    """What is written: an element of ``source`` broadcast to ``shape``, or the number itself, in ``dtype``."""
-    return convert(source.at(at, shape) if isinstance(source, Operand) else source, dtype)
-
-
-def check_positions(*given: Spec) -> None:
-    """TypeError for positions that are not int32 or int64."""
-    for p in given:
-        if p.dtype not in (dt.int32, dt.int64):
-            raise TypeError(f"indices must be int64 or int32, {p.dtype.name} was given; convert them with .long()")
-
-
-def check_reachable(size: int, positions: Spec) -> None:
-    """IndexError for any position at all into an axis that has no element."""
-    if size == 0 and positions.size:
-        raise IndexError(f"index out of range: {positions.size} indices into an axis of size 0")
 
 
 def _copied(d: Define, x: Operand, *others: Any, **attrs: Any) -> None:
@@ -277,41 +237,6 @@ def _bincount(d: Define, x: Operand, size: int) -> None:
     d.store(0, [position(d, x[at], size, at)], const(1, dt.int64), over=at, combine="add")
 
 
-# ---- what a mask leaves -------------------------------------------------------------------------------------------------
-def _compact(d: Define, x: Operand, flags: Operand, ranks: Operand, size: int) -> None:
-    at = d.axes(x.shape)
-    place = ranks[at].cast(dt.index) - 1
-    d.store(0, [place], x[at], over=at, valid=flags[at] & (place >= 0) & (place < size))
-
-
-def _coordinates(d: Define, flags: Operand, ranks: Operand, size: int) -> None:
-    at = d.axes(flags.shape)
-    place = ranks[at].cast(dt.index) - 1
-    kept = flags[at] & (place >= 0) & (place < size)
-    for k, i in enumerate(at):
-        d.store(0, [place, const(k, dt.index)], i.cast(dt.int64), over=at, valid=kept)
-
-
-def _nonzero(b: Any, x: Any, size: int) -> Any:
-    if x.ndim == 0:
-        return b.slice(b.nonzero(b.view(x, shape=(1,)), size=size), axis=-1, start=0, stop=0, step=1)
-    flags = b.ne(x, 0)
-    ranks = b.view(b.cumsum(b.view(flags, shape=(elements(x.shape),)), axis=-1), shape=x.shape)
-    return b.coordinates(flags, ranks, size=size)
-
-
-def elements(shape: Shape) -> int:
-    """The number of elements."""
-    return Spec(shape, dt.bool_).size
-
-
-def _masked_select(b: Any, x: Any, mask: Any, size: int) -> Any:
-    shape = broadcast_shapes(x.shape, mask.shape)
-    n = (elements(shape),)
-    found = b.nonzero(b.view(b.expand(mask, shape=shape), shape=n), size=size)
-    return b.index(b.view(b.expand(x, shape=shape), shape=n), b.view(found, shape=(size,)))
-
-
 AXIS, FROM = {"axis": -1}, {"axis": None}
 # fmt: off
 # ---- along one axis
@@ -346,9 +271,4 @@ index("embedding_backward", "grad ids", (_zeros, _embedding_backward), lambda gr
       {"rows": 0, "padding_idx": -1}, "Zeros, plus `grad` in the rows that embedding reads.", grad=_padded)
 index("one_hot", "ids", _one_hot, _one_hot_spec, {"classes": 0}, "int64 ones at the ids along a new last axis.")
 index("bincount", "x", (_zeros, _bincount), lambda x, size: Spec.of((size,), dt.int64), {"size": 0}, "How often each of 0 … size-1 occurs.")
-# ---- what a mask leaves; ranks are the running counts of the flags
-index("compact", "x flags ranks", _compact, lambda x, flags, ranks, size: Spec.of((size,), x.dtype), {"size": 0}, "The flagged elements, in order.")
-index("coordinates", "flags ranks", _coordinates, lambda flags, ranks, size: Spec.of((size, flags.ndim), dt.int64), {"size": 0}, "Where the flags are: a row of indices for each.")
-index("nonzero", "x", None, lambda x, size: Spec.of((size, x.ndim), dt.int64), {"size": 0}, "Where x is not 0, `size` times: a row of indices for each.", decompose=_nonzero)
-index("masked_select", "x mask", None, lambda x, mask, size: Spec.of((size,), x.dtype), {"size": 0}, "The elements under the mask, `size` of them, in order.", decompose=_masked_select)
 # fmt: on

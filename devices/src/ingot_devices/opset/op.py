@@ -17,17 +17,19 @@ A rule returns the gradient for its operand; the engine sums it to the operand's
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from .. import dtypes as dt
 from ..dtypes import DType
-from ..ir.definition import Define, Definition, Operand
 from ..ir.expr import Expr
 from ..layout import broadcast_shapes
+
+if TYPE_CHECKING:
+    from ..ir.definition import Definition
 
 Rule = Callable[..., Any]
 Attributes = Mapping[str, Any]
@@ -125,9 +127,10 @@ class Op:
 
     def infer(self, specs: Sequence[Spec | None], attrs: tuple[Any, ...]) -> tuple[Spec, ...]:
         """The specs of the outputs, by the row's result rule."""
-        return tuple(self.result(*self._spread(specs), **dict(zip(self.attributes, attrs, strict=True))))
+        return tuple(self.result(*self.spread(specs), **dict(zip(self.attributes, attrs, strict=True))))
 
-    def _spread(self, values: Sequence[Any]) -> list[Any]:
+    def spread(self, values: Sequence[Any]) -> list[Any]:
+        """Values as the row's functions take them: those of a variadic operand as one tuple."""
         if not self.variadic:
             return list(values)
         fixed = len(self.operands) - 1
@@ -137,79 +140,12 @@ class Op:
         self, specs: Sequence[Spec | None], attrs: tuple[Any, ...], outputs: Sequence[Spec]
     ) -> tuple[Definition, ...]:
         """The op's meaning in the kernel IR for these specs; empty when it has none (a decomposition or a view)."""
-        named = dict(zip(self.attributes, attrs, strict=True))
-        values, operands, params = _operands(self, specs, outputs)
-        if self.expression is not None:
-            return (_pointwise(self, specs, values, operands, params, named),)
-        if self.define is None:
-            return ()
-        made: list[Definition] = []
-        for write in _writers(self.define):
-            while callable(write):
-                d = Define(self.name, operands, params)
-                rest = write(d, *self._spread(values), **named)
-                if rest is not False:
-                    made.append(d.finish())
-                write = rest  # a writer that returns another one goes on in a next definition
-        return tuple(made)
+        from .meaning import definitions
+
+        return definitions(self, specs, attrs, outputs)
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
-
-
-def _writers(define: Any) -> tuple[Callable[..., Any], ...]:
-    return define if isinstance(define, tuple) else (define,)
-
-
-def _operands(
-    op: Op, specs: Sequence[Spec | None], outputs: Sequence[Spec]
-) -> tuple[list[Any], list[Operand], list[tuple[int, DType]]]:
-    """Numbered operands: inputs as they come (numbers become params, None stays None), then outputs."""
-    values: list[Any] = []
-    operands: list[Operand] = []
-    params: list[tuple[int, DType]] = []
-    mutated = {v: k for k, v in op.mutates.items()}
-    for n, spec in enumerate(specs):
-        name = op.names[min(n, len(op.names) - 1)] if op.names else str(n)
-        if spec is None:
-            values.append(None)
-        elif spec.rank == NUMBER:
-            params.append((n, spec.dtype))
-            values.append(Expr.of("param", (), spec.dtype, n))
-        else:
-            operands.append(Operand(n, name, spec.dtype, spec.shape, output=n in mutated))
-            values.append(operands[-1])
-    for k, spec in enumerate(outputs):
-        if k not in op.mutates:
-            operands.append(Operand(len(specs) + k, op.outputs[min(k, len(op.outputs) - 1)], spec.dtype, spec.shape,
-                                    output=True, input=False))
-    return values, operands, params
-
-
-def _pointwise(
-    op: Op, specs: Sequence[Spec | None], values: list[Any], operands: list[Operand],
-    params: list[tuple[int, DType]], attrs: Mapping[str, Any],
-) -> Definition:  # fmt: skip
-    """The definition of a row that is a scalar expression: load, cast to the computing type, compute, store."""
-    d = Define(op.name, operands, params)
-    shape = broadcast_shapes(*(o.shape for o in operands))
-    axes = d.axes(shape)
-    loaded = [v.at(axes, shape) if isinstance(v, Operand) else v for v in values]
-    typed = op.result.cast(specs, loaded) if isinstance(op.result, Types) else loaded
-    assert op.expression is not None
-    made = op.expression(*typed, **attrs)
-    results = made if isinstance(made, tuple) else (made,)
-    for target, result in zip(_ordered_outputs(op, d), results, strict=True):
-        d.store(target, axes, result)
-    return d.finish()
-
-
-def _ordered_outputs(op: Op, d: Define) -> list[int]:
-    """Positions in ``d.outputs`` of the op's outputs in order (mutated operands come first in ``d.outputs``)."""
-    numbers = [o.number for o in d.outputs]
-    inputs = len(op.operands)
-    wanted = [op.mutates.get(k, inputs + k) for k in range(len(op.outputs))]
-    return [numbers.index(n) for n in wanted]
 
 
 # ---- promotion and result rules ------------------------------------------------------------------------------------
@@ -280,20 +216,76 @@ def _floating(spec: Spec | None) -> bool:
     return spec is not None and spec.dtype.kind == "f"
 
 
+def parameters(rule: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of a rule's parameters: a tenth of what `inspect.signature` costs, and there are hundreds at import."""
+    named = getattr(rule, "names", None)
+    if named is not None:
+        return tuple(named)
+    code = rule.__code__
+    return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+
+
 # ---- the table -----------------------------------------------------------------------------------------------------
-OPS: dict[str, Op] = {}
+class Table(dict[str, Op]):
+    """Ops by name. Only the pointwise group is needed by an import; the first other question loads the rest."""
+
+    def load(self) -> None:
+        """Make the table whole."""
+        if not _loaded:
+            import_module("ingot_devices.opset.groups")  # a second thread waits here for the first
+            _loaded.append(True)
+
+    def __missing__(self, name: str) -> Op:
+        self.load()
+        if not super().__contains__(name):
+            raise KeyError(name)
+        return self[name]
+
+    def get(self, name: str, default: Op | None = None) -> Op | None:  # type: ignore[override]
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def __contains__(self, name: object) -> bool:
+        self.load()
+        return super().__contains__(name)
+
+    def __iter__(self) -> Iterator[str]:
+        self.load()
+        return super().__iter__()
+
+    def __len__(self) -> int:
+        self.load()
+        return super().__len__()
+
+    def keys(self) -> Any:
+        self.load()
+        return super().keys()
+
+    def values(self) -> Any:
+        self.load()
+        return super().values()
+
+    def items(self) -> Any:
+        self.load()
+        return super().items()
+
+
+_loaded: list[bool] = []
+OPS = Table()
 """Every op by name. Rows register themselves; plugins may add rows under names of their own."""
 
 
 def add_op(op: Op) -> Op:
     """Put a row into the table; ValueError when the name is taken or a rule asks for what does not exist."""
-    if op.name in OPS:
+    if dict.__contains__(OPS, op.name):
         raise ValueError(f"op {op.name!r} is in the opset already")
     known = {"b", *op.names, *op.outputs, *op.attributes, *(f"{n}_spec" for n in op.names),
              "g", *(f"g_{n}" for n in op.outputs)}  # fmt: skip
     rules = {**(op.gradient or {}), **({"decompose": op.decompose} if op.decompose else {})}
     for key, rule in rules.items():
-        strange = [p for p in inspect.signature(rule).parameters if p not in known]
+        strange = [p for p in parameters(rule) if p not in known]
         if strange:
             raise ValueError(f"op {op.name!r}: the rule for {key!r} asks for {strange}, which is neither operand, "
                              "output, attribute nor gradient")

@@ -7,7 +7,6 @@ derived symbolically (`ir.derive`): every order follows. An operand without a ru
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
@@ -18,7 +17,7 @@ from ..ir import scalar as s
 from ..ir.derive import derivative
 from ..ir.expr import Expr, const, unary
 from ..ir.scalar import like, where
-from .op import Op, Types, add_op
+from .op import Op, Types, add_op, parameters
 
 SAME, FLOAT, BOOL = Types(), Types("float"), Types(out="bool")
 NUMERIC, INTEGRAL, TRUTH = Types(kinds="uif"), Types(kinds="bui"), Types("asis", out="bool")
@@ -55,9 +54,9 @@ class _Rule:
 
     def __init__(self, op: str, operand: str, rule: Callable[..., Any], attributes: Mapping[str, Any]) -> None:
         self.name, self.rule = f"{op}.d{operand}", rule
-        parameters = list(inspect.signature(rule).parameters)
-        self.reads = [p for p in parameters if p not in attributes]
-        self.attributes = {p: attributes[p] for p in parameters if p in attributes}
+        asked = parameters(rule)
+        self.reads = [p for p in asked if p not in attributes]
+        self.attributes = {p: attributes[p] for p in asked if p in attributes}
         self._op: Op | None = None
 
     def op(self) -> Op:
@@ -118,15 +117,14 @@ class _Derived(Mapping[str, Callable[..., Any]]):
 
 
 def _named(function: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
-    """``function`` of positional values, with parameters that `inspect` reads as ``names``."""
+    """``function`` of positional values, with parameters that `op.parameters` reads as ``names``."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         if not kwargs:
             return function(*args)
         return function(*args, *(kwargs[n] for n in names[len(args) :]))
 
-    parameters = [inspect.Parameter(n, inspect.Parameter.POSITIONAL_OR_KEYWORD) for n in names]
-    call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    call.names = names  # type: ignore[attr-defined]
     return call
 
 

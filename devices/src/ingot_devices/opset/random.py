@@ -32,46 +32,16 @@ from ..dtypes import DType
 from ..ir import scalar as s
 from ..ir.definition import Define
 from ..ir.exact import cos_2pi, log_unit, sin_2pi
-from ..ir.expr import Expr, const, where
-from ..layout import dense_strides
+from ..ir.expr import Expr, where
 from .op import Op, Spec, add_op
+from .philox import Words, fill
 from .shared import Shape
 
-MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
-INCREMENTS = (0x9E3779B9, 0xBB67AE85)
 SEEDS = "seed_lo seed_hi offset_lo offset_hi"
 FLOAT_BITS = {dt.float16: 11, dt.bfloat16: 8}
-Words = Sequence[Expr]
 
 
-# ---- the generator -----------------------------------------------------------------------------------------------------
-def philox(counter: Words, key: Words) -> Words:
-    """Philox4x32-10: four random words of a counter of four and a key of two (uint32 expressions)."""
-    c, k = list(counter), list(key)
-    for turn in range(10):
-        if turn:
-            k = [k[0] + INCREMENTS[0], k[1] + INCREMENTS[1]]
-        (high0, low0), (high1, low1) = _product(c[0], MULTIPLIERS[0]), _product(c[2], MULTIPLIERS[1])
-        c = [high1 ^ c[1] ^ k[0], low1, high0 ^ c[3] ^ k[1], low0]
-    return c
-
-
-def _product(x: Expr, multiplier: int) -> tuple[Expr, Expr]:
-    """High and low half."""
-    return s.mulhi(x, multiplier), x * multiplier
-
-
-def _block(seeds: Words, number: Expr, blocks: int) -> Words:
-    """The words of block ``number`` (an index below ``blocks``)."""
-    seed_lo, seed_hi, offset_lo, offset_hi = (n.cast(dt.uint32) for n in seeds)
-    low = offset_lo + number.cast(dt.uint32)
-    high = offset_hi + (low < offset_lo).cast(dt.uint32)
-    if blocks > 1 << 32:
-        high = high + (number // (1 << 32)).cast(dt.uint32)
-    zero = const(0, dt.uint32)
-    return philox((low, high, zero, zero), (seed_lo, seed_hi))
-
-
+# ---- the stream -------------------------------------------------------------------------------------------------------
 def words_per_element(op: str, dtype: DType, wide: bool = False) -> int:
     """How many words of the stream an element takes."""
     return 2 if wide or (dtype is dt.float64 and op in ("uniform", "normal")) else 1
@@ -85,37 +55,6 @@ def counters(op: str, size: int, dtype: DType, wide: bool = False) -> int:
 
 
 # ---- from words to elements -----------------------------------------------------------------------------------------------
-def _fill(d: Define, seeds: Words, shape: Shape, lanes: int, make: Callable[[Words], Words]) -> None:
-    """Store ``make(words)``, ``lanes`` elements, for each block: one point computes a block once and stores all of it."""
-    n = math.prod(shape)
-    if n == 0:
-        d.store(0, d.axes(shape), const(0, d.outputs[0].dtype))
-        return
-    if shape and shape[-1] % lanes == 0:
-        at = d.axes((*shape[:-1], shape[-1] // lanes))
-        blocks = n // lanes
-        number = _linear(at, dense_strides((*shape[:-1], shape[-1] // lanes)))
-        for lane, value in enumerate(make(_block(seeds, number, blocks))):
-            d.store(0, [*at[:-1], at[-1] * lanes + lane], value, over=at)
-        return
-    blocks = -(-n // lanes)
-    number = d.axis(blocks)
-    for lane, value in enumerate(make(_block(seeds, number, blocks))):
-        if lane < n:
-            place = number * lanes + lane
-            inside = None if lane < (n % lanes or lanes) else place < n
-            spots = [place // step % size if k else place // step
-                     for k, (step, size) in enumerate(zip(dense_strides(shape), shape, strict=True))]
-            d.store(0, spots, value, over=[number], valid=inside)
-
-
-def _linear(at: Sequence[Expr], strides: Shape) -> Expr:
-    made = const(0, dt.index)
-    for i, step in zip(at, strides, strict=True):
-        made = made + i * step
-    return made
-
-
 def unit(word: Expr, dtype: DType) -> Expr:
     """A word as a number of [0, 1) in the computing type of ``dtype``, exact in ``dtype``."""
     bits = FLOAT_BITS.get(dtype, 24)
@@ -134,7 +73,7 @@ def _units(words: Words, dtype: DType) -> Words:
 
 
 def _bits(d: Define, *seeds: Expr, shape: Shape) -> None:
-    _fill(d, seeds, shape, 4, lambda words: words)
+    fill(d, seeds, shape, 4, lambda words: words)
 
 
 def _uniform(d: Define, *numbers: Expr | None, shape: Shape, dtype: DType) -> None:
@@ -143,7 +82,7 @@ def _uniform(d: Define, *numbers: Expr | None, shape: Shape, dtype: DType) -> No
     def make(words: Words) -> Words:
         return [_between(u, low, high, dtype) for u in _units(words, dtype)]
 
-    _fill(d, [n for n in seeds if n is not None], shape, _lanes("uniform", dtype), make)
+    fill(d, [n for n in seeds if n is not None], shape, _lanes("uniform", dtype), make)
 
 
 def _lanes(op: str, dtype: DType, wide: bool = False) -> int:
@@ -169,7 +108,7 @@ def _normal(d: Define, *numbers: Expr, shape: Shape, dtype: DType) -> None:
             drawn = [*_pair(*words[:2]), *_pair(*words[2:])]
         return [z * std.cast(z.dtype) + mean.cast(z.dtype) for z in drawn]
 
-    _fill(d, seeds, shape, _lanes("normal", dtype), make)
+    fill(d, seeds, shape, _lanes("normal", dtype), make)
 
 
 def _pair(first: Expr, second: Expr) -> tuple[Expr, Expr]:
@@ -200,7 +139,7 @@ def _randint(d: Define, *numbers: Expr, shape: Shape, dtype: DType, wide: bool) 
             drawn = [s.mulhi(w, span) for w in words]
         return [low.cast(kind) + r.cast(kind) for r in drawn]
 
-    _fill(d, seeds, shape, _lanes("randint", dtype, wide), make)
+    fill(d, seeds, shape, _lanes("randint", dtype, wide), make)
 
 
 def _joined(high: Expr, low: Expr) -> Expr:

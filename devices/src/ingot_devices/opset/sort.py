@@ -20,8 +20,8 @@ from .. import dtypes as dt
 from ..ir import scalar as s
 from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, const, where
-from .index import along, extent
 from .op import Op, Spec, add_op
+from .positions import along, extent
 from .shared import both, one_axis, places, replaced
 
 RANKED = 1024
