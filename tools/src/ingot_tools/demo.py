@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from ingot_devices.discovery import best, ready, resolve_name
+from ingot_devices.discovery import best, ready, records, resolve_name
 from ingot_devices.fallback import FallbackWarning
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -35,6 +35,8 @@ def run(device: str | None = None, seed: int | None = 0, quick: bool = False) ->
     """
     names = [resolve_name(device)] if device is not None else ready() or [best()]
     screen = console()
+    if device is None:
+        _say_missing(screen)
     seed = 0 if seed is None else seed
     problems = [regression(seed, 2), digits(5)] if quick else [regression(seed), digits()]
     results = _train_all(screen, names, problems, seed)
@@ -52,6 +54,12 @@ def run(device: str | None = None, seed: int | None = 0, quick: bool = False) ->
 
 def _share(result: Result) -> str:
     return f"{result.steps} of {result.total} steps"
+
+
+def _say_missing(screen: Console) -> None:
+    for record in records():
+        if record.state != "ready":
+            screen.print(plain(f"no {record.name}: {record.sentence()}"))
 
 
 # ---- training ------------------------------------------------------------------------------------

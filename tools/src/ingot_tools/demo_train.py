@@ -18,7 +18,7 @@ from ingot import accelerator, dispatch
 
 from .demo_data import Problem
 
-LIMIT = 90.0  # seconds that one training may take
+LIMIT = 60.0  # seconds that one training may take
 SHARE = 12.0  # seconds that it gets where the whole would take longer than that
 _ENOUGH = 5  # steps after which the pace is known: the first ones build kernels
 
