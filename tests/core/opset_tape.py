@@ -7,7 +7,6 @@ run through the same builder, so that a gradient can be differentiated again.
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +18,7 @@ from ingot_devices.codegen import Compiled
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
 from ingot_devices.opset import Op, Spec
-from ingot_devices.opset.op import number_spec
+from ingot_devices.opset.op import number_spec, parameters
 
 HOST = HostCodegen()
 
@@ -215,7 +214,7 @@ def _named(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> dict[str,
 
 
 def _chosen(rule: Callable[..., Any], known: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in known.items() if k in inspect.signature(rule).parameters}
+    return {k: v for k, v in known.items() if k in parameters(rule)}
 
 
 # ---- checks ----------------------------------------------------------------------------------------------------------

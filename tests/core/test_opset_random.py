@@ -11,7 +11,7 @@ from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.ir.definition import Define, Operand
 from ingot_devices.ir.expr import const
 from ingot_devices.layout import Layout
-from ingot_devices.opset import OPS, Spec
+from ingot_devices.opset import OPS, Spec, philox
 from ingot_devices.opset import random as module
 from opset_tape import Tape, Value, check_gradients
 
@@ -32,7 +32,7 @@ def test_known_answers(counter: Any, key: Any, expected: Any) -> None:
     """The vectors of Random123's kat_vectors."""
     out = Operand(0, "out", dt.uint32, (4,), output=True, input=False)
     d = Define("philox", [out])
-    words = module.philox(*([const(n, dt.uint32) for n in part] for part in (counter, key)))
+    words = philox.philox(*([const(n, dt.uint32) for n in part] for part in (counter, key)))
     for lane, word in enumerate(words):
         d.store(0, [lane], word)
     made = np.zeros(4, np.uint32)

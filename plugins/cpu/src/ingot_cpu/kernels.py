@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from ingot_devices import dtypes as dt
-from ingot_devices.opset.random import INCREMENTS, MULTIPLIERS
+from ingot_devices.opset.philox import INCREMENTS, MULTIPLIERS
 from ingot_devices.registry import Kernel, Request
 
 Array = Any
