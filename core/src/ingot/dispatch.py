@@ -57,6 +57,8 @@ class Entry:
         self.make = plan.makers[0] if plan.makers else None
         self.layout, self.nbytes = plan.layout, plan.nbytes
         adoptable = self.pool.host and plan.nbytes < self.pool.direct_below and plan.layout is not None and plan.layout.shape
+        # NumPy lays a new array out as its operands lie, and a plan's result is row-major
+        adoptable = adoptable and all(getattr(key, "is_dense", True) for key in keys)
         self.producer = plan.producer if adoptable and plan.single is not None else None
         self.kind = self.pool.block_type
         self.new = self.kind.__new__
