@@ -10,6 +10,7 @@ from ingot_devices.layout import Layout
 from ingot_devices.opset.op import OPS, Op
 
 from .. import dispatch
+from ..base import TensorBase
 from ..views import apply_view
 
 
@@ -30,6 +31,10 @@ class EagerBuilder(Builder):
             return fast(*operands)
         return dispatch.call(op, operands, attributes)
 
+    def once(self) -> Once:
+        """A builder for the rules of one node."""
+        return Once(self)
+
     def zeros(self, layout: Layout) -> Any:
         """Zeros of a layout's shape, dtype and device."""
         return self._constant(layout, 0)
@@ -48,3 +53,25 @@ class EagerBuilder(Builder):
 
 builder = EagerBuilder()
 """The one there is."""
+
+
+class Once(Builder):
+    """For the rules of one node: an op that several of them ask for, on the same operands, runs once.
+
+    That is how a composite's backward op gives the gradients of all operands though each rule names one of its results.
+    """
+
+    def __init__(self, inner: EagerBuilder) -> None:
+        self._inner = inner
+        self._made: dict[Any, tuple[Sequence[Any], Any]] = {}  # operands are kept, so that no other takes their id
+
+    def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
+        key = (op, tuple([id(o) if isinstance(o, TensorBase) else (type(o), o) for o in operands]), attributes)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = (operands, self._inner.call(op, operands, attributes))
+        return found[1]
+
+    def zeros(self, layout: Layout) -> Any:
+        """Zeros of a layout's shape, dtype and device."""
+        return self._inner.zeros(layout)

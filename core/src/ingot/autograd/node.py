@@ -86,10 +86,10 @@ class Wanted:
     """For one set of operands that want gradients: which rules run, what is saved for them, and where each finds it.
 
     ``inputs`` and ``outputs`` are saved, in this order; ``rules`` are (function, operand, variadic, arguments), an argument
-    being (where from, number).
+    being (where from, number). ``shares``: several rules may ask for one op (`eager.Once`).
     """
 
-    __slots__ = ("any", "inputs", "outputs", "rules", "saves")
+    __slots__ = ("any", "inputs", "outputs", "rules", "saves", "shares")
 
     def __init__(self, op: Op, rules: list[Rule], mask: tuple[bool, ...]) -> None:
         fixed = len(op.names) - 1 if op.variadic else len(op.names)
@@ -103,6 +103,7 @@ class Wanted:
                     outputs.add(n)
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
+        self.shares = len(rules) > 1 and op.group == "composite"
         self.rules = [(r.function, r.operand, r.variadic, [self._place(op, a, fixed) for a in r.arguments]) for r in rules]
 
     def _place(self, op: Op, argument: tuple[str, int], fixed: int) -> tuple[int, int]:
@@ -212,11 +213,15 @@ class OpNode(Node):
             saved = _unpack(self, wanted)
             if not keep:
                 self.saved = None
+        if wanted.shares:
+            builder = builder.once()
         result: list[Any] = [None] * len(self.edges)
         for function, operand, variadic, arguments in wanted.rules:
             made = function(*[self._argument(where, n, grads, saved, builder) for where, n in arguments])
             if variadic:
                 result[operand : operand + len(made)] = made
+            elif wanted.shares and any(made is r for r in result):
+                result[operand] = builder.copy(made)  # each edge may be given its gradient to keep
             else:
                 result[operand] = made
         return result
