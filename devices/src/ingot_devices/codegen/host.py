@@ -19,7 +19,7 @@ from ..ir.expr import Expr, walk
 from ..layout import Layout
 from . import Compiled
 from . import host_runtime as runtime
-from .host_matmul import matrix_product
+from .host_patterns import PATTERNS
 from .quiet import loud, quiet
 
 UFUNCS = {
@@ -45,7 +45,7 @@ class HostCodegen:
         self, definition: Definition, layouts: Mapping[int, Layout], device: Any,
         aliased: frozenset[int] = frozenset(),
     ) -> Compiled:  # fmt: skip
-        direct = _direct(definition, layouts) or matrix_product(definition)
+        direct = _direct(definition, layouts) or next(filter(None, (p(definition) for p in PATTERNS)), None)
         if direct is not None:
             return direct
         writer = _Writer(definition, aliased)

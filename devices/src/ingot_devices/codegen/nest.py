@@ -33,6 +33,11 @@ def special(name: str, dimension: int = 0) -> Expr:
     return Expr.of("special", (), dt.index, (name, dimension))
 
 
+def memory_name(operand: int) -> str:
+    """The buffer of an operand: those below the status word are workspaces of several launches."""
+    return f"x{operand}" if operand >= 0 else "status" if operand == STATUS else f"w{STATUS - operand}"
+
+
 @dataclass
 class Slot:
     """Where the value of a scalar comes from: ``("value", n)``, ``("offset", operand)`` or ``("param", operand)``."""
@@ -56,7 +61,8 @@ class Nest:
     written: set[int] = field(default_factory=set)
     forms: dict[tuple[Expr, int], Expr] = field(default_factory=dict)
     lanes: int = 1  # accumulators of a serial reduction
-    shared: Callable[[Scope, int], None] | None = None  # how the outermost scope computes a reduction, if not serially
+    shared: Callable[[Scope, int], None] | None = None  # how a workgroup reduces together, in a uniform scope
+    kept: dict[int, Callable[[Scope], None]] = field(default_factory=dict)  # stages made by an earlier launch
     _names: dict[str, int] = field(default_factory=dict)
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
@@ -101,25 +107,26 @@ class Nest:
     def load(self, operand: int, dtype: DType, offset: Expr) -> Expr:
         """An element of an operand; ``offset`` counts from its element offset."""
         self.loaded[operand] = dtype
-        return Expr.of("get", (self.base(operand) + offset,), dtype, f"x{operand}")
+        return Expr.of("get", (self.base(operand) + offset,), dtype, memory_name(operand))
 
     def base(self, operand: int) -> Expr:
-        """The element offset of an operand."""
+        """The element offset of an operand; workspaces have none."""
+        if operand < STATUS:
+            return ZERO
         return self.scalar(f"o{operand}", operand, "offset")
 
     def target(self, write: Write) -> str:
         """The buffer that ``write`` goes to."""
         self.stored[write.operand] = write.value.dtype
-        return "status" if write.operand == STATUS else f"x{write.operand}"
+        return memory_name(write.operand)
 
     def buffers(self) -> dict[int, Buffer]:
         """Operand number → buffer, one binding for each, in order."""
         found: dict[int, Buffer] = {}
-        for number in sorted(self.stored.keys() | self.loaded.keys(), key=lambda n: (n == STATUS, n)):
+        for number in sorted(self.stored.keys() | self.loaded.keys(), key=lambda n: (n < 0, abs(n))):
             access = ("r" if number in self.loaded else "") + ("w" if number in self.stored else "")
             dtype = self.loaded.get(number) or self.stored[number]
-            name = "status" if number == STATUS else f"x{number}"
-            found[number] = Buffer(name, dtype, access, len(found))
+            found[number] = Buffer(memory_name(number), dtype, access, len(found))
         return found
 
     # ---- stages ----------------------------------------------------------------------------------------------------
@@ -161,7 +168,7 @@ class Scope:
         self.stages: dict[int, tuple[Expr, ...]] = dict(parent.stages) if parent else {}
         self.carried: dict[int, list[Expr]] = dict(parent.carried) if parent else {}
         self.memo: dict[Expr, Expr] = dict(parent.memo) if parent else {}
-        self.outermost = parent is None
+        self.uniform = False  # True where all work-items of a group pass together
 
     def add(self, *statements: Statement) -> None:
         """Append statements."""
@@ -276,13 +283,29 @@ class Scope:
 
     def advance(self, stage: Stage, carried: Sequence[Expr], values: Sequence[Expr]) -> None:
         """One step of a stage on mutable variables."""
-        stepped = self.shared(monoids.step(stage, carried, values))
-        if len(stepped) > 1:  # none may see another's new value
-            stepped = [self.name("t", v) for v in stepped]
-        for c, v in zip(carried, stepped, strict=True):
+        self.assign(carried, monoids.step(stage, carried, values))
+
+    def assign(self, carried: Sequence[Expr], values: Sequence[Expr]) -> None:
+        """New values for mutable variables; none sees another's new one."""
+        made = self.shared(values)
+        if len(made) > 1:
+            made = [self.name("t", v) for v in made]
+        for c, v in zip(carried, made, strict=True):
             if c is not v:
                 self.add(Assign(str(c.value), v))
         self.memo = {k: v for k, v in self.memo.items() if not any(n in carried for n in walk(k))}
+
+    def count(
+        self, prefix: str, start: Expr, stop: Expr, body: Callable[[Scope, Expr], None], step: Expr = ONE
+    ) -> None:
+        """``body(scope, variable)`` in a plain loop."""
+        inner, name = Scope(self.nest, self), self.nest.fresh(prefix)
+        body(inner, var(name))
+        self.add(For(name, start, stop, step, tuple(inner.body)))
+
+    def when(self, condition: Expr, statements: Sequence[Statement]) -> None:
+        """Statements under a condition."""
+        self.add(If(condition, tuple(statements)))
 
     # ---- stages ----------------------------------------------------------------------------------------------------
     def settle(self, roots: Sequence[Expr]) -> None:
@@ -293,7 +316,9 @@ class Scope:
             stage = self.nest.loops.stages[number]
             if stage.kind == "scan" and stage.over:
                 self._scan_step(number, stage)
-            elif self.outermost and self.nest.shared is not None:
+            elif number in self.nest.kept:
+                self.nest.kept[number](self)
+            elif self.uniform and self.nest.shared is not None:
                 self.nest.shared(self, number)
             else:
                 self.reduce(number, self.nest.lanes)

@@ -26,7 +26,8 @@ from . import Compiled, Unsupported, arguments, monoids
 from .bind import STATUS, Loops, bind
 from .collapse import collapse
 from .legalize import legalize
-from .schedules import Launch, plan
+from .nest import Slot, memory_name
+from .schedules import Launch, Plan, plan
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -95,7 +96,7 @@ class ScheduleCodegen:
 
     def plan(
         self, definition: Definition, layouts: Mapping[int, Layout], device: Device, index_bits: int = 32
-    ) -> list[Launch]:
+    ) -> Plan:
         """The launches of ``definition``, unrendered: for tests and ``explain``."""
         loops = collapse(monoids.rewrite(bind(definition, layouts)))
         return plan(
@@ -144,34 +145,34 @@ class _Kernel:
     ) -> None:
         self.codegen, self.definition, self.loops = codegen, definition, loops
         self.device, self.aliased = device, aliased
-        self.launches: dict[int, list[Launch]] = {}
+        self.plans: dict[int, Plan] = {}
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
         self.span = max((layouts[n].span for n in self.used), default=0)
-        small = self.span < SMALL and _largest(loops) < SMALL and max(s.reach for s in self._plan(32)) < SMALL
+        small = self.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in self._plan(32).launches) < SMALL
         self.bits = 32 if small else 64
         if not small and device.limits.index_bits < 64:
             raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
         self.params = dict(definition.params)
         self.variants: dict[tuple[int, tuple[int, ...]], Callable[..., None]] = {}
 
-    def _plan(self, bits: int) -> list[Launch]:
-        if bits not in self.launches:
+    def _plan(self, bits: int) -> Plan:
+        if bits not in self.plans:
             limits = self.device.limits
             loops = legalize(self.loops, limits, self.codegen.renderer.rows, bits)
             made = plan(loops, limits, bits, self.aliased)
-            for launch in made:
+            for launch in made.launches:
                 _check_limits(launch, self.device)
-            self.launches[bits] = made
-        return self.launches[bits]
+            self.plans[bits] = made
+        return self.plans[bits]
 
     def count(self) -> int:
         """Launches of one call."""
-        return len(self._plan(self.bits))
+        return len(self._plan(self.bits).launches)
 
     def source(self) -> str:
         """The sources of all launches."""
-        return "\n".join(str(self.codegen.renderer(x.program)) for x in self._plan(self.bits))
+        return "\n".join(str(self.codegen.renderer(x.program)) for x in self._plan(self.bits).launches)
 
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
@@ -199,66 +200,56 @@ class _Kernel:
         found(*operands)
 
     def _variant(self, bits: int, pattern: tuple[int, ...]) -> Callable[..., None]:
-        """The launches for one index width and one pattern of shared handles."""
+        """The launches for one index width and one pattern of shared handles, as one Python function."""
         owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
-        codes = [c.code for c in self.definition.checks]
-        parts = [_Part(self, _with_shared(x, owner), owner, codes) for x in self._plan(bits)]
-        if len(parts) == 1:
-            return parts[0].function
-        functions = [p.function for p in parts]
-
-        def run(*operands: Any) -> None:
-            for function in functions:
-                function(*operands)
-
-        return run
-
-
-class _Part:
-    """One launch of a kernel, as a Python function of the operands."""
-
-    def __init__(self, kernel: _Kernel, launch: Launch, owner: Mapping[int, int], codes: Sequence[str]) -> None:
-        device = kernel.device
-        entry, _ = kernel.codegen.entry(device, launch.program)
-        program = launch.program
-        block = arguments.block(program.scalars, program.index_bits)
+        plan, device = self._plan(bits), self.device
         names: dict[str, Any] = {
-            "launch": device.launch, "entry": entry, "grid": launch.grid, "block": program.workgroup,
-            "Arguments": Arguments, "Binding": Binding, "pack": block.pack, "device": device, "word": status.word,
-            "ticket": status.ticket, "codes": codes, "op": kernel.definition.name,
+            "launch": device.launch, "Arguments": Arguments, "Binding": Binding, "device": device, "word": status.word,
+            "ticket": status.ticket, "codes": [c.code for c in self.definition.checks], "op": self.definition.name,
         }  # fmt: skip
-        bindings = _bindings(launch, owner)
-        scalars = ", ".join(_scalar_text(k, launch, names) for k in range(len(launch.slots)))
+        count = 1 + max([*self.used, *self.params], default=0)
+        lines = [f"def call({''.join(f'x{n}=None, ' for n in range(count))}*rest):"]
+        if plan.workspaces:
+            names["allocate"] = device.pool.allocate
+            lines += [f"    {memory_name(n)} = allocate({size})" for n, size in plan.workspaces.items()]
         stream = ", device.current_stream()" if device.streams else ""
-        count = 1 + max([*kernel.used, *kernel.params], default=0)
-        lines = [
-            f"def call({''.join(f'x{n}=None, ' for n in range(count))}*rest):",
-            f"    launch(entry, grid, block, Arguments(({bindings}), pack({scalars})){stream})",
-        ]
+        for number, launch in enumerate(plan.launches):
+            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), names, stream))
         exec("\n".join(lines), names)
-        self.function: Callable[..., None] = names["call"]
+        made: Callable[..., None] = names["call"]
+        return made
+
+    def _launch_text(self, number: int, launch: Launch, names: dict[str, Any], stream: str) -> str:
+        """One launch as a Python statement over ``names``."""
+        program = launch.program
+        names[f"entry{number}"], _ = self.codegen.entry(self.device, program)
+        names[f"grid{number}"], names[f"block{number}"] = launch.grid, program.workgroup
+        names[f"pack{number}"] = arguments.block(program.scalars, program.index_bits).pack
+        scalars = ", ".join(_scalar_text(s, names) for s in launch.slots)
+        packed = f"Arguments(({_bindings(launch)}), pack{number}({scalars}))"
+        return f"launch(entry{number}, grid{number}, block{number}, {packed}{stream})"
 
 
-def _bindings(launch: Launch, owner: Mapping[int, int]) -> str:
+def _bindings(launch: Launch) -> str:
     """The bindings of a launch as Python text."""
     found: dict[int, tuple[str, set[str]]] = {}
     for buffer, operand in zip(launch.program.buffers, launch.operands, strict=True):
-        handle = "word(device)" if operand == STATUS else f"x{operand}[0]"
+        handle = f"x{operand}[0]" if operand >= 0 else "word(device)" if operand == STATUS else f"{buffer.name}.handle"
         found.setdefault(buffer.binding, (handle, set()))[1].update(buffer.access)
     parts = [f"Binding({handle}, {''.join(sorted(access))!r}), " for _, (handle, access) in sorted(found.items())]
     return "".join(parts)
 
 
-def _scalar_text(number: int, launch: Launch, names: dict[str, Any]) -> str:
+def _scalar_text(slot: Slot, names: dict[str, Any]) -> str:
     """One scalar of a launch as Python text."""
-    slot = launch.slots[number]
     if slot.source == "offset":
         return f"x{slot.value}[1]"
     if slot.source == "ticket":
         return "ticket(device, op, codes)"
     if slot.source == "param":
-        names[f"convert{number}"] = arguments.converter(slot.scalar.dtype)
-        return f"convert{number}(x{slot.value})"
+        name = f"to_{slot.scalar.dtype.name}"
+        names[name] = arguments.converter(slot.scalar.dtype)
+        return f"{name}(x{slot.value})"
     return str(slot.value)
 
 

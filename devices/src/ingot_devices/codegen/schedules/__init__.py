@@ -11,8 +11,9 @@ A schedule gives a `Launch`: the program and where its scalars come from. Nothin
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ...ir.expr import walk
 from ...ir.program import Program
@@ -20,6 +21,9 @@ from ...limits import Limits
 from .. import Unsupported
 from ..bind import STATUS, Loops, Write
 from ..nest import Nest, Slot
+
+if TYPE_CHECKING:
+    from .two_phase import Workspaces
 
 Extent3 = tuple[int, int, int]
 
@@ -35,21 +39,40 @@ class Launch:
     reach: int  # the largest number that index arithmetic meets, offsets of operands left out
 
 
-def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> list[Launch]:
-    """The launches of ``loops``, in order."""
+@dataclass(frozen=True)
+class Plan:
+    """The launches of a definition, in order. ``workspaces``: operand number → bytes of the memory between them."""
+
+    launches: tuple[Launch, ...]
+    workspaces: Mapping[int, int]
+
+
+def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> Plan:
+    """How a device runs ``loops``."""
+    from .two_phase import Workspaces
+
     groups = split(loops)
     _check_order(loops, groups, aliased)
-    return [_choose(loops, g, limits, index_bits) for g in groups]
+    workspaces = Workspaces()
+    launches = [x for g in groups for x in _choose(loops, g, limits, index_bits, workspaces)]
+    return Plan(tuple(launches), workspaces.sizes)
 
 
-def _choose(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
-    from . import contraction, flat
+def _choose(
+    loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
+) -> list[Launch]:
+    """The launches of one group of writes, by the first schedule that fits."""
+    from . import contraction, flat, row, two_phase
 
     if limits.lanes == 1:
         found = contraction.match(loops, group)
         if found is not None:
-            return contraction.launch(loops, group, found, limits, index_bits)
-    return flat.launch(loops, group, limits, index_bits)
+            return [contraction.launch(loops, group, found, limits, index_bits)]
+    if two_phase.fits(loops, group, limits):
+        return two_phase.launches(loops, group, limits, index_bits, workspaces)
+    if row.fits(loops, group, limits):
+        return [row.launch(loops, group, limits, index_bits)]
+    return [flat.launch(loops, group, limits, index_bits)]
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:

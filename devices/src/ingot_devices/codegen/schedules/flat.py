@@ -6,7 +6,7 @@ run of them, the innermost axis as a plain loop that its compiler makes vectors 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ... import dtypes as dt
 from ...ir.expr import Expr, where
@@ -22,16 +22,18 @@ SHARES = 8  # work-items per core of a CPU: enough to even out, few enough to co
 LANES = 16  # accumulators of a serial reduction
 
 
-def launch(loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
-    """The generic schedule of ``writes``."""
-    nest = Nest(loops, writes, index_bits)
+def launch(
+    loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int, nest: Nest | None = None
+) -> Launch:
+    """The generic schedule of ``writes``. A given ``nest`` knows stages of earlier launches."""
+    nest = nest or Nest(loops, writes, index_bits)
     outer = parallel_axes(nest, writes)
     nest.lanes = LANES if limits.lanes == 1 else 1
 
     def body(scope: Scope) -> None:
         emit_writes(scope, writes)
 
-    statements, grid, block = spread(nest, outer, limits, body, pointwise=not nest.needed(_roots(writes)))
+    statements, grid, block = spread(nest, outer, limits, body, roots=_roots(writes))
     return finish(nest, loops.name, statements, grid, block, index_bits)
 
 
@@ -45,10 +47,10 @@ def parallel_axes(nest: Nest, writes: Sequence[Write]) -> list[int]:
     for w in writes[1:]:
         common &= w.parallel
     for number in nest.needed(_roots(writes)):
-        common -= set(nest.loops.stages[number].over)
+        if number not in nest.kept:
+            common -= set(nest.loops.stages[number].over)
     target = next((w for w in writes if w.operand != STATUS), writes[0])
-    steps = {a.value: c for a, c in zip(target.offset.args, target.offset.value[1], strict=True) if a.op == "index"}
-    return sorted(common, key=lambda a: (-steps.get(a, 0), a))
+    return by_step(target, sorted(common))
 
 
 def emit_writes(scope: Scope, writes: Sequence[Write]) -> None:
@@ -59,37 +61,39 @@ def emit_writes(scope: Scope, writes: Sequence[Write]) -> None:
         kinds.setdefault(tuple(a for a in w.axes if a not in scope.axes), []).append(w)
     for axes, members in sorted(kinds.items(), key=lambda item: len(item[0])):
         if axes:
-            ordered = list(axes) if any(w.combine for w in members) else _by_step(members[0], axes)
+            ordered = list(axes) if any(w.combine for w in members) else by_step(members[0], axes)
             scope.loop(ordered, _roots(members), lambda inner, m=members: inner.write(m))  # type: ignore[misc]
         else:
             scope.write(members)
 
 
-def _by_step(write: Write, axes: Sequence[int]) -> list[int]:
+def by_step(write: Write, axes: Sequence[int]) -> list[int]:
+    """``axes``, the one with the smallest step of the output last."""
     steps = {a.value: c for a, c in zip(write.offset.args, write.offset.value[1], strict=True) if a.op == "index"}
     return sorted(axes, key=lambda a: (-steps.get(a, 0), a))
 
 
 # ---- dealing out ---------------------------------------------------------------------------------------------------
 def spread(
-    nest: Nest, axes: list[int], limits: Limits, body: Callable[[Scope], None], pointwise: bool
+    nest: Nest, axes: list[int], limits: Limits, body: Callable[[Scope], None], roots: Sequence[Expr] = ()
 ) -> tuple[Sequence[Statement], Extent3, Extent3]:
-    """Statements, grid and workgroup that run ``body`` at every point of ``axes``."""
+    """Statements, grid and workgroup that run ``body`` at every point of ``axes``; ``roots`` is what it computes."""
     scope = Scope(nest)
     if not axes:
         body(scope)
         return scope.body, (1, 1, 1), (1, 1, 1)
     if limits.lanes > 1:
         return _dealt(nest, scope, axes, limits, body)
-    if pointwise:
-        return _runs(nest, scope, axes, limits, body)
+    if all(n in nest.kept for n in nest.needed(roots)):
+        return _runs(nest, scope, axes, limits, body, roots)
     return _shares(nest, scope, axes, limits, body)
 
 
-def _points(nest: Nest, axes: Sequence[int]) -> int:
+def points(loops: Loops, axes: Iterable[int]) -> int:
+    """The number of points of ``axes``."""
     total = 1
     for a in axes:
-        total *= nest.loops.extents[a]
+        total *= loops.extents[a]
     return total
 
 
@@ -97,11 +101,10 @@ def _dealt(
     nest: Nest, scope: Scope, axes: list[int], limits: Limits, body: Callable[[Scope], None]
 ) -> tuple[Sequence[Statement], Extent3, Extent3]:
     """Point p goes to work-item p modulo their number."""
-    total = _points(nest, axes)
+    total = points(nest.loops, axes)
     size = min(WORKGROUP, limits.max_workgroup, limits.max_workgroup_dims[0])
     groups = min(-(-total // size), limits.max_grid[0], max(64 * limits.compute_units, 1024))
     inner = Scope(nest, scope)
-    inner.outermost = False
     point = Expr.of("var", (), dt.index, nest.fresh("q"))
     decode(inner, axes, point)
     body(inner)
@@ -115,7 +118,7 @@ def _shares(
     nest: Nest, scope: Scope, axes: list[int], limits: Limits, body: Callable[[Scope], None]
 ) -> tuple[Sequence[Statement], Extent3, Extent3]:
     """Each work-item takes a run of points."""
-    total = _points(nest, axes)
+    total = points(nest.loops, axes)
     count = nest.extent(axes[0]) if len(axes) == 1 else nest.scalar("total", total)
     groups, each = shares(total, work(nest) // max(total, 1), limits)
     start, stop = _run(nest, scope, special("gid"), each, count)
@@ -128,13 +131,14 @@ def _shares(
 
 
 def _runs(
-    nest: Nest, scope: Scope, axes: list[int], limits: Limits, body: Callable[[Scope], None]
+    nest: Nest, scope: Scope, axes: list[int], limits: Limits, body: Callable[[Scope], None], roots: Sequence[Expr]
 ) -> tuple[Sequence[Statement], Extent3, Extent3]:
     """Each work-item takes runs of the innermost axis, at one point of the others after the other."""
     *outer, last = axes
-    rows, length = _points(nest, outer), nest.loops.extents[last]
+    rows, length = points(nest.loops, outer), nest.loops.extents[last]
     if not outer:
         groups, each = shares(length, 1, limits)
+        scope.settle(roots)
         start, stop = _run(nest, scope, special("gid"), each, nest.extent(last))
         _loop(nest, scope, last, start, stop, body)
         return scope.body, (groups, 1, 1), (1, 1, 1)
@@ -143,6 +147,7 @@ def _runs(
     inner = Scope(nest, scope)
     point = Expr.of("var", (), dt.index, nest.fresh("q"))
     decode(inner, outer, point)
+    inner.settle(roots)
     _loop(nest, inner, last, Expr.of("const", (), dt.index, 0), nest.extent(last), body)
     scope.add(For(point.value, start, stop, ONE, tuple(inner.body)))
     return scope.body, (groups, 1, 1), (1, 1, 1)
@@ -176,8 +181,8 @@ def work(nest: Nest) -> int:
     loops = nest.loops
     best = 1
     for n in nest.needed(_roots(nest.writes)):
-        best = max(best, _points(nest, sorted({*nest.free(n), *loops.stages[n].over})))
-    return max([best, *(_points(nest, w.axes) for w in nest.writes)])
+        best = max(best, points(nest.loops, sorted({*nest.free(n), *loops.stages[n].over})))
+    return max([best, *(points(nest.loops, w.axes) for w in nest.writes)])
 
 
 def decode(scope: Scope, axes: Sequence[int], point: Expr) -> None:
