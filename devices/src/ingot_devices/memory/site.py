@@ -1,4 +1,4 @@
-"""Where in the user's program something happened: the first frame outside Ingot's own packages."""
+"""Where in the user's program something happened: the first frame that is neither Ingot's nor generated."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from types import CodeType
 Site = tuple[CodeType, int]
 """A place in code, cheap to take: the line is worked out when somebody asks (`text`)."""
 
-_OWN = ("ingot.", "ingot_devices.")
-_OWN_ROOTS = ("ingot", "ingot_devices")
+_OWN = ("ingot.", "ingot_")  # the core; the contract, plugins and tools
 
 
 def call_site(skip: int = 1) -> Site | None:
-    """The innermost caller outside ``ingot`` and ``ingot_devices``; None where there is none.
+    """The innermost caller outside Ingot's packages; None where there is none. ``skip`` frames are known to be ours.
 
-    ``skip`` frames are known to be ours.
+    Code without a module is what a code generator wrote, and ours too.
     """
     frame = sys._getframe(skip)
     while frame is not None:
-        name = frame.f_globals.get("__name__") or ""
-        if not (name.startswith(_OWN) or name in _OWN_ROOTS):
+        name = frame.f_globals.get("__name__")
+        if name and name != "ingot" and not name.startswith(_OWN):
             return frame.f_code, frame.f_lasti
         frame = frame.f_back  # type: ignore[assignment]
     return None
