@@ -256,9 +256,11 @@ def record(entry: Entry, operands: Sequence[Any], outs: Sequence[Any]) -> None:
     node.entry = entry
     node.edges = edges
     node.seq = next_seq()
-    wanted = rules.wanted(edges)
+    node.wanted = wanted = rules.wanted(edges)
     if not wanted.any:
         return
+    if len(outs) > 1:
+        node.width = len(outs)
     node.saved = save(node, wanted, operands, outs)
     if state.context.anomaly:
         node.note_site()
@@ -336,7 +338,7 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
                 node.entry = entry
                 node.edges = (xe, ye)
                 node.seq = next_seq()
-                wanted = wanted_of[xe is not None, ye is not None]
+                node.wanted = wanted = wanted_of[xe is not None, ye is not None]
                 node.saved = save(node, wanted, (x, y), (out,)) if wanted.saves else ()
                 if context.anomaly:
                     node.note_site()

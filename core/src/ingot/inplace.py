@@ -201,6 +201,7 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
     node.entry = entry
     node.edges = edges
     node.seq = next_seq()
+    node.wanted = wanted
     node.saved = save(node, wanted, moved, ())
     _write(op, operands, attrs)
     if state.context.anomaly:

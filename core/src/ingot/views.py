@@ -76,6 +76,7 @@ def _view_edge(op: Op, attrs: tuple[Any, ...], layout: Layout, edge: tuple[Node,
     node = OpNode()
     node.entry = _ViewEntry(op, attrs, layout)
     node.edges = (edge,)
+    node.wanted = node.entry.rules.masks[(True,)]
     node.seq = next_seq()
     return node, 0
 

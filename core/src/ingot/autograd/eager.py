@@ -18,18 +18,22 @@ class EagerBuilder(Builder):
     """Each op by name, on tensors, recorded for autograd where the thread's mode says so."""
 
     def __init__(self) -> None:
-        self._fast: dict[Op, Callable[..., Any] | None] = {}
+        self._fast: dict[Op, Callable[..., Any]] = {}
         self._constants: dict[Layout, tuple[Any, ...]] = {}
 
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         if op.view is not None:
             return apply_view(op, operands[0], attributes)
-        if not attributes and len(operands) <= 2 and op.group == "pointwise":
-            fast = self._fast.get(op)
-            if fast is None:
-                fast = self._fast[op] = (dispatch.make_unary if len(operands) == 1 else dispatch.make_binary)(op)
-            return fast(*operands)
+        if not attributes and len(operands) <= 2 and op.group == "pointwise" and isinstance(operands[0], TensorBase):
+            return self.fast(op)(*operands)
         return dispatch.call(op, operands, attributes)
+
+    def fast(self, op: Op) -> Callable[..., Any]:
+        """Dispatch's short way for a pointwise op of one or two operands, the first a tensor."""
+        found = self._fast.get(op)
+        if found is None:
+            found = self._fast[op] = (dispatch.make_unary if len(op.operands) == 1 else dispatch.make_binary)(op)
+        return found
 
     def once(self) -> Once:
         """A builder for the rules of one node."""

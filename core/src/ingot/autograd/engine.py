@@ -33,15 +33,6 @@ def gradients(
     return [None if e is None else found.get(e) for e in edges]
 
 
-class _Slot:
-    """What has arrived at one output of a node: the gradient, and whether the walk may write into it."""
-
-    __slots__ = ("grad", "owned")
-
-    def __init__(self, grad: Any, owned: bool) -> None:
-        self.grad, self.owned = grad, owned
-
-
 def _walk(
     roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None
 ) -> dict[Any, Any]:
@@ -54,10 +45,12 @@ def _walk(
 
 
 class _Walk:
+    """``pending``: for each node that waits, its outputs' gradients and whether the walk may write into them."""
+
     def __init__(self, keep: bool, create: bool, targets: dict[Any, Any] | None) -> None:
         self.keep, self.create, self.targets = keep, create, targets
         self.heap: list[tuple[int, Node]] = []
-        self.pending: dict[Node, dict[int, _Slot]] = {}
+        self.pending: dict[Node, tuple[list[Any], list[bool]]] = {}
         self.stops = {node for node, _ in targets} if targets is not None else None
         self.leads: dict[Node, bool] = {}
 
@@ -67,40 +60,41 @@ class _Walk:
         heap, pending, targets = self.heap, self.pending, self.targets
         while heap:
             node = heappop(heap)[1]
-            slots = pending.pop(node)
+            incoming, owned = pending.pop(node)
             if node.hooks is not None:
-                _run_hooks(node, slots)
-            if targets is not None:
-                for number, slot in slots.items():
-                    if (node, number) in targets:
-                        targets[node, number] = slot.grad
-            if type(node) is LeafNode:
-                if targets is None:
-                    self.accumulate(node, slots[0])
+                _run_hooks(node, incoming, owned)
+            if targets is None:
+                if type(node) is LeafNode:
+                    self.accumulate(node, incoming[0], owned[0])
+                    continue
+            elif not self.leads_on(node, incoming):
                 continue
-            if targets is not None and not any(e is not None and self.wanted(e[0]) for e in node.edges):
-                continue
-            self.step(node, slots)
+            self.step(node, incoming)
         return targets or {}
 
-    def step(self, node: Node, slots: dict[int, _Slot]) -> None:
-        count = node.outputs()
-        incoming: list[Any] = [None] * count
-        for number, slot in slots.items():
-            incoming[number] = slot.grad
+    def leads_on(self, node: Node, incoming: list[Any]) -> bool:
+        """Take what was asked for at ``node``; True when a target lies further on."""
+        assert self.targets is not None
+        for number, g in enumerate(incoming):
+            if (node, number) in self.targets:
+                self.targets[node, number] = g
+        return any(e is not None and self.wanted(e[0]) for e in node.edges)
+
+    def step(self, node: Node, incoming: list[Any]) -> None:
+        """The gradients of one node go to its edges, summed to the operands' shapes and cast to their dtypes."""
         results = node.apply(incoming, builder, self.keep)
         if state.context.anomaly:
             _check_finite(node, results)
         specs = node.entry.specs if type(node) is OpNode else None
-        for k, (edge, g) in enumerate(zip(node.edges, results, strict=True)):
+        for k, edge in enumerate(node.edges):
+            g = results[k]
             if edge is None or g is None or (self.targets is not None and not self.wanted(edge[0])):
                 continue
-            block = g._block
-            owned = not _handed_on(block, incoming, node)
+            owned = not _handed_on(g._block, incoming, node)
             if specs is not None:
                 key = specs[k]
                 layout = g._layout
-                if layout.shape != key.shape or layout.dtype is not key.dtype:
+                if layout is not key and (layout.shape != key.shape or layout.dtype is not key.dtype):
                     g, owned = fit(g, key), True
             self.add(edge, g, owned)
 
@@ -127,29 +121,35 @@ class _Walk:
     def add(self, edge: tuple[Node, int], g: Any, owned: bool) -> None:
         """One gradient arrives at an output of a node."""
         node, number = edge
-        slots = self.pending.get(node)
-        if slots is None:
-            self.pending[node] = {number: _Slot(g, owned)}
+        waiting = self.pending.get(node)
+        if waiting is None:
+            width = node.width
+            if width == 1:
+                self.pending[node] = [g], [owned]
+            else:
+                grads: list[Any] = [None] * width
+                grads[number] = g
+                self.pending[node] = grads, [owned] * width
             heappush(self.heap, (-node.seq, node))
             return
-        slot = slots.get(number)
-        if slot is None:
-            slots[number] = _Slot(g, owned)
-        elif slot.owned and not self.create:
-            slot.grad.add_(g)
+        grads, flags = waiting
+        held = grads[number]
+        if held is None:
+            grads[number], flags[number] = g, owned
+        elif flags[number] and not self.create:
+            held.add_(g)
         else:
-            slot.grad, slot.owned = builder.add(slot.grad, g), True
+            grads[number], flags[number] = builder.add(held, g), True
 
-    def accumulate(self, node: LeafNode, slot: _Slot) -> None:
+    def accumulate(self, node: LeafNode, g: Any, owned: bool) -> None:
         """Into the leaf's ``.grad``."""
         leaf = node.tensor()
         if leaf is None:
             return
-        g = slot.grad
         if g._layout.dtype is not leaf._layout.dtype or g._layout.shape != leaf._layout.shape:
-            g, slot.owned = fit(g, leaf._layout), True
+            g, owned = fit(g, leaf._layout), True
         if leaf.grad is None:
-            mine = slot.owned or self.create
+            mine = owned or self.create
             leaf.grad = g if mine and g._layout.is_dense and g._base is None else builder.copy(g)
         elif self.create:
             leaf.grad = builder.add(leaf.grad, g)
@@ -189,19 +189,18 @@ def fit(g: Any, layout: Layout) -> Any:
     return g if g._layout.dtype is layout.dtype else builder.cast(g, dtype=layout.dtype)
 
 
-def _run_hooks(node: Node, slots: dict[int, _Slot]) -> None:
+def _run_hooks(node: Node, incoming: list[Any], owned: list[bool]) -> None:
     assert node.hooks is not None
     for number, hooks in node.hooks.items():
-        slot = slots.get(number)
-        if slot is None:
+        if incoming[number] is None:
             continue
         for hook in list(hooks):
-            replaced = hook(slot.grad)
+            replaced = hook(incoming[number])
             if replaced is not None:
                 if not isinstance(replaced, TensorBase):
                     raise TypeError(f"a gradient hook must return a tensor or None, not {type(replaced).__name__}")
-                slot.grad = replaced
-            slot.owned = False
+                incoming[number] = replaced
+            owned[number] = False
 
 
 def _check_finite(node: Node, results: Sequence[Any]) -> None:

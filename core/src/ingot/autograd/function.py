@@ -69,9 +69,6 @@ class FunctionNode(Node):
     def name(self) -> str:
         return f"{self.function.__name__}Backward"
 
-    def outputs(self) -> int:
-        return len(self.layouts)
-
     def keep(self, tensors: Sequence[Any], results: Sequence[Any]) -> None:
         """Hold what was saved without holding the tensors (a result would be a cycle)."""
         mine = {id(r): k for k, r in enumerate(results)}
@@ -161,6 +158,7 @@ def _record(ctx: FunctionCtx, node: FunctionNode, args: Sequence[Any], results: 
         if isinstance(r, TensorBase) and id(r) in inputs and id(r) not in dirty:
             r = r.view_as(r)
         made.append(r)
+    node.width = len(made)
     node.layouts = [r._layout if isinstance(r, TensorBase) else None for r in made]
     ctx._node = ref(node)
     node.keep(ctx._saved, results)

@@ -27,6 +27,7 @@ class Node:
     seq: int
     hooks: dict[int, list[Any]] | None = None  # by output number; each may replace the gradient
     site: str | None = None
+    width: int = 1  # how many outputs it has
 
     @property
     def name(self) -> str:
@@ -41,10 +42,6 @@ class Node:
     def apply(self, grads: list[Any], builder: Any, keep: bool) -> Sequence[Any]:
         """Gradients for the edges, from those of the outputs (None: zero)."""
         raise TypeError(f"{type(self).__name__} does not define apply")
-
-    def outputs(self) -> int:
-        """How many outputs can have gradients."""
-        return 1
 
     def note_site(self) -> None:
         """Keep the user's line that made this node, for anomaly mode."""
@@ -85,7 +82,7 @@ BUILDER, GRAD, SAVED, SPEC, ATTRIBUTE, SAVED_REST, SPEC_REST = range(7)
 class Wanted:
     """For one set of operands that want gradients: which rules run, what is saved for them, and where each finds it.
 
-    ``inputs`` and ``outputs`` are saved, in this order; ``rules`` are (function, operand, variadic, arguments), an argument
+    ``inputs`` and ``outputs`` are saved, in this order; ``rules`` are (function, arguments, operand, variadic), an argument
     being (where from, number). ``shares``: several rules may ask for one op (`eager.Once`).
     """
 
@@ -104,7 +101,17 @@ class Wanted:
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
         self.shares = len(rules) > 1 and op.group == "composite"
-        self.rules = [(r.function, r.operand, r.variadic, [self._place(op, a, fixed) for a in r.arguments]) for r in rules]
+        self.rules = [(*self._bound(op, r, fixed), r.operand, r.variadic) for r in rules]
+
+    def _bound(self, op: Op, rule: Rule, fixed: int) -> tuple[Any, list[tuple[int, int]]]:
+        """The function and where its arguments are; a rule that is one small pointwise op is that op's fast path."""
+        places = [self._place(op, a, fixed) for a in rule.arguments]
+        launched = getattr(rule.function, "op", None)
+        if launched is None:
+            return rule.function, places
+        from .eager import builder
+
+        return builder.fast(launched()), places[1:]
 
     def _place(self, op: Op, argument: tuple[str, int], fixed: int) -> tuple[int, int]:
         what, n = argument
@@ -198,16 +205,14 @@ class OpNode(Node):
 
     entry: Any  # dispatch.Entry: rules, attributes, operand keys
     saved: Any = ()
+    wanted: Wanted
 
     @property
     def name(self) -> str:
         return str(self.entry.rules.label)
 
-    def outputs(self) -> int:
-        return len(self.entry.rules.op.outputs)
-
     def apply(self, grads: list[Any], builder: Any, keep: bool) -> Sequence[Any]:
-        wanted = self.entry.rules.masks[tuple([e is not None for e in self.edges])]
+        wanted = self.wanted
         saved: Sequence[Any] = ()
         if wanted.saves:
             saved = _unpack(self, wanted)
@@ -216,8 +221,16 @@ class OpNode(Node):
         if wanted.shares:
             builder = builder.once()
         result: list[Any] = [None] * len(self.edges)
-        for function, operand, variadic, arguments in wanted.rules:
-            made = function(*[self._argument(where, n, grads, saved, builder) for where, n in arguments])
+        for function, arguments, operand, variadic in wanted.rules:
+            values = []
+            for where, n in arguments:
+                if where == SAVED:
+                    values.append(saved[n])
+                elif where == GRAD and grads[n] is not None:
+                    values.append(grads[n])
+                else:
+                    values.append(self._argument(where, n, grads, saved, builder))
+            made = function(*values)
             if variadic:
                 result[operand : operand + len(made)] = made
             elif wanted.shares and any(made is r for r in result):
@@ -228,10 +241,7 @@ class OpNode(Node):
 
     def _argument(self, where: int, n: int, grads: list[Any], saved: Sequence[Any], builder: Any) -> Any:
         if where == GRAD:
-            found = grads[n]
-            return found if found is not None else self._zeros(n, builder)
-        if where == SAVED:
-            return saved[n]
+            return self._zeros(n, builder)
         if where == BUILDER:
             return builder
         if where == SPEC:

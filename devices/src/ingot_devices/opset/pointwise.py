@@ -75,8 +75,10 @@ class _Rule:
             if self.rule(probe) is probe:
                 return lambda b, g: g
         n = len(self.reads)
-        return _named(lambda b, *values: b.call(self.op(), values[:n], values[n:]),
-                      ["b", *self.reads, *self.attributes])
+        rule = _named(lambda b, *values: b.call(self.op(), values[:n], values[n:]), ["b", *self.reads, *self.attributes])
+        if n <= 2 and not self.attributes:
+            rule.op = self.op  # type: ignore[attr-defined]  # an engine may launch it without the detour
+        return rule
 
 
 class _Derived(Mapping[str, Callable[..., Any]]):
