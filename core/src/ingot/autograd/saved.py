@@ -54,7 +54,8 @@ def _tensor(node: OpNode, wanted: Wanted, place: int, held: tuple[Any, ...]) -> 
         raise RuntimeError(
             f"one of the variables needed for gradient computation has been modified by an inplace operation"
             f"{writer and f' ({writer}_)'}: {what} ({layout!r}) of {node.entry.rules.op.name} is "
-            f"at version {block.version}, expected version {version}. Use an op that makes a new tensor, or clone before you write"
+            f"at version {block.version}, expected version {version}. "
+            "Use an op that makes a new tensor, or clone before you write"
         )
     made = TensorBase.kind.make(block, layout, offset, native)
     made._edge = (node, wanted.outputs[place - len(wanted.inputs)]) if edge is _OWN else edge

@@ -18,7 +18,7 @@ from . import Compiled
 from .host_matmul import matrix_product
 
 Array = Any
-REDUCTIONS = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
+REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 SHORT = 512
 """A longer sum that is not along the last axis is cut into parts (`host_runtime.reduce_sum`)."""
 
