@@ -66,6 +66,7 @@ class Entry:
 
 _plans: dict[Any, Entry] = {}
 _fast: list[dict[Any, Entry]] = []
+_forget: list[Callable[[], None]] = []
 _retired: dict[str, int] = {}
 
 
@@ -75,6 +76,8 @@ def forget_plans() -> None:
         _retired[name] = _retired.get(name, 0) + n
     for plans in (_plans, *_fast):
         plans.clear()
+    for forget in _forget:
+        forget()
 
 
 on_change(forget_plans)
@@ -285,7 +288,16 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
     tensors = TensorBase
     wanted_of = rules.masks if rules is not None else {}
 
+    last: tuple[Any, Any, Any, Any] = (None, None, None, None)  # the entry of the call before: most loops repeat one
+
+    def forget() -> None:
+        nonlocal last
+        last = (None, None, None, None)
+
+    _forget.append(forget)
+
     def apply(x: Any, y: Any) -> Any:
+        nonlocal last
         context = state.context
         ly: Any
         if type(y) is kind or isinstance(y, tensors):
@@ -298,9 +310,13 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
             ly = type(y)
             yn = y
             ye = None
-        entry = get((x._layout, ly, context))
-        if entry is None:
-            return slow(x, y, context)
+        lx = x._layout
+        was_x, was_y, was_context, entry = last
+        if was_x is not lx or was_y is not ly or was_context is not context:
+            entry = get((lx, ly, context))
+            if entry is None:
+                return slow(x, y, context)
+            last = lx, ly, context, entry
         xn = x._native
         if xn is None:
             xn = x.native()
