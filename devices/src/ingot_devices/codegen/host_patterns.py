@@ -51,7 +51,7 @@ def reduction(d: Definition) -> Compiled | None:
 
 
 def _whole(load: Expr, shape: tuple[int, ...], rank: int) -> bool:
-    return len(shape) == rank and [i.value for i in load.args if i.op == "index"] == [
+    return len(shape) == rank == len(load.args) and [i.value for i in load.args if i.op == "index"] == [
         n for n, i in enumerate(load.args) if i.op == "index"
     ] and all(i.op == "index" or e == 1 for i, e in zip(load.args, shape, strict=True))
 
