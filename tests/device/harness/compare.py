@@ -55,7 +55,11 @@ def check_result(
     assert tuple(got.shape) == expected.shape, f"{what}: shape {tuple(got.shape)}, not {expected.shape}"
     assert subject.name(got) == dtype, f"{what}: dtype {subject.name(got)}, not {dtype}"
     assert str(got.device).split(":")[0] == subject.device.split(":")[0], f"{what}: on {got.device}"
-    check_values(record, subject.read(got), expected, dtype, what, scale)
+    values = subject.read(got)
+    check_values(record, values, expected, dtype, what, scale)
+    if got.ndim > 1 and got.is_contiguous():
+        flat = subject.read(got.view(-1))
+        np.testing.assert_array_equal(flat, values.reshape(-1), err_msg=f"{what} lies otherwise")
 
 
 def check_values(record: Record, got: Any, expected: Any, dtype: str, what: str, scale: Any = 0.0) -> None:
