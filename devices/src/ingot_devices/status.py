@@ -29,6 +29,7 @@ class _Status:
         self.lock = threading.Lock()
         self.handle: Any = None
         self.pending = False
+        self.found = 0  # what the word said when it was given back unread
         self.next = 1
         self.launches: dict[int, tuple[str, Sequence[str], Site | None]] = {}
 
@@ -69,16 +70,24 @@ def ticket(device: Device, op: str, codes: Sequence[str]) -> int:
 
 
 def word(device: Device) -> Any:
-    """The handle of the device's status word, zeroed when it is made."""
+    """The handle of the device's status word, zeroed when it is made; OutOfMemoryError where there is no room for it."""
     state = _state(device)
-    if state.handle is None:
+    handle = state.handle
+    return _make(device, state) if handle is None else handle
+
+
+def _make(device: Device, state: _Status) -> Any:
+    # Not under the lock: the pool's ladder calls `release`.
+    handle = device.pool.raw(max(device.limits.allocation_granularity, device.limits.copy_granularity, _WORD))
+    try:
+        device.copy_in(handle, 0, memoryview(bytearray(_WORD)))
         with state.lock:
             if state.handle is None:
-                nbytes = max(device.limits.allocation_granularity, device.limits.copy_granularity, _WORD)
-                handle = device.allocate(nbytes)
-                device.copy_in(handle, 0, memoryview(bytearray(_WORD)))
                 state.handle = handle
-    return state.handle
+        return state.handle
+    finally:
+        if state.handle is not handle and not device.lost:  # another thread was faster, or the copy failed
+            device.release(handle)
 
 
 def check(device: Device) -> None:
@@ -88,16 +97,21 @@ def check(device: Device) -> None:
         return
     with state.lock:
         state.pending = False
-        found = bytearray(_WORD)
-        if state.handle is not None:
-            device.copy_out(state.handle, 0, memoryview(found))
-        number = int.from_bytes(found, "little")
+        number, state.found = state.found or _read(device, state), 0
         message = state.message(number) if number else ""
         state.launches.clear()
-        if number:
+        if number and state.handle is not None:
             device.copy_in(state.handle, 0, memoryview(bytearray(_WORD)))
     if number:
         raise DeviceIndexError(message)
+
+
+def _read(device: Device, state: _Status) -> int:
+    """What the word says, after all work that was queued before; 0 where there is none."""
+    found = bytearray(_WORD)
+    if state.handle is not None:
+        device.copy_out(state.handle, 0, memoryview(found))
+    return int.from_bytes(found, "little")
 
 
 def finish(device: Device) -> None:
@@ -107,11 +121,18 @@ def finish(device: Device) -> None:
 
 
 def release(device: Device) -> None:
-    """Give the status word back; the next launch with checks makes another."""
+    """Give the status word back, once nothing uses it; the next launch with checks makes another.
+
+    What it says is kept for the next `check`. Called when the pool gives all that is free back.
+    """
     state = _states.get(device)
-    if state is not None:
-        with state.lock:
-            handle, state.handle = state.handle, None
-            state.pending = False
-            if handle is not None and not device.lost:
-                device.release(handle)
+    if state is None or state.handle is None:
+        return
+    with state.lock:
+        if not device.lost:
+            device.synchronize()
+            if state.pending:
+                state.found = state.found or _read(device, state)
+        handle, state.handle = state.handle, None
+        if handle is not None and not device.lost:
+            device.release(handle)

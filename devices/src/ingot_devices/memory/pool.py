@@ -222,6 +222,20 @@ class Pool:
                 return block
         raise out_of_memory(self, size) from cause
 
+    def raw(self, nbytes: int) -> Any:
+        """A handle that no block owns and no counter has, for the contract's own use.
+
+        OutOfMemoryError after the whole ladder.
+        """
+        cause: MemoryError | None = None
+        for relieve in self._ladder():
+            relieve()
+            try:
+                return self.device.allocate(nbytes)
+            except MemoryError as error:
+                cause = error
+        raise out_of_memory(self, nbytes) from cause
+
     def _ladder(self) -> tuple[Callable[[], object], ...]:
         """The steps before giving up, each followed by a try. The collector needs no lock."""
         if self.capturing:
@@ -276,9 +290,12 @@ class Pool:
 
     def empty_cache(self) -> None:
         """Give all free memory back to the device, once the work that may still use it is done."""
+        from ..status import release
+
         with self.lock:
             self._drain()
             self._chunks.empty()
+        release(self.device)
 
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
