@@ -64,8 +64,16 @@ def set_memory_limit(nbytes: int | None, spec: Any = None) -> None:
 
 def reset(spec: Any) -> device:
     """Open a lost device again: a new incarnation, without the tensors of the old one."""
+    from ingot_devices.layout import Layout
+
+    from .devices import forget
     from .dispatch import forget_plans
 
+    name = discovery.resolve_name(str(spec))
+    old = [d for d in discovery.open_devices() if d.name == name]
     forget_plans()
-    discovery.reset_device(str(spec))
+    discovery.reset_device(name)
+    for dead in old:
+        forget(dead)
+        Layout.forget(dead)
     return device(spec)

@@ -117,3 +117,10 @@ def device_of(opened: Any) -> device:
 
 
 _names: dict[Any, device] = {}
+
+
+def forget(dead: Any) -> None:
+    """Keep nothing of an open device that was closed."""
+    _names.pop(dead, None)
+    for name in [n for n, d in _open.items() if d is dead]:
+        del _open[name]

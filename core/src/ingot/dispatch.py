@@ -17,7 +17,7 @@ import numpy as np
 from ingot_devices.context import Context, on_change, state
 from ingot_devices.opset.op import OPS, Op
 
-from .autograd.node import OpNode, Rules, new_node, next_seq, rules_of
+from .autograd.node import _SPECS, OpNode, Rules, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
@@ -66,7 +66,7 @@ class Entry:
 
 _plans: dict[Any, Entry] = {}
 _fast: list[dict[Any, Entry]] = []
-_forget: list[Callable[[], None]] = []
+_forget: list[Callable[[], None]] = [_SPECS.clear]
 _retired: dict[str, int] = {}
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DISJOINT, SAME, OVERLAP = 0, 1, 2
 _copies: dict[tuple[Layout, Layout], Any] = {}
+dispatch._forget.append(_copies.clear)
 
 
 def overlap(x: Any, y: Any) -> int:

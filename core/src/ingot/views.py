@@ -20,6 +20,7 @@ from .autograd.node import Node, OpNode, next_seq, rules_of
 from .base import TensorBase
 
 _rules: dict[Any, tuple[Layout, int] | None] = {}
+dispatch._forget.append(_rules.clear)
 
 
 def view_rule(op: Op, layout: Layout, attrs: tuple[Any, ...]) -> tuple[Layout, int] | None:

@@ -54,6 +54,12 @@ class Layout:
         return Layout._interned.setdefault(key, made)
 
     @staticmethod
+    def forget(device: Any) -> None:
+        """Drop the layouts of a device that was closed: they would keep it alive."""
+        for key in [k for k in list(Layout._interned) if k[-1] is device]:
+            Layout._interned.pop(key, None)
+
+    @staticmethod
     def dense(shape: Sequence[int], dtype: DType, device: Any) -> Layout:
         """Row-major without gaps."""
         shape = tuple(shape)

@@ -20,6 +20,7 @@ class EagerBuilder(Builder):
     def __init__(self) -> None:
         self._fast: dict[Op, Callable[..., Any]] = {}
         self._constants: dict[Layout, tuple[Any, ...]] = {}
+        dispatch._forget.append(self._constants.clear)
 
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         if op.view is not None:
