@@ -35,7 +35,7 @@ def parser(doc: str) -> argparse.ArgumentParser:
 def rounds(cases: Mapping[str, tuple[Callable[[], Any], int]], count: int) -> dict[str, list[float]]:
     """Microseconds a call of each case (function, calls in a round), the cases interleaved in every round."""
     found: dict[str, list[float]] = {name: [] for name in cases}
-    for name, (function, calls) in cases.items():
+    for function, calls in cases.values():
         for _ in range(max(2, calls // 10)):
             function()
     for k in range(count):
@@ -63,9 +63,9 @@ def spread(values: list[float]) -> float:
 
 def machine() -> dict[str, Any]:
     """What ran it."""
-    name = next((line.partition(":")[2].strip() for line in _cpuinfo() if line.startswith("model name")), platform.processor())
-    return {"cpu": name, "cores": len(os.sched_getaffinity(0)), "system": platform.platform(), "python": platform.python_version(),
-            "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
+    name = next((line for line in _cpuinfo() if line.startswith("model name")), "")
+    return {"cpu": name.partition(":")[2].strip() or platform.processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.platform(),
+            "python": platform.python_version(), "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
 
 
 def _cpuinfo() -> list[str]:

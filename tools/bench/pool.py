@@ -21,7 +21,10 @@ def main() -> int:
         "ingot add": (lambda: a + b, 3),
     }
     found = rounds(cases, options.rounds)
-    ratios = {"add beside numpy": ("numpy add", "ingot add", 1.0, 3.0), "add beside out=": ("numpy add into out=", "ingot add", 0.9, 1.0)}
+    ratios = {
+        "add beside numpy": ("numpy add", "ingot add", 1.0, 3.0),
+        "add beside out=": ("numpy add into out=", "ingot add", 0.9, 1.0),
+    }
     return report("Pooled memory on large elementwise work", found, ratios, "copy", options, {"numpy": np.__version__})
 
 

@@ -1,7 +1,7 @@
 """Build a wheel of every distribution, install them with plain pip into a new environment, and run the demo there.
 
-What a user gets is a wheel, not this tree: a data file that was forgotten, or a dependency that only the workspace brings, shows
-here and nowhere else.
+What a user gets is a wheel, not this tree: a data file that was forgotten, or a dependency that only the workspace
+brings, shows here and nowhere else.
 """
 
 from __future__ import annotations
