@@ -64,8 +64,14 @@ def spread(values: list[float]) -> float:
 def machine() -> dict[str, Any]:
     """What ran it."""
     name = next((line for line in _cpuinfo() if line.startswith("model name")), "")
-    return {"cpu": name.partition(":")[2].strip() or platform.processor(), "cores": len(os.sched_getaffinity(0)), "system": platform.platform(),
-            "python": platform.python_version(), "load": os.getloadavg()[0], "date": time.strftime("%Y-%m-%d")}
+    return {
+        "cpu": name.partition(":")[2].strip() or platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+        "date": time.strftime("%Y-%m-%d"),
+    }
 
 
 def _cpuinfo() -> list[str]:

@@ -64,7 +64,8 @@ def check(icd: str, which: str, uninitialized: str, program: str = PROGRAM) -> i
     """Run a program and read its log: the number of findings, or -1 where it failed."""
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "oclgrind.log"
-        env = {**os.environ, "OCL_ICD_VENDORS": icd, "PYOPENCL_NO_CACHE": "1", "INGOT_CACHE_DIR": folder, "OCLGRIND_DATA_RACES": "1",
+        env = {**os.environ, "OCL_ICD_VENDORS": icd, "PYOPENCL_NO_CACHE": "1", "INGOT_CACHE_DIR": folder,
+               "OCLGRIND_DATA_RACES": "1",
                "OCLGRIND_UNINITIALIZED": uninitialized, "OCLGRIND_MAX_ERRORS": "1000", "OCLGRIND_LOG": str(log),
                "INGOT_FALLBACK": "error", "INGOT_PROBE_TIMEOUT": "60"}  # fmt: skip
         done = subprocess.run([sys.executable, "-c", program, which], env=env, capture_output=True, text=True, check=False)
