@@ -100,7 +100,7 @@ def bind(definition: Definition, layouts: Mapping[int, Layout]) -> Loops:
     writes = [_write(t, layouts, change) for t in definition.stores]
     for number, check in enumerate(definition.checks):
         axes = _widened(check.axes, definition)
-        ticket = TICKET + number
+        ticket = TICKET + number if number else TICKET
         failed = change(Expr.of("not", (check.condition,), dt.bool_))
         writes.append(Write(STATUS, constant(0), ticket, axes, frozenset(axes), None, failed))
     kept = tuple(w for w in writes if all(definition.axes[a] for a in w.axes))

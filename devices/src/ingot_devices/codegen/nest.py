@@ -8,7 +8,7 @@ in the outermost scope that knows all the axes it keeps.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .. import dtypes as dt
@@ -59,7 +59,7 @@ class Nest:
     stored: dict[int, DType] = field(default_factory=dict)
     loaded: dict[int, DType] = field(default_factory=dict)
     written: set[int] = field(default_factory=set)
-    forms: dict[tuple[Expr, int], Expr] = field(default_factory=dict)
+    forms: dict[tuple[Expr, int, int | None], Expr] = field(default_factory=dict)
     lanes: int = 1  # accumulators of a serial reduction
     shared: Callable[[Scope, int], None] | None = None  # how a workgroup reduces together, in a uniform scope
     kept: dict[int, Callable[[Scope], None]] = field(default_factory=dict)  # stages made by an earlier launch
@@ -86,19 +86,21 @@ class Nest:
         """The extent of an axis, as an argument."""
         return self.scalar(f"n{axis}", self.loops.extents[axis])
 
-    def linear(self, form: Expr, atoms: Sequence[Expr]) -> Expr:
-        """A linear form over given atoms; its coefficients (other than 1) and constant are arguments."""
+    def linear(self, form: Expr, atoms: Sequence[Expr], operand: int | None = None) -> Expr:
+        """A linear form over given atoms; its coefficients (other than 1) and constant are arguments.
+
+        Each ``operand`` has arguments of its own: that two of them have equal strides makes no other kernel.
+        """
         base, coefficients = form.value
         total: Expr | None = None
         for number, (atom, c) in enumerate(zip(atoms, coefficients, strict=True)):
-            term = atom if c == 1 else atom * self._coefficient(form, number, c)
+            term = atom if c == 1 else atom * self._coefficient((form, number, operand), c)
             total = term if total is None else total + term
         if total is None:
-            return self._coefficient(form, -1, base)
-        return total + self._coefficient(form, -1, base) if base else total
+            return self._coefficient((form, -1, operand), base)
+        return total + self._coefficient((form, -1, operand), base) if base else total
 
-    def _coefficient(self, form: Expr, position: int, value: int) -> Expr:
-        key = (form, position)
+    def _coefficient(self, key: tuple[Expr, int, int | None], value: int) -> Expr:
         if key not in self.forms:
             self.forms[key] = self.number(value)
         return self.forms[key]
@@ -190,10 +192,16 @@ class Scope:
     def _resolved(self, roots: Sequence[Expr]) -> list[Expr]:
         made: dict[Expr, Expr] = {}
         for node in walk(*roots):
-            made[node] = self._leaf(node, tuple(made[a] for a in node.args))
+            made[node] = self._leaf(node, tuple(made[a] for a in node.args), made)
         return [made[r] for r in roots]
 
-    def _leaf(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
+    def offset(self, operand: int, form: Expr) -> Expr:
+        """The offset ``form`` into an operand."""
+        if form.op != "linear":
+            return self.resolve(form)
+        return self.nest.linear(form, self._resolved(form.args), operand)
+
+    def _leaf(self, node: Expr, args: tuple[Expr, ...], made: Mapping[Expr, Expr]) -> Expr:
         match node.op:
             case "index":
                 return self.axes[node.value]
@@ -204,7 +212,10 @@ class Scope:
             case "linear":
                 return self.nest.linear(node, args)
             case "get" if isinstance(node.value, int):
-                return self.nest.load(node.value, node.dtype, args[0])
+                form, at = node.args[0], args[0]
+                if form.op == "linear":
+                    at = self.nest.linear(form, [made[a] for a in form.args], node.value)
+                return self.nest.load(node.value, node.dtype, at)
             case "param":
                 name, source = ("ticket", "ticket") if node.value == STATUS else (f"p{node.value}", "param")
                 if source == "param" and self.nest.slots.get(name, None) is not None:
@@ -355,8 +366,10 @@ class Scope:
     def write(self, writes: Sequence[Write]) -> None:
         """All ``writes``, whose axes are known here: every value is computed before the first is stored."""
         self.settle([r for w in writes for r in w.roots()])
-        roots = [r for w in writes for r in w.roots()]
-        resolved = iter(self.values(roots))
+        roots = []
+        for w in writes:
+            roots += [self.offset(w.operand, w.offset), *self._resolved(w.roots()[1:])]
+        resolved = iter(self.shared(roots))
         puts: list[Statement] = []
         for w in writes:
             offset, value = next(resolved), next(resolved)

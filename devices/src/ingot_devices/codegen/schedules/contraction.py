@@ -134,7 +134,7 @@ class _Block:
 
     def emit(self, scope: Scope, writes: tuple[Write, ...], tile: Expr, across: Expr, down: Expr) -> None:
         """Block number ``tile`` of ``across`` × ``down`` × batch."""
-        nest, c = self.nest, self.c
+        c = self.c
         self._locate(scope, tile, across, down)
         scope.add(Array(self.sums, self.dtype, self.rows * COLUMNS, const(0, self.dtype)))
         scope.add(Array(self.panel, self.dtype, DEPTH * COLUMNS, const(0, self.dtype)))

@@ -84,6 +84,8 @@ def spread(
         return scope.body, (1, 1, 1), (1, 1, 1)
     if limits.lanes > 1:
         return _dealt(nest, scope, axes, limits, body)
+    if any(w.combine for w in nest.writes):
+        return _in_order(nest, scope, axes, limits)
     if all(n in nest.kept for n in nest.needed(roots)):
         return _runs(nest, scope, axes, limits, body, roots)
     return _shares(nest, scope, axes, limits, body)
@@ -149,6 +151,31 @@ def _runs(
     decode(inner, outer, point)
     inner.settle(roots)
     _loop(nest, inner, last, Expr.of("const", (), dt.index, 0), nest.extent(last), body)
+    scope.add(For(point.value, start, stop, ONE, tuple(inner.body)))
+    return scope.body, (groups, 1, 1), (1, 1, 1)
+
+
+def _in_order(
+    nest: Nest, scope: Scope, axes: list[int], limits: Limits
+) -> tuple[Sequence[Statement], Extent3, Extent3]:
+    """Combining writes: each work-item has a run of the innermost parallel axis, and walks the others in order."""
+    *outer, last = axes
+    writes = nest.writes
+    serial = [a for a in writes[0].axes if a not in axes]
+    count = points(nest.loops, outer) if outer else nest.loops.extents[last]
+    groups, each = shares(count, work(nest) // max(count, 1), limits)
+    start, stop = _run(nest, scope, special("gid"), each, nest.scalar("total", count) if outer else nest.extent(last))
+
+    def along(first: Expr, end: Expr) -> Callable[[Scope], None]:
+        return lambda inner: _loop(nest, inner, last, first, end, lambda s: s.write(writes))
+
+    if not outer:
+        scope.loop(serial, _roots(writes), along(start, stop))
+        return scope.body, (groups, 1, 1), (1, 1, 1)
+    inner = Scope(nest, scope)
+    point = Expr.of("var", (), dt.index, nest.fresh("q"))
+    decode(inner, outer, point)
+    inner.loop(serial, _roots(writes), along(Expr.of("const", (), dt.index, 0), nest.extent(last)))
     scope.add(For(point.value, start, stop, ONE, tuple(inner.body)))
     return scope.body, (groups, 1, 1), (1, 1, 1)
 

@@ -1,0 +1,108 @@
+#pragma OPENCL FP_CONTRACT OFF
+static inline float ig_maximum_float32(float a, float b) { return a > b || a != a ? a : b; }
+typedef struct {
+  int n1;
+  int c0;
+  int c1;
+  int o0;
+  int c2;
+  int o1;
+  int n0;
+} Arguments;
+__kernel __attribute__((reqd_work_group_size(256, 1, 1)))
+void ingot_softmax(__global const float *restrict x0, __global float *restrict x1, const Arguments args) {
+  const int n1 = args.n1;
+  const int c0 = args.c0;
+  const int c1 = args.c1;
+  const int o0 = args.o0;
+  const int c2 = args.c2;
+  const int o1 = args.o1;
+  const int n0 = args.n0;
+  __local float m0_0[256];
+  __local float m1_0[256];
+  for (int p0 = (int)get_group_id(0); p0 < n0; p0 += (int)get_num_groups(0)) {
+    float s0_0 = -INFINITY;
+    for (int i1_0 = (int)get_local_id(0); i1_0 < n1; i1_0 += 256) {
+      s0_0 = ig_maximum_float32(s0_0, x0[o0 + ((p0 * c1) + i1_0)]);
+    }
+    m0_0[(int)get_local_id(0)] = s0_0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 128) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 128]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 64) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 64]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 32) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 32]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 16) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 16]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 8) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 8]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 4) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 4]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 2) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 2]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 1) {
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 1]);
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float r0_0 = m0_0[0];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float s1_0 = 0.0f;
+    for (int i1_1 = (int)get_local_id(0); i1_1 < n1; i1_1 += 256) {
+      s1_0 = s1_0 + exp((x0[o0 + ((p0 * c1) + i1_1)] - r0_0));
+    }
+    m1_0[(int)get_local_id(0)] = s1_0;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 128) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 128];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 64) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 64];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 32) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 32];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 16) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 16];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 8) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 8];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 4) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 4];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 2) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 2];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if ((int)get_local_id(0) < 1) {
+      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 1];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    float r1_0 = m1_0[0];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    for (int i1_2 = (int)get_local_id(0); i1_2 < n1; i1_2 += 256) {
+      x1[o1 + ((p0 * c2) + i1_2)] = exp((x0[o0 + ((p0 * c1) + i1_2)] - r0_0)) / r1_0;
+    }
+  }
+}
