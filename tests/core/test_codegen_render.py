@@ -56,7 +56,8 @@ def test_golden_text(name: str) -> None:
 
 
 def literal(value: Any, dtype: Any) -> str:
-    program = Program("k", (Buffer("x", dtype, "w", 0),), (), (), (Put("x", const(0, dt.index), const(value, dtype)),), (1, 1, 1))
+    put = Put("x", const(0, dt.index), const(value, dtype))
+    program = Program("k", (Buffer("x", dtype, "w", 0),), (), (), (put,), (1, 1, 1))
     line = next(s for s in CRenderer(DIALECT)(program).splitlines() if "x[0]" in s)
     return line.split("= ")[1].rstrip(";")
 
