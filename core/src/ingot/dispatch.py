@@ -336,11 +336,11 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
             if used > pool.mark:
                 pool.over(nbytes)
         else:
-            block, native = entry.make()  # type: ignore[misc]
+            block, native = entry.make()
             try:
-                entry.single(xn, yn, native)  # type: ignore[misc]
+                entry.single(xn, yn, native)
             except RuntimeWarning:
-                _quiet(entry.single, xn, yn, native)  # type: ignore[arg-type]
+                _quiet(entry.single, xn, yn, native)
         entry.calls += 1
         out = new(kind)
         out._block = block
