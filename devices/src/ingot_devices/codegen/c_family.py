@@ -101,7 +101,9 @@ class _Source:
         heads = [self.dialect.prologue] if self.dialect.prologue else []
         heads += self.helpers.values()
         if program.scalars:
-            members = "\n".join(f"  {self.ctype(s.dtype)} {s.name};" for s in program.scalars)
+            # a bool has no size that host and device agree on, so it travels as it is stored
+            types = [self._storage(s.dtype) if s.dtype is dt.bool_ else self.ctype(s.dtype) for s in program.scalars]
+            members = "\n".join(f"  {t} {s.name};" for t, s in zip(types, program.scalars, strict=True))
             heads.append(f"typedef struct {{\n{members}\n}} Arguments;")
         setup = [f"  {line}" for line in self._setup()]
         kernel = self.dialect.kernel.format(name=program.name, parameters=self._parameters(), x=program.workgroup[0],
