@@ -24,7 +24,7 @@ import ingot_devices
 import pytest
 from records.record import Record
 
-BUDGETS = {"cpu": 90.0, "opencl": 150.0, "sim": 90.0}
+BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
 OTHERWISE = 120.0
 
 

@@ -105,7 +105,7 @@ def product_cases(record: Record, dtype: str) -> Iterator[tuple[Sample, list[Any
             continue
         seen.add(key)
         free = [o.dtype is None for o in sample.operands()]
-        special = SPECIAL if sum(free) < 3 else FEW_SPECIAL
+        special = record.special or (SPECIAL if sum(free) < 3 else FEW_SPECIAL)
         columns = np.array(list(itertools.product(special, repeat=sum(free)))).T
         each = iter(columns)
         yield (

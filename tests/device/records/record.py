@@ -109,8 +109,9 @@ class Record:
     reference's answer for absolute values, the size of what is summed. ``grad`` and ``second``: the
     derivative of first and second order exists. ``method``, ``inplace``: names on Tensor.
     ``nonfinite``: ``product`` (pointwise: every combination of special values), ``planted`` or the
-    reason for none. ``dense_only``: why operands must lie densely. ``no_empty``, ``no_zero_dim``:
-    why there is no such sample. ``view``: the result shares the first operand's memory.
+    reason for none. ``special``: its values, where not all of the usual have one answer.
+    ``dense_only``: why operands must lie densely. ``no_empty``, ``no_zero_dim``: why there is no
+    such sample. ``view``: the result shares the first operand's memory.
     """
 
     name: str
@@ -129,6 +130,7 @@ class Record:
     inplace: str = ""
     promotes: bool = False
     nonfinite: str = "planted"
+    special: tuple[float, ...] = ()
     no_empty: str = ""
     no_zero_dim: str = ""
     view: bool = False
