@@ -101,14 +101,10 @@ def worst(got: Array, reference: Array, *operands: Array) -> tuple[float, str]:
     with np.errstate(all="ignore"):
         rounded = reference.astype(got.dtype)
         size = np.maximum(np.abs(rounded), np.finfo(got.dtype).tiny)
-        apart = np.abs(got.astype(reference.dtype) - reference) / np.spacing(size).astype(
-            reference.dtype
-        )
+        apart = np.abs(got.astype(reference.dtype) - reference) / np.spacing(size).astype(reference.dtype)
         special = ~np.isfinite(rounded)
         same = (got == rounded) | (np.isnan(got) & np.isnan(rounded))
-        apart = np.where(
-            special, np.where(same, 0, np.inf), np.where(np.isfinite(got), apart, np.inf)
-        )
+        apart = np.where(special, np.where(same, 0, np.inf), np.where(np.isfinite(got), apart, np.inf))
     k = int(np.argmax(apart))
     return float(apart[k]), f"{[o[k] for o in operands]}: {got[k]!r}, not {reference[k]!r}"
 
@@ -132,9 +128,7 @@ def test_a_function_is_as_close_as_stated(op: str, d: DType) -> None:
     apart, where_ = worst(got, right, x)
     assert apart <= (single if d is dt.float32 else double), where_
     zeros = (got == 0) & (right == 0)
-    np.testing.assert_array_equal(
-        np.signbit(got[zeros]), np.signbit(right[zeros]), f"sign of zero in {op}"
-    )
+    np.testing.assert_array_equal(np.signbit(got[zeros]), np.signbit(right[zeros]), f"sign of zero in {op}")
 
 
 @pytest.mark.parametrize("d", FLOATS, ids=str)
@@ -164,9 +158,7 @@ def pairs(op: str, d: DType) -> tuple[Array, Array]:
         base = np.exp(g.uniform(-reach, reach, COUNT))
         far = [base, g.uniform(-1, 1, COUNT) * (88 if reach < 100 else 709) / np.log(base)]
         near = [g.integers(-10, 10, COUNT).astype(np.float64) for _ in range(2)]
-    x, y = (
-        np.concatenate([s, f, n]).astype(d.numpy) for s, f, n in zip((a, b), far, near, strict=True)
-    )
+    x, y = (np.concatenate([s, f, n]).astype(d.numpy) for s, f, n in zip((a, b), far, near, strict=True))
     return x, y
 
 
@@ -187,14 +179,10 @@ def test_tests_of_floats(d: DType) -> None:
         np.testing.assert_array_equal(computed(expanded(op, d, 1, dt.bool_), x), scalar_rows[op](x))
 
 
-@pytest.mark.parametrize(
-    "d", [dt.int8, dt.uint8, dt.int16, dt.int32, dt.uint32, dt.int64, dt.uint64], ids=str
-)
+@pytest.mark.parametrize("d", [dt.int8, dt.uint8, dt.int16, dt.int32, dt.uint32, dt.int64, dt.uint64], ids=str)
 def test_integers(d: DType) -> None:
     info = np.iinfo(d.numpy)
-    numbers = [
-        v for v in (info.min, -7, -3, -2, -1, 0, 1, 2, 3, 5, 7, 31, info.max) if v >= info.min
-    ]
+    numbers = [v for v in (info.min, -7, -3, -2, -1, 0, 1, 2, 3, 5, 7, 31, info.max) if v >= info.min]
     x, y = (m.ravel() for m in np.meshgrid(*[np.array(numbers, d.numpy)] * 2))
     for op in ("pow", "fmod"):
         with np.errstate(all="ignore"):
@@ -256,8 +244,6 @@ def test_evaluate_casts_as_it_says() -> None:
     np.testing.assert_array_equal(
         scalar_rows["cast"](x, np.dtype(np.int8)), np.array([1, -1, 127, -128, 127, 0], np.int8)
     )
-    np.testing.assert_array_equal(
-        scalar_rows["shl"](np.array([1, 1], np.int32), np.array([31, 32])), [-(2**31), 0]
-    )
+    np.testing.assert_array_equal(scalar_rows["shl"](np.array([1, 1], np.int32), np.array([31, 32])), [-(2**31), 0])
     with pytest.raises(KeyError):
         evaluate(param(dt.float32) + 1, {})

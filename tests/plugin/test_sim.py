@@ -151,7 +151,8 @@ def test_memory_can_be_tiny() -> None:
 
 # ---- the queue -----------------------------------------------------------------------------------
 def test_work_waits_for_a_synchronisation() -> None:
-    device, log = opened(), []
+    device = opened()
+    log: list[str] = []
     handle = filled(device, bytes(4))
     launch(device, Writes("k", log), handle)
     assert log == []
@@ -170,7 +171,8 @@ def test_copy_in_takes_a_snapshot() -> None:
 
 def order(seed: int) -> list[str]:
     """Four streams with three kernels each, in the order in which they ran."""
-    device, log = opened(seed=seed), []
+    device = opened(seed=seed)
+    log: list[str] = []
     handle = device.allocate(64)
     for s in range(4):
         stream = device.create_stream()
@@ -189,7 +191,8 @@ def test_streams_interleave_by_the_seed_and_keep_their_own_order() -> None:
 
 def test_a_stream_waits_for_an_event() -> None:
     for seed in range(8):
-        device, log = opened(seed=seed), []
+        device = opened(seed=seed)
+        log: list[str] = []
         handle, a, b = device.allocate(64), device.create_stream(), device.create_stream()
         launch(device, Writes("first", log), handle, stream=a)
         event = device.record_event(a)
@@ -200,7 +203,8 @@ def test_a_stream_waits_for_an_event() -> None:
 
 
 def test_events_tell_whether_and_when() -> None:
-    device, log = opened(), []
+    device = opened()
+    log: list[str] = []
     handle = device.allocate(64)
     start = device.record_event()
     launch(device, Writes("k", log), handle)
@@ -216,7 +220,8 @@ def test_events_tell_whether_and_when() -> None:
 
 
 def test_copy_out_waits_for_its_own_stream_only() -> None:
-    device, log = opened(seed=1), []
+    device = opened(seed=1)
+    log: list[str] = []
     handle, other = filled(device, bytes(4)), device.create_stream()
     for n in range(50):
         launch(device, Writes(f"other{n}", log), device.allocate(64), stream=other)

@@ -20,9 +20,11 @@ from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.dtypes import DType
 from ingot_devices.errors import DeviceIndexError, LaunchError
 from ingot_devices.ir.definition import Define, Definition, Operand
-from ingot_devices.ir.expr import Expr, const, where
+from ingot_devices.ir.evaluate import evaluate
+from ingot_devices.ir.expr import SCALARS, Expr, const, where
 from ingot_devices.ir.scalar import exp, isnan, sqrt
 from ingot_devices.layout import Layout
+from ingot_devices.memory import Pool
 from ingot_sim.config import LIMITS, SimConfig
 from ingot_sim.device import SimDevice
 
@@ -33,6 +35,7 @@ NAN, INF = np.nan, np.inf
 def opened(mode: str = "definition", limits: str = "default") -> SimDevice:
     device = SimDevice(SimConfig(limits=LIMITS[limits], mode=mode, seed=5))
     device.name = "sim:0"
+    device.pool = Pool(device)  # where the status word comes from
     return device
 
 
@@ -49,7 +52,7 @@ def on_sim(device: SimDevice, definition: Definition, operands: Sequence[Any], o
         if id(base) not in handles:
             handles[id(base)] = device.allocate(-(-max(base.nbytes, 1) // 256) * 256)
             if base.nbytes:
-                device.copy_in(handles[id(base)], 0, memoryview(base.reshape(-1).view(np.uint8)))
+                device.copy_in(handles[id(base)], 0, base.reshape(-1).view(np.uint8).data)
         strides = tuple(s // x.itemsize for s in x.strides)
         layouts[n] = Layout.of(x.shape, strides, dt.from_numpy(x.dtype), device)
         given.append((handles[id(base)], (_address(x) - _address(base)) // x.itemsize))
@@ -57,7 +60,7 @@ def on_sim(device: SimDevice, definition: Definition, operands: Sequence[Any], o
     for x in outputs:
         base = _base(x)
         if base.nbytes:
-            device.copy_out(handles[id(base)], 0, memoryview(base.reshape(-1).view(np.uint8)))
+            device.copy_out(handles[id(base)], 0, base.reshape(-1).view(np.uint8).data)
     status.check(device)
     device.synchronize()
 
@@ -355,6 +358,58 @@ def test_operators_of_every_kind(run: Runner) -> None:
     np.testing.assert_array_equal(computed(run, several, [x, n], np.zeros(8, np.int64)), expected)
 
 
+# ---- every scalar operator -----------------------------------------------------------------------
+INTEGER_ONLY = {"and", "or", "xor", "not", "shl", "shr", "idiv", "mod", "mulhi"}
+FLOAT_ONLY = {*SCALARS} - INTEGER_ONLY - {
+    "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "pow", "fmod", "sign", "floor", "ceil", "round",
+    "trunc", "eq", "ne", "lt", "le", "gt", "ge", "where", "fma",
+}  # fmt: skip
+COUNTS = {"where": 2, "fma": 3, **dict.fromkeys(
+    "add sub mul div idiv mod maximum minimum pow atan2 hypot fmod mulhi and or xor shl shr eq ne lt le gt ge".split(), 2
+)}  # fmt: skip
+
+
+def values(d: DType) -> Array:
+    numbers = [0, 1, 2, 3, 5, 7, 31, 100, -1, -2, -3, -7, 0.5, -0.5, 2.5, -2.5, -0.0, INF, -INF, NAN, 1e-40, 89, 1e30]
+    if d.kind == "f":
+        return np.array(numbers, d.numpy)
+    info = np.iinfo(d.numpy)
+    kept = [n for n in numbers[:12] if n >= info.min]
+    return np.array([*kept, info.min, info.max], d.numpy)
+
+
+TYPES = [dt.float32, dt.float64, dt.int8, dt.uint8, dt.int32, dt.uint32, dt.int64]
+TAKEN = [(op, d) for op in sorted(SCALARS) for d in TYPES if op not in (INTEGER_ONLY if d.kind == "f" else FLOAT_ONLY)]
+
+
+@pytest.mark.parametrize(("op", "d"), TAKEN, ids=str)
+def test_an_operator_is_what_evaluate_says(op: str, d: DType) -> None:
+    count = COUNTS.get(op, 1)
+    inputs = [m.ravel() for m in np.meshgrid(*[values(d)] * count)]
+    if op == "fma":
+        inputs = [x[: 23 * 23] for x in inputs]
+
+    def row(i: Any, xs: Sequence[Expr]) -> Expr:
+        if op == "where":
+            return where(i % 2 < 1, *xs)
+        return Expr.of(op, tuple(xs), dt.bool_ if SCALARS[op] == "bool" else d)
+
+    def apply(define: Define, *xs: Operand) -> None:
+        (i,) = define.axes(xs[0].shape)
+        define.store(0, [i], row(i, [x[i] for x in xs]))
+
+    kind = bool if SCALARS[op] == "bool" else d.numpy
+    got = computed(functools.partial(on_sim, opened()), apply, inputs, np.zeros(inputs[0].shape, kind))
+    leaves = [Expr.of("param", (), d, n) for n in range(count)]
+    at = Expr.of("param", (), dt.index, count)
+    given = {at: np.arange(inputs[0].size), **dict(zip(leaves, inputs, strict=True))}
+    expected = evaluate(row(at, leaves), given)
+    if d.kind == "f" and kind is not bool:
+        np.testing.assert_allclose(got, expected, rtol=2e-7 if d is dt.float32 else 1e-15, atol=0)
+    else:
+        np.testing.assert_array_equal(got, expected)
+
+
 # ---- what only the specification notices ---------------------------------------------------------
 def refused(write: Write, inputs: Sequence[Array], out: Array) -> str:
     with pytest.raises(LaunchError) as error:
@@ -447,10 +502,10 @@ def test_stored_bools_are_words() -> None:
     layouts = {n: Layout.dense((3,), kept, device) for n in range(2)}
     source = define(plain, [np.zeros(3, bool)], [np.zeros(3, bool)])
     handles = [device.allocate(256), device.allocate(256)]
-    device.copy_in(handles[0], 0, memoryview(x.view(np.uint8)))
+    device.copy_in(handles[0], 0, x.view(np.uint8).data)
     device.codegen.compile(source, layouts, device).call((handles[0], 0), (handles[1], 0))
     out = np.zeros(3, np.uint32)
-    device.copy_out(handles[1], 0, memoryview(out.view(np.uint8)))
+    device.copy_out(handles[1], 0, out.view(np.uint8).data)
     np.testing.assert_array_equal(out, [1, 0, 1])
 
 

@@ -75,11 +75,11 @@ def ran(p: Program, seed: int = 0, x: Any = None, count: int = SIZE * GROUPS, sc
     y = np.zeros(count, np.float32)
     handles = [device.allocate(-(-a.nbytes // 64) * 64) for a in (x, y)]
     for h, a in zip(handles, (x, y), strict=True):
-        device.copy_in(h, 0, memoryview(a.view(np.uint8)))
+        device.copy_in(h, 0, a.view(np.uint8).data)
     entry = device.build(p, p.name)
     bindings = tuple(Binding(h, how) for h, how in zip(handles, "rw", strict=True))
     device.launch(entry, (GROUPS, 1, 1), p.workgroup, Arguments(bindings, scalars))
-    device.copy_out(handles[1], 0, memoryview(y.view(np.uint8)))
+    device.copy_out(handles[1], 0, y.view(np.uint8).data)
     return y
 
 

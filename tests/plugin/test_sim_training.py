@@ -38,7 +38,7 @@ class Run:
 
     def step(self) -> ingot.Tensor:
         self.optimizer.zero_grad()
-        loss = nn.CrossEntropyLoss()(self.model(self.x), self.y)
+        loss: ingot.Tensor = nn.CrossEntropyLoss()(self.model(self.x), self.y)
         loss.backward()
         self.optimizer.step()
         return loss

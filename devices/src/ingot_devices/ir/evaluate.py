@@ -47,9 +47,7 @@ def _left(x: Array, n: Array) -> Array:
 
 def _right(x: Array, n: Array) -> Array:
     inside = (n >= 0) & (n < _bits(x))
-    return np.where(
-        inside, np.right_shift(x, np.where(inside, n, 0).astype(np.asarray(x).dtype)), 0
-    )
+    return np.where(inside, np.right_shift(x, np.where(inside, n, 0).astype(np.asarray(x).dtype)), 0)
 
 
 def _same(row: Row) -> Row:
@@ -114,9 +112,7 @@ def cast(x: Array, to: np.dtype[Any]) -> Array:
     if to.kind not in "iu" or value.dtype.kind in "biu":
         return value.astype(to)
     info = np.iinfo(to)
-    wide = np.trunc(
-        np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=math.inf, neginf=-math.inf)
-    )
+    wide = np.trunc(np.nan_to_num(value.astype(np.float64), nan=0.0, posinf=math.inf, neginf=-math.inf))
     inside = np.clip(wide, float(info.min), np.nextafter(float(info.max) + 1, 0))
     return np.where(wide > info.max, info.max, inside.astype(to)).astype(to)
 

@@ -161,6 +161,7 @@ def _integer_text(op: str, a: list[str], d: DType) -> str | None:
         "neg": lambda: wrap(f"-{a[0]}", d),
         "abs": lambda: wrap(f"abs({a[0]})", d),
         "not": lambda: f"(not {a[0]})" if d.kind == "b" else wrap(f"~{a[0]}", d),
+        "fma": lambda: wrap(f"{a[0]} * {a[1]} + {a[2]}", d),
         "sign": lambda: f"(({a[0]} > 0) - ({a[0]} < 0))",
         "mulhi": lambda: f"({a[0]} * {a[1]} >> {width(d)})",
         "pow": lambda: wrap(f"ipow({a[0]}, {a[1]})", d),
