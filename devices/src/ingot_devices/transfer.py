@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .limits import DTypeClass
-
 if TYPE_CHECKING:
     from .device import Device
     from .dtypes import DType
     from .layout import Layout
+    from .limits import DTypeClass
     from .memory import Block
     from .view import View
 

@@ -236,7 +236,9 @@ class Table(dict[str, Op]):
             _loaded.append(True)
 
     def __missing__(self, name: str) -> Op:
-        self.load()
+        import_module("ingot_devices.opset.pointwise")
+        if not super().__contains__(name):
+            self.load()
         if not super().__contains__(name):
             raise KeyError(name)
         return self[name]
