@@ -147,6 +147,8 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
     devices = list(found.values())
     if len(devices) <= 1:
         return made, device or (devices[0] if devices else default_device())
+    for one in devices:  # a device that was lost may have the name of the one that took its place
+        one.require()
     homes = [o._layout.device for o in made if isinstance(o, TensorBase) and o._layout.shape]
     if homes:
         for n, o in enumerate(made):

@@ -7,13 +7,18 @@ core supplies a builder that runs ops at once; `resolve` one that lays them out 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from .opset.op import OPS, Op
 
 
 class Builder:
-    """Base of all builders: looks ops up by name. Subclasses define `call`."""
+    """Base of all builders: looks ops up by name. Subclasses define `call`.
+
+    ``lasting``: what was looked up is kept, which makes a cycle; False where that would hold on to values.
+    """
+
+    lasting: ClassVar[bool] = True
 
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         """Apply ``op``; a tuple where it has several outputs."""
@@ -30,5 +35,6 @@ class Builder:
                 operands = (*operands, *[None] * missing)
             return self.call(op, operands, op.bind(attributes))
 
-        self.__dict__[name] = apply
+        if self.lasting:
+            self.__dict__[name] = apply
         return apply

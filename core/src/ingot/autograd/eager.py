@@ -66,6 +66,8 @@ class Once(Builder):
     That is how a composite's backward op gives the gradients of all operands though each rule names one of its results.
     """
 
+    lasting = False
+
     def __init__(self, inner: EagerBuilder) -> None:
         self._inner = inner
         self._made: dict[Any, tuple[Sequence[Any], Any]] = {}  # operands are kept, so that no other takes their id
