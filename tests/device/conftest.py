@@ -102,10 +102,12 @@ def seed(root: Path) -> str:
     """The commit, so that each commit tries another sample and any of them can be repeated."""
     if "INGOT_TEST_SEED" in os.environ:
         return os.environ["INGOT_TEST_SEED"]
-    asked = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() or "no commit"
+    command = ["git", "rev-parse", "HEAD"]
+    try:
+        asked = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "no commit"  # an unpacked archive, or no git
+    return asked.stdout.strip()
 
 
 @pytest.hookimpl(trylast=True)
@@ -139,8 +141,7 @@ def budget(config: pytest.Config, device: str) -> float:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
     """Passes over an op test whose device has no time left. Those tests are last and of one module,
-    so that
-    nothing has to be torn down for them."""
+    so that nothing has to be torn down for them."""
     case, tally = op_case(item), item.config.stash[TALLY]
     spent = case is not None and tally.seconds[case[0]] >= budget(item.config, case[0])
     return True if spent else None

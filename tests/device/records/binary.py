@@ -27,8 +27,8 @@ RESTS = (
     *WITH_NUMBER,
     S(V(3, 4, grad=False), V(4, values=[2, -2, 3, -3], grad=False), but=UNSIGNED),
 )
-"""The quotient of the two domains is nowhere an integer,
-where the rest jumps; signs are a sample of their own."""
+"""The quotient of the two domains is nowhere an integer, where the rest jumps; signs are a sample
+of their own."""
 NONZERO = (Domain(), Domain(0.5, 3.0, ints=(1, 6)))
 APART = (Domain(step=0.5), Domain(step=0.5, offset=0.25))
 SHIFTS = (Domain(ints=(-4, 9)), Domain(ints=(0, 4)))

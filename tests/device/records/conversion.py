@@ -11,8 +11,8 @@ from .record import ALL, DEVICE, Domain, Record, S, V, method
 
 SHAPES = (S(V(3, 4)), S(V()), S(V(0, 2)), S(V(129, 33), big=True))
 WHOLE = Domain(0.0, 7.0, ints=(0, 8))
-"""What every dtype can hold: floats are cut towards zero, and none is negative,
-for unsigned results."""
+"""What every dtype can hold: floats are cut towards zero, and none is negative, for unsigned
+results."""
 
 
 def T(name: str, target: str, cast: Callable[..., Any], **options: Any) -> Record:

@@ -1,5 +1,5 @@
-"""The promoted dtype of every pair, as a table: PyTorch's,
-written out (`tests/parity` compares it with PyTorch).
+"""The promoted dtype of every pair, as a table: PyTorch's, written out (`tests/parity` compares it
+with PyTorch).
 
 A hyphen stands where no dtype holds both.
 """

@@ -1,9 +1,8 @@
 """What is known of one op: how to call it, on what, and what the answer must be.
 
-First stop of the op tests: the tables of this package make `Record`s from rows,
-`harness` runs each check on each of
-them, on every device found. Nothing here imports ingot: a record must not share code with what it
-judges.
+First stop of the op tests: the tables of this package make `Record`s from rows, `harness` runs each
+check on each of them, on every device found. Nothing here imports ingot: a record must not share
+code with what it judges.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ class Domain(NamedTuple):
     """Where an operand's values lie.
 
     Floats are distinct values of [``low``, ``high``] that keep 0.05 from each point of ``avoid``,
-    or multiples of
-    ``step`` moved by ``offset``, where equal values are wanted; integers lie in [``ints[0]``,
-    ``ints[1]``), without negatives if unsigned.
+    or multiples of ``step`` moved by ``offset``, where equal values are wanted; integers lie in
+    [``ints[0]``, ``ints[1]``), without negatives if unsigned.
     """
 
     low: float = -3.0
@@ -42,8 +40,8 @@ PLAIN = Domain()
 
 @dataclass(frozen=True)
 class Operand:
-    """One tensor operand of a sample. ``domain`` None: the record's. ``dtype`` fixed,
-    or None: the one under test."""
+    """One tensor operand of a sample. ``domain`` None: the record's. ``dtype`` fixed, or None: the
+    one under test."""
 
     shape: tuple[int, ...]
     domain: Domain | None = None
@@ -53,8 +51,8 @@ class Operand:
 
 
 class Placeholder(NamedTuple):
-    """Filled in when a sample is built: ``DEVICE`` is the device under test,
-    ``DTYPE`` the dtype under test."""
+    """Filled in when a sample is built: ``DEVICE`` is the device under test, ``DTYPE`` the dtype
+    under test."""
 
     name: str
 
@@ -99,19 +97,19 @@ def _operands(items: Any) -> Iterator[Operand]:
 class Record:
     """One op. The fields, in the order in which a reader asks.
 
-    ``call(t, *args, **kwargs)`` runs it, where ``t`` is ingot or PyTorch. ``reference(*arrays,
-    **kwargs)`` gives the
-    answer from float64, int64 and bool arrays; None where there is no one answer (``verify`` then
-    asserts what holds). ``result`` names the rule of the dtype: ``same`` (the promoted one),
-    ``float`` (integers become float32), ``sum`` (integers become int64), a dtype, a function from
-    dtype to dtype, or a tuple of these for several results. ``ulp`` bounds the error in units of
-    the last place at max(|expected|, ``scale``); ``half_ulp`` for 16 bits. ``scale="terms"``: the
-    reference's answer for absolute values, the size of what is summed. ``grad`` and ``second``: the
-    derivative of first and second order exists. ``method``, ``inplace``: names on Tensor.
-    ``nonfinite``: ``product`` (pointwise: every combination of special values), ``planted`` or the
-    reason for none. ``special``: its values, where not all of the usual have one answer.
-    ``dense_only``: why operands must lie densely. ``no_empty``, ``no_zero_dim``: why there is no
-    such sample. ``view``: the result shares the first operand's memory.
+    ``call(t, *args, **kwargs)`` runs it, where ``t`` is ingot or PyTorch.
+    ``reference(*arrays, **kwargs)`` gives the answer from float64, int64 and bool arrays; None where
+    there is no one answer, and ``verify`` asserts what holds of any.
+    ``result`` is the rule of the dtype: ``same`` (the promoted one), ``float`` (integers become
+    float32), ``sum`` (integers become int64), a dtype, a function of the dtype, or one per result.
+    ``ulp`` bounds the error, in units of the last place at max(|expected|, ``scale``), ``half_ulp`` in
+    16 bits. ``scale="terms"`` is the reference's answer for absolute values: the size of what is summed.
+    ``grad``, ``second``: there are derivatives of first and second order.
+    ``method``, ``inplace``: its names on Tensor. ``promotes``: operands may differ in dtype.
+    ``nonfinite``: ``product`` (pointwise: every combination of special values), ``planted`` (one in the
+    first operand) or the reason for none. ``special``: the values, where not all have one answer.
+    ``no_empty``, ``no_zero_dim``, ``dense_only``: why it takes no such operands.
+    ``view``: its result shares the memory of the first operand.
     """
 
     name: str
