@@ -1,11 +1,12 @@
-"""What every benchmark shares: interleaved rounds, medians with their spread, a control, JSON with the machine named.
+"""What every benchmark shares: rounds in turn, medians with their spread, a control, JSON with the machine named.
 
-Each file of this folder answers one question, runs ingot and its peer in turn in one process, and writes JSON:
+Each file of this folder answers one question, with ingot and its peer in turn in one run, and writes JSON:
 
     .venv/bin/python tools/bench/eager.py --out tools/bench/results/eager.json
 
-A control (the peer's own simplest op, or a copy) is timed in every round. Where it spreads by more than 15 % the machine was
-not quiet: the table is printed and no JSON is written.
+Every library runs in a process of its own that waits for its turn: two thread pools in one process would spin in each other's
+way. A control (the peer's own simplest op, or a copy) is timed in every round. Where it spreads by more than 15 % the machine
+was not quiet: the table is printed and no JSON is written.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -22,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 0.15
+Cases = Mapping[str, tuple[Callable[[], Any], int]]
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -29,23 +32,50 @@ def parser(doc: str) -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--out", type=Path, help="write JSON there, if the machine was quiet")
     made.add_argument("--rounds", type=int, default=21)
+    made.add_argument("--serve", metavar="LIBRARY", help=argparse.SUPPRESS)
     return made
 
 
-def rounds(cases: Mapping[str, tuple[Callable[[], Any], int]], count: int) -> dict[str, list[float]]:
-    """Microseconds a call of each case (function, calls in a round), the cases interleaved in every round."""
-    found: dict[str, list[float]] = {name: [] for name in cases}
+def serve(cases: Cases) -> int:
+    """The side of one library: a line with a case's name comes in, its microseconds a call go out."""
     for function, calls in cases.values():
         for _ in range(max(2, calls // 10)):
             function()
-    for k in range(count):
-        print(f"\rround {k + 1} of {count}", end="", file=sys.stderr, flush=True)
-        for name, (function, calls) in cases.items():
-            start = time.perf_counter()
-            for _ in range(calls):
-                function()
-            found[name].append((time.perf_counter() - start) / calls * 1e6)
-    print("\r" + " " * 24 + "\r", end="", file=sys.stderr)
+    for line in sys.stdin:
+        function, calls = cases[line.strip()]
+        start = time.perf_counter()
+        for _ in range(calls):
+            function()
+        print((time.perf_counter() - start) / calls * 1e6, flush=True)
+    return 0
+
+
+def rounds(file: str, libraries: Mapping[str, list[str]], count: int) -> dict[str, list[float]]:
+    """Ask each library (name → its cases) in turn, ``count`` times over: microseconds by "library case"."""
+    sides = {
+        name: subprocess.Popen(
+            [sys.executable, file, "--serve", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for name in libraries
+    }
+    found: dict[str, list[float]] = {f"{name} {case}": [] for name, cases in libraries.items() for case in cases}
+    longest = max(map(len, libraries.values()))
+    order = [(name, case) for k in range(longest) for name in libraries for case in libraries[name][k : k + 1]]
+    for k in range(count + 1):
+        if sys.stderr.isatty():
+            print(f"\rround {k} of {count}", end="", file=sys.stderr, flush=True)
+        for name, case in order:
+            side = sides[name]
+            assert side.stdin is not None and side.stdout is not None
+            side.stdin.write(case + "\n")
+            side.stdin.flush()
+            value = float(side.stdout.readline())
+            if k:  # the first round warms up
+                found[f"{name} {case}"].append(value)
+    for side in sides.values():
+        assert side.stdin is not None
+        side.stdin.close()
+        side.wait()
     return found
 
 
@@ -91,13 +121,12 @@ def report(
     print(question)
     for name, values in found.items():
         s = summary(values)
-        print(f"  {name:<28} {s['median']:10.3f} µs   ({s['q1']:.3f} … {s['q3']:.3f})")
+        print(f"  {name:<28} {s['median']:12.3f} µs   ({s['q1']:.3f} … {s['q3']:.3f})")
     for name, (peer, ours, must, aim) in ratios.items():
-        per_round = [p / o for p, o in zip(found[peer], found[ours], strict=True)]
-        s = summary(per_round)
+        s = summary([p / o for p, o in zip(found[peer], found[ours], strict=True)])
         met = "met" if s["median"] >= must else "not met"
         rows[name] = {**s, "must": must, "aim": aim, "met": s["median"] >= must, "aim_met": s["median"] >= aim}
-        print(f"  {name:<28} {s['median']:10.2f} ×   (must {must}, aim {aim}: {met})")
+        print(f"  {name:<28} {s['median']:12.2f} ×   ({s['q1']:.2f} … {s['q3']:.2f}; must {must}, aim {aim}: {met})")
     print(f"  control {control}: quartiles {noise:.1%} apart")
     if options.out is None:
         return 0
@@ -106,6 +135,6 @@ def report(
         return 1
     options.out.parent.mkdir(parents=True, exist_ok=True)
     body = {"question": question, "machine": machine(), "control": {"case": control, "spread": noise}, "unit": "µs",
-            "times": {k: summary(v) for k, v in found.items()}, "ratios": rows, **(extra or {})}
+            "times": {k: summary(v) for k, v in found.items()}, "ratios": rows, **(extra or {})}  # fmt: skip
     options.out.write_text(json.dumps(body, indent=1, ensure_ascii=False) + "\n")
     return 0

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import version
 from typing import Any
 
-import ingot
-import torch
-from common import parser, report, rounds
+from common import parser, report, rounds, serve
 
 
-def small(lib: Any) -> tuple[Callable[[], Any], Callable[[], Any], Callable[[], Any]]:
+def small(lib: Any) -> dict[str, tuple[Callable[[], Any], int]]:
     """a + b on 10 elements, the same recorded, and multiply, sum, backward."""
     a, b = lib.ones(10), lib.ones(10)
     x, y = lib.ones(10, requires_grad=True), lib.ones(10, requires_grad=True)
-
-    def backward() -> None:
-        x.grad = y.grad = None
-        (x * y).sum().backward()
-
-    return (lambda: a + b), (lambda: x + y), backward
+    return {
+        "add": (lambda: a + b, 20000),
+        "add recorded": (lambda: x + y, 20000),
+        "backward": (lambda: (x * y).sum().backward(), 1000),
+    }
 
 
 def training(lib: Any) -> Callable[[], Any]:
@@ -41,19 +40,14 @@ def training(lib: Any) -> Callable[[], Any]:
 def main() -> int:
     """Run and report."""
     options = parser(__doc__ or "").parse_args()
-    cases: dict[str, tuple[Callable[[], Any], int]] = {}
-    for name, lib in (("torch", torch), ("ingot", ingot)):
-        add, recorded, backward = small(lib)
-        cases |= {f"{name} add": (add, 3000), f"{name} add recorded": (recorded, 3000), f"{name} backward": (backward, 300),
-                  f"{name} MLP step": (training(lib), 40)}
-    found = rounds(cases, options.rounds)
-    ratios = {
-        "add": ("torch add", "ingot add", 1.05, 1.2),
-        "add recorded": ("torch add recorded", "ingot add recorded", 1.3, 1.5),
-        "backward": ("torch backward", "ingot backward", 2.0, 4.0),
-        "MLP step": ("torch MLP step", "ingot MLP step", 1.0, 1.5),
-    }
-    extra = {"torch": torch.__version__, "torch_threads": torch.get_num_threads(), "ingot": "0.1.0"}
+    if options.serve:
+        lib = import_module(options.serve)
+        return serve({**small(lib), "MLP step": (training(lib), 100)})
+    cases = ["add", "add recorded", "backward", "MLP step"]
+    found = rounds(__file__, {"torch": cases, "ingot": cases}, options.rounds)
+    bounds = {"add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "MLP step": (1.0, 1.5)}
+    ratios = {case: (f"torch {case}", f"ingot {case}", must, aim) for case, (must, aim) in bounds.items()}
+    extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}
     return report("Eager overhead, ingot beside torch", found, ratios, "torch add", options, extra)
 
 

@@ -16,6 +16,7 @@ from ..ir.definition import Definition
 from ..ir.expr import Expr
 from . import Compiled
 from .host_matmul import matrix_product
+from .quiet import loud, quiet
 
 Array = Any
 REDUCTIONS: dict[str, Any] = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
@@ -80,7 +81,11 @@ def constant(d: Definition) -> Compiled | None:
 
 
 def _fill(value: float, out: Array) -> None:
-    out.fill(value)
+    token = quiet()  # a number beyond the dtype is infinite
+    try:
+        out.fill(value)
+    finally:
+        loud(token)
 
 
 PATTERNS: tuple[Callable[[Definition], Compiled | None], ...] = (matrix_product, reduction, constant)
