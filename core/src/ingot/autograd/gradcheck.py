@@ -74,6 +74,11 @@ def _weights(like: Any, seed: int) -> Any:
     return ingot.tensor(values, dtype=like.dtype, device=like.device)
 
 
+def _values(x: Any) -> Any:
+    """The values of ``x``, wherever it lies, in float64."""
+    return x.detach().cpu().numpy().astype(np.float64)
+
+
 def _check(
     func: Callable[..., Any], args: Sequence[Any], wanted: list[int], eps: float, atol: float, rtol: float
 ) -> None:
@@ -82,7 +87,7 @@ def _check(
     told = grad(outs, [args[k] for k in wanted], weights, allow_unused=True)
     for k, g in zip(wanted, told, strict=True):
         x = args[k]
-        have = np.zeros(tuple(x.shape)) if g is None else g.numpy().astype(np.float64)
+        have = np.zeros(tuple(x.shape)) if g is None else _values(g)
         want = _numeric(func, args, k, weights, eps)
         bad = ~np.isclose(have, want, atol=atol, rtol=rtol)
         if bad.any():
@@ -97,16 +102,14 @@ def _numeric(func: Callable[..., Any], args: Sequence[Any], k: int, weights: Seq
     import ingot
 
     x = args[k]
-    base = x.detach().numpy().astype(np.float64)
+    base = _values(x)
     found = np.zeros_like(base)
 
     def total(values: Any) -> float:
         moved = list(args)
         moved[k] = ingot.tensor(values, dtype=x.dtype, device=x.device).requires_grad_()
         outs = _outputs(func(*moved))
-        return sum(
-            float((o.detach().numpy().astype(np.float64) * w.numpy()).sum()) for o, w in zip(outs, weights, strict=True)
-        )
+        return sum(float((_values(o) * _values(w)).sum()) for o, w in zip(outs, weights, strict=True))
 
     for at in np.ndindex(base.shape):
         values = base.copy()
