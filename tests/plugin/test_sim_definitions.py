@@ -7,85 +7,24 @@ stored. The references are NumPy's own functions, or loops written out.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 import pytest
 from ingot_devices import dtypes as dt
-from ingot_devices import status
 from ingot_devices.codegen import Unsupported
-from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.dtypes import DType
 from ingot_devices.errors import DeviceIndexError, LaunchError
-from ingot_devices.ir.definition import Define, Definition, Operand
-from ingot_devices.ir.evaluate import evaluate
-from ingot_devices.ir.expr import SCALARS, Expr, const, where
+from ingot_devices.ir.definition import Define, Operand
+from ingot_devices.ir.expr import Expr, const, where
 from ingot_devices.ir.scalar import exp, isnan, sqrt
 from ingot_devices.layout import Layout
-from ingot_devices.memory import Pool
-from ingot_sim.config import LIMITS, SimConfig
-from ingot_sim.device import SimDevice
+from sim_subject import Runner, Write, computed, define, on_host, on_sim, opened
 
 Array = Any
 NAN, INF = np.nan, np.inf
-
-
-def opened(mode: str = "definition", limits: str = "default") -> SimDevice:
-    device = SimDevice(SimConfig(limits=LIMITS[limits], mode=mode, seed=5))
-    device.name = "sim:0"
-    device.pool = Pool(device)  # where the status word comes from
-    return device
-
-
-def on_sim(device: SimDevice, definition: Definition, operands: Sequence[Any], outputs: Sequence[Array]) -> None:
-    """Run on ``device``; operands are arrays (maybe strided views) or numbers, outputs are written in place."""
-    layouts: dict[int, Layout] = {}
-    given: list[Any] = []
-    handles: dict[int, int] = {}
-    for n, x in enumerate([*operands, *outputs]):
-        if not isinstance(x, np.ndarray):
-            given.append(x)
-            continue
-        base = _base(x)
-        if id(base) not in handles:
-            handles[id(base)] = device.allocate(-(-max(base.nbytes, 1) // 256) * 256)
-            if base.nbytes:
-                device.copy_in(handles[id(base)], 0, base.reshape(-1).view(np.uint8).data)
-        strides = tuple(s // x.itemsize for s in x.strides)
-        layouts[n] = Layout.of(x.shape, strides, dt.from_numpy(x.dtype), device)
-        given.append((handles[id(base)], (_address(x) - _address(base)) // x.itemsize))
-    device.codegen.compile(definition, layouts, device).call(*given)
-    for x in outputs:
-        base = _base(x)
-        if base.nbytes:
-            device.copy_out(handles[id(base)], 0, base.reshape(-1).view(np.uint8).data)
-    status.check(device)
-    device.synchronize()
-
-
-def _base(x: Array) -> Array:
-    while isinstance(x.base, np.ndarray):
-        x = x.base
-    return x
-
-
-def _address(x: Array) -> int:
-    return int(x.__array_interface__["data"][0])
-
-
-def on_host(definition: Definition, operands: Sequence[Any], outputs: Sequence[Array]) -> None:
-    arrays = [*operands, *outputs]
-    layouts = {
-        n: Layout.of(x.shape, tuple(s // x.itemsize for s in x.strides), dt.from_numpy(x.dtype), None)
-        for n, x in enumerate(arrays)
-        if isinstance(x, np.ndarray)
-    }
-    HostCodegen().compile(definition, layouts, None).call(*arrays)
-
-
-Runner = Callable[[Definition, Sequence[Any], Sequence[Array]], None]
 
 
 @pytest.fixture(params=["definition", "schedule", "host"])
@@ -93,31 +32,6 @@ def run(request: pytest.FixtureRequest) -> Runner:
     if request.param == "host":
         return on_host
     return functools.partial(on_sim, opened(request.param))
-
-
-def operands(inputs: Sequence[Array], outputs: Sequence[Array]) -> list[Operand]:
-    """The operands of arrays: inputs, then outputs."""
-    made = [Operand(n, f"x{n}", dt.from_numpy(x.dtype), x.shape) for n, x in enumerate(inputs)]
-    for k, x in enumerate(outputs, len(made)):
-        made.append(Operand(k, f"out{k}", dt.from_numpy(x.dtype), x.shape, output=True, input=False))
-    return made
-
-
-Write = Callable[..., None]
-
-
-def define(write: Write, inputs: Sequence[Array], outputs: Sequence[Array], **kwargs: Any) -> Definition:
-    """``write(d, *inputs)`` as a definition over the arrays' shapes."""
-    made = operands(inputs, outputs)
-    d = Define(write.__name__, made)
-    write(d, *made[: len(inputs)], **kwargs)
-    return d.finish()
-
-
-def computed(run: Runner, write: Write, inputs: Sequence[Array], out: Array, **kwargs: Any) -> Array:
-    """What ``write`` stores into an array like ``out``."""
-    run(define(write, inputs, [out], **kwargs), inputs, [out])
-    return out
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
@@ -356,58 +270,6 @@ def test_operators_of_every_kind(run: Runner) -> None:
     x[3] = NAN
     expected = np.where(np.isnan(x), 0, ((x.view(np.uint32) >> 3) ^ 5).astype(np.int64) + n // 3 * 7 + n % 3)
     np.testing.assert_array_equal(computed(run, several, [x, n], np.zeros(8, np.int64)), expected)
-
-
-# ---- every scalar operator -----------------------------------------------------------------------
-INTEGER_ONLY = {"and", "or", "xor", "not", "shl", "shr", "idiv", "mod", "mulhi"}
-FLOAT_ONLY = {*SCALARS} - INTEGER_ONLY - {
-    "add", "sub", "mul", "neg", "abs", "maximum", "minimum", "pow", "fmod", "sign", "floor", "ceil", "round",
-    "trunc", "eq", "ne", "lt", "le", "gt", "ge", "where", "fma",
-}  # fmt: skip
-COUNTS = {"where": 2, "fma": 3, **dict.fromkeys(
-    "add sub mul div idiv mod maximum minimum pow atan2 hypot fmod mulhi and or xor shl shr eq ne lt le gt ge".split(), 2
-)}  # fmt: skip
-
-
-def values(d: DType) -> Array:
-    numbers = [0, 1, 2, 3, 5, 7, 31, 100, -1, -2, -3, -7, 0.5, -0.5, 2.5, -2.5, -0.0, INF, -INF, NAN, 1e-40, 89, 1e30]
-    if d.kind == "f":
-        return np.array(numbers, d.numpy)
-    info = np.iinfo(d.numpy)
-    kept = [n for n in numbers[:12] if n >= info.min]
-    return np.array([*kept, info.min, info.max], d.numpy)
-
-
-TYPES = [dt.float32, dt.float64, dt.int8, dt.uint8, dt.int32, dt.uint32, dt.int64]
-TAKEN = [(op, d) for op in sorted(SCALARS) for d in TYPES if op not in (INTEGER_ONLY if d.kind == "f" else FLOAT_ONLY)]
-
-
-@pytest.mark.parametrize(("op", "d"), TAKEN, ids=str)
-def test_an_operator_is_what_evaluate_says(op: str, d: DType) -> None:
-    count = COUNTS.get(op, 1)
-    inputs = [m.ravel() for m in np.meshgrid(*[values(d)] * count)]
-    if op == "fma":
-        inputs = [x[: 23 * 23] for x in inputs]
-
-    def row(i: Any, xs: Sequence[Expr]) -> Expr:
-        if op == "where":
-            return where(i % 2 < 1, *xs)
-        return Expr.of(op, tuple(xs), dt.bool_ if SCALARS[op] == "bool" else d)
-
-    def apply(define: Define, *xs: Operand) -> None:
-        (i,) = define.axes(xs[0].shape)
-        define.store(0, [i], row(i, [x[i] for x in xs]))
-
-    kind = bool if SCALARS[op] == "bool" else d.numpy
-    got = computed(functools.partial(on_sim, opened()), apply, inputs, np.zeros(inputs[0].shape, kind))
-    leaves = [Expr.of("param", (), d, n) for n in range(count)]
-    at = Expr.of("param", (), dt.index, count)
-    given = {at: np.arange(inputs[0].size), **dict(zip(leaves, inputs, strict=True))}
-    expected = evaluate(row(at, leaves), given)
-    if d.kind == "f" and kind is not bool:
-        np.testing.assert_allclose(got, expected, rtol=2e-7 if d is dt.float32 else 1e-15, atol=0)
-    else:
-        np.testing.assert_array_equal(got, expected)
 
 
 # ---- what only the specification notices ---------------------------------------------------------

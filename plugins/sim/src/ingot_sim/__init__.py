@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ingot_devices import Backend, DeviceInfo, Unavailable, hookimpl
 
-from .faults import probe_fault, probe_requested
+from . import faults
 
 if TYPE_CHECKING:
     from ingot_devices.device import Device
@@ -27,13 +27,13 @@ class Sim(Backend):
     vendor = "none"
     contract = (1, 0)
     priority = -100
-    probe_in_process = not probe_requested()  # one that hangs on request needs a process that can be ended
+    probe_in_process = not faults.probe_requested()  # one that hangs on request needs a process that can be ended
 
     def probe(self) -> Sequence[DeviceInfo] | Unavailable:
         """Always one device, unless the environment asks for a fault, or for what does not exist."""
         from .config import SimConfig
 
-        probe_fault()
+        faults.probe_fault()
         try:
             config = SimConfig.from_env()
         except ValueError as error:
