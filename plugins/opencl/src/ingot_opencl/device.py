@@ -102,15 +102,23 @@ class OpenCLDevice(Device):
         """Compile OpenCL C, or take the binary that was kept; KernelBuildError shows the line that was refused."""
         entry = key(source, self.fingerprint(), " ".join(self._options))
         binary = self._cache.get(entry)
-        if binary is not None:
-            try:
-                return Kernel(cl.Program(self._context, [self._device], [binary]).build(), name)
-            except cl.Error:  # the driver refuses what it made before: build anew
-                self._cache.remove(entry)
+        kernel = self._loaded(binary, name)
+        if kernel is not None:
+            return kernel
         program = self._compiled(source, name)
         binaries: Any = program.get_info(cl.program_info.BINARIES)
         self._cache.put(entry, binaries[0])
-        return Kernel(program, name)
+        # PoCL has compiled the kernel to give the binary, and would do it again at the first launch of `program`
+        return self._loaded(binaries[0], name) or Kernel(program, name)
+
+    def _loaded(self, binary: bytes | None, name: str) -> Kernel | None:
+        """The kernel in ``binary``; None when there is none, or the driver does not take what it gave."""
+        if not binary:
+            return None
+        try:
+            return Kernel(cl.Program(self._context, [self._device], [binary]).build(), name)
+        except cl.Error:
+            return None
 
     def _compiled(self, source: str, name: str) -> cl.Program:
         program: Any = cl.Program(cl._cl._Program(self._context, source))  # past pyopencl's own cache of sources
