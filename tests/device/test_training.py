@@ -116,34 +116,7 @@ def test_no_step_of_a_training_runs_on_the_host(device: str) -> None:
     assert sum(after.values()) > sum(before.values())
 
 
-# ---- the command ---------------------------------------------------------------------------------
-def command(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """``ingot demo --quick`` in a process of its own that stands in ``folder``."""
-    return subprocess.run(
-        [sys.executable, "-m", "ingot_tools", "demo", "--quick", *arguments],
-        cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["cpu:0", "opencl:0"])
-def test_demo_without_the_host(name: str, tmp_path: Path) -> None:
-    _fast(name)
-    done = command(tmp_path, "--device", name, INGOT_FALLBACK="error")
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line.split() for line in done.stdout.splitlines() if line.startswith(name)]
-    assert [row[1] for row in rows] == ["regression", "digits"]
-    assert all(row[-1] == "0" for row in rows), "the last column is the host's share"
-    assert "\x1b" not in done.stdout
-    assert (tmp_path / "ingot-demo.png").read_bytes().startswith(b"\x89PNG")
-    assert str(tmp_path / "ingot-demo.png") in done.stdout
-
-
-def test_demo_of_a_device_that_is_not_there(tmp_path: Path) -> None:
-    done = command(tmp_path, "--device", "acne")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: unknown device 'acne'")
-
-
+# ---- without the CPU plugin ------------------------------------------------------------------------
 WITHOUT_CPU = """
 import ingot, ingot_devices
 from ingot import nn

@@ -35,6 +35,8 @@ def run(arguments: Sequence[str], debug: bool = False) -> int:
         build_app()(args=list(arguments), prog_name="ingot")
         sys.stdout.flush()
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # typer's answer to Ctrl-C
+            _say("interrupted", debug)
         return end.code if isinstance(end.code, int) else DONE if end.code is None else FAILED
     except KeyboardInterrupt:
         _say("interrupted", debug)
