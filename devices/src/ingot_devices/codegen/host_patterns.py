@@ -46,7 +46,11 @@ def reduction(d: Definition) -> Compiled | None:
     fold, keep = REDUCTIONS[stage.monoid].reduce, keepdims and bool(store.at)
 
     def kernel(x: Array, out: Array) -> None:
-        fold(x, axes, None, out, keep)
+        token = quiet()
+        try:
+            fold(x, axes, None, out, keep)
+        finally:
+            loud(token)
 
     return Compiled(kernel, f"np.{REDUCTIONS[stage.monoid].__name__}.reduce(x0, {axes}, out=x1, keepdims={keep})")
 
