@@ -31,7 +31,10 @@ def view_rule(op: Op, layout: Layout, attrs: tuple[Any, ...]) -> tuple[Layout, i
     except KeyError:
         pass
     assert op.view is not None
-    found = op.view(layout.shape, layout.strides, **dict(zip(op.attributes, attrs, strict=True)))
+    try:
+        found = op.view(layout.shape, layout.strides, **dict(zip(op.attributes, attrs, strict=True)))
+    except ValueError as e:
+        raise RuntimeError(f"{op.name}: {e}") from e
     made = None
     if found is not None:
         shape, strides, offset = found

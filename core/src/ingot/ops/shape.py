@@ -295,6 +295,8 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
 
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Any:
     """Tensors end to end along an axis; empty vectors are left out, as PyTorch does."""
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"cat() takes a list or tuple of tensors, not {type(tensors).__name__}")
     if not tensors:
         raise RuntimeError("cat(): expected a non-empty list of Tensors")
     kept = [x for x in tensors if x._layout.shape != (0,)] or [tensors[0]]
