@@ -1,47 +1,91 @@
-"""Build a wheel of every distribution, install them with plain pip into a new environment, and run the demo there.
+"""Builds the wheel of every distribution, installs them with plain pip outside the workspace, and runs them.
 
-What a user gets is a wheel, not this tree: a data file that was forgotten, or a dependency that only the workspace
-brings, shows here and nowhere else.
+    .venv/bin/python tools/ci/wheels.py
+
+What is checked: each wheel carries ``py.typed``, its licence and its data; what is imported is the installed package; the
+command lists the devices, and the demo trains on them.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import venv
+import tomllib
+import zipfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-MEMBERS = ("devices", "core", "plugins/cpu", "plugins/opencl", "plugins/sim", "tools")
+ROOT = Path(__file__).parents[2]
+DATA = {"ingot_devices": {"ingot_devices/published.json"}}
+ORIGINS = "import ingot, ingot_devices; print(ingot.__file__, ingot_devices.__file__)"
 
 
-def run(*command: str | Path, cwd: Path | None = None) -> None:
-    """Run, with nothing of the workspace in the environment; exit with its code when it fails."""
-    print("+", " ".join(Path(str(c)).name if k == 0 else str(c) for k, c in enumerate(command)), flush=True)
-    env = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH", "INGOT_REQUIRE")}
-    code = subprocess.run([str(c) for c in command], cwd=cwd, env=env, check=False).returncode
-    if code:
-        raise SystemExit(code)
+def workspace() -> dict[str, object]:
+    """The table of the root's pyproject.toml."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]  # type: ignore[no-any-return]
 
 
-def main() -> int:
-    """Build, install, run."""
+def run(*command: str | Path, cwd: Path) -> str:
+    """What ``command`` prints; SystemExit with all of it where it fails."""
+    print("$", *(Path(c).name if isinstance(c, Path) else c for c in command), flush=True)
+    environment = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV")}
+    done = subprocess.run(
+        [str(c) for c in command], cwd=cwd, env={**environment, "COLUMNS": "120"}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        sys.exit(f"{done.stdout}\nfailed with {done.returncode}")
+    return done.stdout
+
+
+def build(member: Path, out: Path) -> Path:
+    """The wheel of one distribution."""
+    before = set(out.glob("*.whl"))
+    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, member, cwd=out)
+    (made,) = set(out.glob("*.whl")) - before
+    return made
+
+
+def inspect(wheel: Path) -> None:
+    """SystemExit where the wheel misses what it should carry."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    package = next(n.partition("/")[0] for n in sorted(names) if n.endswith("/__init__.py"))
+    wanted = {f"{package}/py.typed"} | DATA.get(package, set())
+    if not wanted <= names or not any(n.endswith(".dist-info/licenses/LICENSE") for n in names):
+        sys.exit(f"{wheel.name} misses {sorted(wanted - names) or 'its licence'}")
+    if stray := sorted(n for n in names if not n.startswith((f"{package}/", wheel.name.rpartition("-py3")[0]))):
+        sys.exit(f"{wheel.name} has more than its package: {stray}")
+
+
+def main() -> None:
+    """Build, look inside, install, run."""
+    settings = workspace()
+    members = [ROOT / m for m in settings["workspace"]["members"]]  # type: ignore[index]
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        for member in MEMBERS:
-            run("uv", "build", "-q", "--wheel", "--out-dir", folder / "wheels", ROOT / member)
-        venv.create(folder / "env", with_pip=True)
-        python = folder / "env" / "bin" / "python"
-        wheels = sorted(str(p) for p in (folder / "wheels").glob("*.whl"))
-        pocl = [w + "[pocl]" if "ingot_opencl" in w else w for w in wheels]
-        run(python, "-m", "pip", "install", "-q", *pocl)
-        run(folder / "env" / "bin" / "ingot", "devices", cwd=folder)
-        run(folder / "env" / "bin" / "ingot", "demo", "--quick", cwd=folder)
-    print(f"{len(wheels)} wheels, installed and run outside the workspace")
-    return 0
+        place = Path(name)
+        wheels = [build(member, place) for member in members]
+        for wheel in wheels:
+            inspect(wheel)
+        pins = place / "pins.txt"
+        pins.write_text("\n".join(settings["constraint-dependencies"]))  # type: ignore[arg-type]
+        run("python3", "-m", "venv", "--without-pip", place / "env", cwd=place)
+        python, ingot = place / "env/bin/python", place / "env/bin/ingot"
+        chosen = [f"{w}[pocl]" if "opencl" in w.name else str(w) for w in wheels]
+        run("python3", "-m", "pip", "--python", python, "install", "--quiet", "--constraint", pins, *chosen, cwd=place)
+        origins = run(python, "-c", ORIGINS, cwd=place).split()
+        if not all(Path(o).is_relative_to(place) for o in origins):
+            sys.exit(f"imported from elsewhere: {origins}")
+        print(run(ingot, "devices", cwd=place))
+        listing = json.loads(run(ingot, "devices", "--json", cwd=place))
+        ready = {name.partition(":")[0] for name in listing["ready"]}
+        required = set(filter(None, os.environ.get("INGOT_REQUIRE", "cpu").split(",")))
+        if not required <= ready:
+            sys.exit(f"ready from the wheels: {sorted(ready)}; required: {sorted(required)}")
+        print(run(ingot, "demo", "--quick", cwd=place))
+    print(f"wheels: {len(wheels)} built, installed and run on {', '.join(sorted(ready))}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

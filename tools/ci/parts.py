@@ -1,0 +1,154 @@
+"""Runs the parts of ``.ci/run`` one by one: each with a limit in seconds, its time printed, failures summed up at the end.
+
+    .venv/bin/python tools/ci/parts.py [--full] [NAME…]
+
+A part with a ``share`` is elastic: it samples (its command takes ``{budget}``), and what time is left before the deadline
+is divided among the elastic parts. So a slow part costs samples, never the deadline. A part that does not end is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+DEADLINE = 24 * 60  # seconds from the start of .ci/run
+LEAST = 20  # seconds that an elastic part gets, however late it is
+AROUND = 75  # seconds beside its budget: imports, collection, the last test
+PYTHON = sys.executable
+TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
+OPS = f"{TESTS} tests/device/test_ops.py --device"
+TORCH = "torch==2.13.0"
+CPU_BUILD = "import torch; assert torch.version.cuda is None, torch.__version__; print('PyTorch', torch.__version__)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """``seconds``: the limit, or for an elastic part the most that it samples. ``tests``: must end in "n passed"."""
+
+    name: str
+    seconds: int
+    command: str
+    tests: bool = False
+    share: float = 0.0
+
+
+PARTS = (
+    Part("lint", 60, f"{PYTHON} -m ruff check ."),
+    Part("types", 240, f"{PYTHON} -m mypy"),
+    Part("house", 120, f"{TESTS} tests/test_house.py", tests=True),
+    Part("core", 300, f"{TESTS} tests/core", tests=True),
+    Part("plugins", 120, f"{TESTS} tests/plugin", tests=True),
+    Part("devices", 420, f"{TESTS} tests/device --ignore tests/device/test_ops.py", tests=True),
+    Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
+    Part("ops on cpu", 90, f"{OPS} cpu:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("ops on opencl", 150, f"{OPS} opencl:0 --budget {{budget}}", tests=True, share=1.5),
+    Part("ops on sim", 90, f"{OPS} sim:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),
+    # The last parts change the environment: a later `uv sync` takes PyTorch away again.
+    Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
+    Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),
+    Part("parity", 150, f"{TESTS} -m torch tests/parity", tests=True),
+)
+
+
+@dataclass
+class Outcome:
+    """How a part ended; ``note`` is its last line, or why it failed."""
+
+    part: Part
+    failed: bool
+    seconds: float
+    note: str
+
+
+def main() -> int:
+    """Run the parts that were asked for; 1 if one failed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--full", action="store_true", help="no sampling and no limits")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these parts")
+    given = parser.parse_args()
+    chosen = [p for p in PARTS if not given.names or p.name in given.names]
+    if not chosen:
+        parser.error(f"no part has that name; there are: {', '.join(p.name for p in PARTS)}")
+    end = float(os.environ.get("INGOT_CI_START", time.time())) + DEADLINE
+    outcomes = []
+    for k, part in enumerate(chosen):
+        later = chosen[k + 1 :]
+        outcomes.append(run_full(part) if given.full else run(part, later, end))
+        print(f"== {part.name}: {'FAILED, ' if outcomes[-1].failed else ''}{outcomes[-1].seconds:.0f} s", flush=True)
+    return summary(outcomes)
+
+
+def run(part: Part, later: Sequence[Part], end: float) -> Outcome:
+    """Run ``part`` within its limit, or within its share of what the deadline leaves."""
+    left = end - time.time()
+    if not part.share:
+        return finish(part, part.command, min(part.seconds, max(left, LEAST)))
+    elastic = [part, *(p for p in later if p.share)]
+    reserved = sum(p.seconds for p in later if not p.share) + AROUND * len(elastic)
+    fair = (left - reserved) * part.share / sum(p.share for p in elastic)
+    budget = int(min(part.seconds, max(fair, LEAST)))
+    return finish(part, part.command.format(budget=budget), budget + AROUND)
+
+
+def run_full(part: Part) -> Outcome:
+    """Run all of ``part``."""
+    command = part.command.replace("--budget {budget}", "--full")
+    return finish(part, command, None)
+
+
+def finish(part: Part, command: str, limit: float | None) -> Outcome:
+    """Run ``command`` in a process group of its own, show what it prints, kill the group at the limit."""
+    bound = f"  (at most {limit:.0f} s)" if limit else ""
+    print(f"\n== {part.name}: {command.replace(PYTHON, 'python')}{bound}", flush=True)
+    start = time.monotonic()
+    process = subprocess.Popen(
+        command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    lines = [""]
+    reader = threading.Thread(target=show, args=(process.stdout, lines), daemon=True)
+    reader.start()
+    try:
+        code = process.wait(limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        return Outcome(part, True, time.monotonic() - start, f"did not end within {limit:.0f} s")
+    finally:
+        reader.join(5)  # a grandchild may still hold the pipe
+    seconds, last = time.monotonic() - start, lines[-1]
+    if code == 0 and part.tests and not re.search(r"\b[1-9]\d* passed", last):
+        return Outcome(part, True, seconds, f"no test passed: {last!r}")
+    return Outcome(part, code != 0, seconds, last if code == 0 or part.tests else f"exit status {code}: {last}")
+
+
+def show(stream: IO[str], lines: list[str]) -> None:
+    """Print ``stream`` as it comes; ``lines`` keeps the last line that says something."""
+    for line in stream:
+        print(line, end="", flush=True)
+        if line.strip():
+            lines[-1] = line.strip()
+
+
+def summary(outcomes: Sequence[Outcome]) -> int:
+    """Print the table and give the exit status."""
+    print("\n== summary")
+    for o in outcomes:
+        print(f"{'FAILED' if o.failed else 'ok':7}{o.part.name:15}{o.seconds:6.0f} s  {o.note}")
+    failed = [o.part.name for o in outcomes if o.failed]
+    print(f"total  {sum(o.seconds for o in outcomes):21.0f} s  " + (f"failed: {', '.join(failed)}" if failed else "all passed"))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
