@@ -29,7 +29,7 @@ void ingot_add(__global const ushort *restrict x0, __global const ushort *restri
       const float t0 = as_float(((uint)x0[o0 + ((q0 * c2) + i1_0)] << 16)) + as_float(((uint)x1[o1 + i1_0] << 16));
       const uint t1 = as_uint(t0);
       const uint t2 = t1 >> 16;
-      x2[o2 + ((q0 * c0) + i1_0)] = (ushort)(isnan(t0) ? ((uint)(t2 | 64u)) : ((t1 + (((uint)(t2 & 1u)) + 32767u)) >> 16));
+      x2[o2 + ((q0 * c0) + i1_0)] = (ushort)((!(t0 == t0)) ? (t2 | 64u) : ((t1 + ((t2 & 1u) + 32767u)) >> 16));
     }
   }
 }

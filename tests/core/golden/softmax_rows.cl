@@ -1,5 +1,21 @@
 #pragma OPENCL FP_CONTRACT OFF
 static inline float ig_maximum_float32(float a, float b) { return a > b || a != a ? a : b; }
+static inline float ig_exp_float32(float x) {
+  const float c = x < -104.0f ? -104.0f : (x > 89.0f ? 89.0f : x);
+  const float m = c * 0x1.715476p+0f + 12582912.0f;  // 1.5 * 2^23: the last bits are the nearest integer
+  const float k = m - 12582912.0f;
+  const float r = (c - k * 0.693359375f) - k * -2.12194440e-4f;
+  float p = 1.9875691500e-4f;
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = (p * (r * r) + r) + 1.0f;
+  const int n = as_int(m) - 0x4B400000;
+  const int h = n >> 1;
+  return (p * as_float((h + 127) << 23)) * as_float((n - h + 127) << 23);
+}
 typedef struct {
   int n0;
   int each;
@@ -63,11 +79,11 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
       #pragma unroll
       for (int l5 = 0; l5 < 16; l5++) {
         const int i1_1 = k2 + l5;
-        a1_0[l5] = a1_0[l5] + exp((x0[o0 + ((q0 * c1) + i1_1)] - s0_0));
+        a1_0[l5] = a1_0[l5] + ig_exp_float32((x0[o0 + ((q0 * c1) + i1_1)] - s0_0));
       }
     }
     for (int k3 = whole1; k3 < n1; k3++) {
-      a1_0[k3 - whole1] = a1_0[k3 - whole1] + exp((x0[o0 + ((q0 * c1) + k3)] - s0_0));
+      a1_0[k3 - whole1] = a1_0[k3 - whole1] + ig_exp_float32((x0[o0 + ((q0 * c1) + k3)] - s0_0));
     }
     #pragma unroll
     for (int l6 = 0; l6 < 8; l6++) {
@@ -87,7 +103,7 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
     }
     const float s1_0 = a1_0[0];
     for (int i1_2 = 0; i1_2 < n1; i1_2++) {
-      x1[o1 + ((q0 * c2) + i1_2)] = exp((x0[o0 + ((q0 * c1) + i1_2)] - s0_0)) / s1_0;
+      x1[o1 + ((q0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((q0 * c1) + i1_2)] - s0_0)) / s1_0;
     }
   }
 }

@@ -41,6 +41,7 @@ class Dialect:
     bitcast: str = "as_{type}({value})"
     mulhi: str = "mul_hi({0}, {1})"
     function: str = "static inline"
+    functions: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype name) → its body in C
     unroll: str = "#pragma unroll"
     prologue: str = ""
     attributes: str = ""
@@ -236,6 +237,8 @@ class _Source:
                 return self.dialect.bitcast.format(type=self.ctype(node.dtype), value=args[0])
             case "where":
                 return f"({args[0]} ? {args[1]} : {args[2]})"
+        if node.args and (node.op, node.args[0].dtype.name) in self.dialect.functions:
+            return f"{self.function(node.op, node.args[0].dtype)}({', '.join(args)})"
         row = self.dialect.rows.get(node.op)
         if row is not None and not (isinstance(row, str) and node.args[0].dtype.kind != "f"):
             return row(node.args[0].dtype, args) if callable(row) else row.format(*args)
@@ -250,12 +253,13 @@ class _Source:
         if op == "neg":
             return self._wrapping("-", d, ["0", args[0]]) if d.kind in "ui" else f"(-{args[0]})"
         if op == "not":
-            return f"(!{args[0]})" if d.kind == "b" else f"(({self.ctype(d)})~{args[0]})"
+            made = f"(!{args[0]})" if d.kind == "b" else f"(~{args[0]})"
+            return made if d.kind == "b" or d.itemsize >= 4 else f"(({self.ctype(d)}){made})"
         if op in _INFIX:
             text = f"({args[0]} {_INFIX[op]} {args[1]})"
-            return text if d.kind in "fbn" or node.dtype.kind == "b" else f"(({self.ctype(d)}){text})"
+            return text if d.kind in "fbn" or node.dtype.kind == "b" or d.itemsize >= 4 else f"(({self.ctype(d)}){text})"
         if op == "mulhi":
-            return self.dialect.mulhi.format(*args)
+            return self._mulhi(d, args)
         return self._call(op, node, args)
 
     def _call(self, op: str, node: Expr, args: list[str]) -> str:
@@ -282,6 +286,20 @@ class _Source:
             text = HELPERS[op].format(T=self.dialect.types[kind.name], S=kind.name, U=unsigned, B=8 * kind.itemsize)
             self.helpers[key] = f"{self.dialect.function} {text}"
         return f"ig_{op}_{kind.name}"
+
+    def _mulhi(self, d: DType, args: list[str]) -> str:
+        if d.itemsize == 8 or "int64" not in self.dialect.types:
+            return self.dialect.mulhi.format(*args)
+        wide = self.dialect.types["uint64" if d.kind == "u" else "int64"]
+        return f"({self.ctype(d)})((({wide}){args[0]} * ({wide}){args[1]}) >> {8 * d.itemsize})"
+
+    def function(self, op: str, d: DType) -> str:
+        """The name of the dialect's own function for ``op`` of ``d``, whose parameter is called x."""
+        name = f"ig_{op}_{d.name}"
+        if (op, d.name) not in self.helpers:
+            kind, body = self.dialect.types[d.name], self.dialect.functions[op, d.name]
+            self.helpers[op, d.name] = f"{self.dialect.function} {kind} {name}({kind} x) {{\n{body}\n}}"
+        return name
 
     def _wrapping(self, sign: str, d: DType, args: list[str]) -> str:
         if d.kind == "u" and d.itemsize >= 4:

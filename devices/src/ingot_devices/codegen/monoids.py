@@ -1,8 +1,9 @@
 """How the stages' monoids start, step and combine, as expressions over carried values.
 
-Used by the schedules. welford and logsumexp reductions do not come here: `rewrite` makes two plain stages of each (the
-mean and then the squared deviations; the maximum and then the sum), which is as exact and lets every schedule
-split them. Their scans carry the values of `ir.definition.Monoid`.
+Used by the schedules. Some reductions do not come here: `rewrite` makes two plain stages of each, which is as exact,
+has no branches, and lets every schedule split them: welford (the mean, then the squared deviations), logsumexp (the
+maximum, then the sum), argmax and argmin (the value, then the least position of it). Their scans carry the values of
+`ir.definition.Monoid`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ..ir.expr import Expr, const, where
 from .bind import Loops, Rewrite
 
 Values = tuple[Expr, ...]
+_TWO = ("welford", "logsumexp", "argmax", "argmin")
 
 
 def lowest(d: DType) -> Expr:
@@ -117,8 +119,8 @@ def finished(stage: Stage, carried: Sequence[Expr]) -> Values:
 
 
 def rewrite(loops: Loops) -> Loops:
-    """``loops`` without welford and logsumexp reductions."""
-    if not any(g.kind == "reduce" and g.monoid in ("welford", "logsumexp") for g in loops.stages):
+    """``loops`` without the reductions that are two plain ones in turn."""
+    if not any(g.kind == "reduce" and g.monoid in _TWO for g in loops.stages):
         return loops
     change = _Composite()
     for stage in loops.stages:
@@ -157,6 +159,11 @@ class _Composite(Rewrite):
             base = where(s.isinf(top), const(0, x.dtype), top)
             total = self._stage("sum", stage.over, s.exp(x - base))[0]
             self.components.append((base + s.log(total),))
+        elif stage.kind == "reduce" and stage.monoid in ("argmax", "argmin"):
+            best = self._stage(stage.monoid[3:], stage.over, x)[0]
+            hit = x.eq(best) | s.isnan(x) if x.dtype.kind == "f" else x.eq(best)
+            place = stage.values[1]
+            self.components.append((best, self._stage("min", stage.over, where(hit, place, highest(place.dtype)))[0]))
         else:
             self.stages.append(stage)
             types = [v.dtype for v in (stage.values if stage.monoid in ("argmax", "argmin") else (x, x))]

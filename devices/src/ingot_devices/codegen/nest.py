@@ -314,6 +314,13 @@ class Scope:
         body(inner, var(name))
         self.add(For(name, start, stop, step, tuple(inner.body)))
 
+    def put_all(self, memories: Sequence[str], at: Expr, values: Sequence[Expr]) -> None:
+        """``values`` to the same place of private or workgroup memories; none sees another's new one."""
+        made = self.shared(values)
+        if len(made) > 1:
+            made = [self.name("t", v) for v in made]
+        self.add(*(Put(m, at, v) for m, v in zip(memories, made, strict=True)))
+
     def when(self, condition: Expr, statements: Sequence[Statement]) -> None:
         """Statements under a condition."""
         self.add(If(condition, tuple(statements)))

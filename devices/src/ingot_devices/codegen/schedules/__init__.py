@@ -2,6 +2,7 @@
 
     flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
     row          stages over the same rows: on a GPU one workgroup per row with a tree in its memory
+    column       reductions across rows on a CPU: one accumulator for each of the results side by side
     two_phase    few long rows: chunks first, then their combination
     contraction  a sum over a product of two operands: tiles
 
@@ -62,7 +63,7 @@ def _choose(
     loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
 ) -> list[Launch]:
     """The launches of one group of writes, by the first schedule that fits."""
-    from . import contraction, flat, row, two_phase
+    from . import column, contraction, flat, row, two_phase
 
     if limits.lanes == 1:
         found = contraction.match(loops, group)
@@ -70,6 +71,9 @@ def _choose(
             return [contraction.launch(loops, group, found, limits, index_bits)]
     if two_phase.fits(loops, group, limits):
         return two_phase.launches(loops, group, limits, index_bits, workspaces)
+    strip = column.column_of(loops, group) if limits.lanes == 1 else None
+    if strip is not None:
+        return [column.launch(loops, group, strip, limits, index_bits)]
     if row.fits(loops, group, limits):
         return [row.launch(loops, group, limits, index_bits)]
     return [flat.launch(loops, group, limits, index_bits)]

@@ -81,7 +81,7 @@ def _step(
     inner.axes[axis] = inner.name(f"i{axis}_", index)
     values = inner.values(stage.values)
     carried = _elements(scope, number, arrays, lane)
-    _put_all(inner, arrays, lane, monoids.step(stage, carried, values))
+    inner.put_all(arrays, lane, monoids.step(stage, carried, values))
     return tuple(inner.body)
 
 
@@ -93,7 +93,7 @@ def _tree(scope: Scope, number: int, arrays: Sequence[str], lanes: int) -> list[
         name = scope.nest.fresh("l")
         inner, lane = Scope(scope.nest, scope), var(name)
         a, b = _elements(scope, number, arrays, lane), _elements(scope, number, arrays, lane + half)
-        _put_all(inner, arrays, lane, monoids.merge(stage, a, b))
+        inner.put_all(arrays, lane, monoids.merge(stage, a, b))
         scope.add(For(name, ZERO, const(half, dt.index), ONE, tuple(inner.body), unroll=True))
         half //= 2
     return [scope.name(f"s{number}_", e) for e in _elements(scope, number, arrays, ZERO)]
@@ -103,13 +103,6 @@ def _elements(scope: Scope, number: int, memories: Sequence[str], at: Expr) -> l
     """The carried values of a stage that lie at ``at``."""
     types = [v.dtype for v in monoids.initial(scope.nest.loops.stages[number])]
     return [Expr.of("get", (at,), d, m) for m, d in zip(memories, types, strict=True)]
-
-
-def _put_all(scope: Scope, memories: Sequence[str], at: Expr, values: Sequence[Expr]) -> None:
-    made = scope.shared(values)
-    if len(made) > 1:  # none may see another's new value
-        made = [scope.name("t", v) for v in made]
-    scope.add(*(Put(m, at, v) for m, v in zip(memories, made, strict=True)))
 
 
 # ---- lanes: a workgroup per row ----------------------------------------------------------------------------------------
@@ -206,7 +199,7 @@ def _group_tree(scope: Scope, number: int, carried: Sequence[Expr], size: int) -
         inner = Scope(nest, scope)
         a = _elements(scope, number, memories, lid)
         b = _elements(scope, number, memories, lid + half)
-        _put_all(inner, memories, lid, monoids.merge(stage, a, b))
+        inner.put_all(memories, lid, monoids.merge(stage, a, b))
         scope.add(If(lid < half, tuple(inner.body)), Barrier())
         half //= 2
     made = [scope.name(f"r{number}_", e, mutable=True) for e in _elements(scope, number, memories, ZERO)]
