@@ -3,6 +3,7 @@ allowed."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -201,9 +202,25 @@ def test_index_out_of_range_in_data(t: Any, device: str, name: str, bad: int) ->
     same(t.ones(2, device=device) * 2, [2, 2])  # the program goes on
 
 
+def test_a_bad_index_is_told_at_the_next_synchronisation(t: Any, device: str) -> None:
+    ours_only(t, "the status word of a device")
+    from ingot.devices import open_device
+
+    if open_device(device).host_visible:
+        pytest.skip("this device computes before it returns, so it tells at once")
+    table, index = t.ones(3, 2, device=device), t.tensor([0, 7], device=device)
+    line = sys._getframe().f_lineno + 1
+    t.nn.functional.embedding(index, table)
+    table + 1  # the launch did not wait, nor does this one
+    with pytest.raises(IndexError) as caught:
+        t.accelerator.synchronize(device)
+    assert f"embedding: index out of range (launched at {__file__}:{line})" in str(caught.value)
+    t.accelerator.synchronize(device)  # told once
+
+
 def test_target_out_of_range(t: Any, device: str) -> None:
     x, target = t.zeros(2, 3, device=device), t.tensor([0, 7], device=device)
-    with pytest.raises((IndexError, RuntimeError)):
+    with refused(t, (IndexError, RuntimeError), "cross_entropy: index out of range"):  # type: ignore[arg-type]
         t.nn.functional.cross_entropy(x, target).item()
     same(t.ones(2, device=device) * 2, [2, 2])
 

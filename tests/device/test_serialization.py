@@ -243,6 +243,19 @@ def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
             ingot.load(path)
 
 
+def test_a_spoiled_file_loads_nothing_by_halves(tmp_path: Path, device: str) -> None:
+    path = tmp_path / "weights"
+    model = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)).to(device)
+    ingot.save(nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2)).state_dict(), path)
+    spoiled = bytearray(path.read_bytes())
+    spoiled[-3] ^= 4  # the last tensor; all before it are whole
+    path.write_bytes(spoiled)
+    before = copy.deepcopy(model.state_dict())
+    with pytest.raises(FileFormatError, match=r"weights.*corrupt"):
+        model.load_state_dict(ingot.load(path, map_location=device))
+    assert same(model.state_dict(), before)
+
+
 def test_a_flipped_bit_anywhere_is_seen(tmp_path: Path) -> None:
     path = tmp_path / "f"
     value = {"a": ingot.arange(20), "b": [1.5, "text", {2: None}], "c": ingot.ones(3)}
