@@ -59,7 +59,7 @@ STEPS_OF_OTHERS = {"arrange", "sort_merge", "sort_pass", "sort_ranks", "stack"}
 
 def test_every_op_is_reached_by_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     """Running each record with its derivatives resolves, or shares the name of, every op."""
-    from ingot import dispatch, inplace
+    from ingot import dispatch, lazy
     from ingot_devices import is_available, resolve
     from ingot_devices.opset import OPS
 
@@ -71,7 +71,7 @@ def test_every_op_is_reached_by_a_record(monkeypatch: pytest.MonkeyPatch) -> Non
         reached.add(op.name)
         return real(op, *args, **kwargs)
 
-    for module in (dispatch, inplace, resolve):
+    for module in (lazy.resolution, resolve):
         monkeypatch.setattr(module, "resolve", noted)
     dispatch.forget_plans()
     subject = Subject(ingot, "cpu")
