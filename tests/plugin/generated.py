@@ -48,7 +48,7 @@ class Placed:
         self.elements = base.size
         self.handle = device.allocate(-(-max(base.nbytes, 1) // 256) * 256)
         if base.nbytes:
-            device.copy_in(self.handle, 0, memoryview(base.reshape(-1).view(np.uint8)))
+            device.copy_in(self.handle, 0, base.reshape(-1).view(np.uint8).data)
 
     @property
     def native(self) -> tuple[Any, int]:
@@ -62,7 +62,7 @@ class Placed:
         """The elements, back on the host."""
         flat = np.empty(self.elements, self.dtype)
         if flat.nbytes:
-            self.device.copy_out(self.handle, 0, memoryview(flat.view(np.uint8)))
+            self.device.copy_out(self.handle, 0, flat.view(np.uint8).data)
         strides = tuple(s * flat.itemsize for s in self.strides)
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides).copy()
 
@@ -104,8 +104,8 @@ def samples() -> dict[str, tuple[str, Sequence[Any], dict[str, Any], Sequence[Ar
     np.add.at(table, ids, rows)
     added = x.copy()
     np.add.at(added, (np.arange(3)[:, None, None], at, np.arange(5)), 2 * np.ones((3, 2, 5), np.float32))
-    a, b = np.int32([-7, 7, -7, 7, -(2**31), 5]), np.int32([2, -2, -2, 2, -1, 0])
-    quotient = np.int32([-4, -4, 3, 3, -(2**31), 0])
+    a, b = np.array([-7, 7, -7, 7, -(2**31), 5], np.int32), np.array([2, -2, -2, 2, -1, 0], np.int32)
+    quotient = np.array([-4, -4, 3, 3, -(2**31), 0], np.int32)
     halves = m.astype(np.float16)
     long = rng.standard_normal(50_000).astype(np.float32)
     return {
@@ -113,12 +113,12 @@ def samples() -> dict[str, tuple[str, Sequence[Any], dict[str, Any], Sequence[Ar
         "number": ("mul", (x, 2.5), {}, [x * np.float32(2.5)]),
         "bool": ("logical_and", (x > 0, x[0] > 0), {}, [(x > 0) & (x[0] > 0)]),
         "trapless": ("floor_divide", (a, b), {}, [quotient]),
-        "wraps": ("mul", (np.int32([2**30, -3]), np.int32([5, 7])), {}, [np.int32([2**30, -21])]),
+        "wraps": ("mul", (np.array([2**30, -3], np.int32), np.array([5, 7], np.int32)), {}, [np.array([2**30, -21], np.int32)]),
         "half": ("add", (halves, halves[0]), {}, [halves + halves[0]]),
         "row sum": ("sum", (m,), {"axes": (-1,)}, [m.sum(1)]),
         "column sum": ("sum", (m,), {"axes": (-2,)}, [m.sum(0)]),
         "long sum": ("sum", (long,), {}, [long.sum(dtype=np.float64).astype(np.float32)]),
-        "empty sum": ("sum", (x[:0],), {}, [np.float32(0)]),
+        "empty sum": ("sum", (x[:0],), {}, [np.zeros((), np.float32)]),
         "maximum with NaN": ("amax", (nan,), {"axes": (-1,)}, [nan.max(1)]),
         "argmax with NaN": ("argmax", (nan,), {"axis": -1}, [nan.argmax(1)]),
         "softmax": ("softmax", (m,), {"axis": -1}, [e / e.sum(1, keepdims=True)]),

@@ -85,12 +85,12 @@ class TestGenerated:
         assert abs(float(generated.run(device, "sum", x)[0]) - exact) / exact < 1e-6
 
     def test_bfloat16_rounds_to_even(self, device: Any) -> None:
-        x = np.float32([1.00390625, 1.01171875, np.nan, np.inf, 3.4e38])
+        x = np.array([1.00390625, 1.01171875, np.nan, np.inf, 3.4e38], np.float32)
         (found,) = generated.run(device, "cast", x, dtype=dt.bfloat16)
         assert found.view(np.uint16).tolist() == x.astype(dt.bfloat16.numpy).view(np.uint16).tolist()
 
     def test_a_refused_index_is_told_with_op_and_line(self, device: Any) -> None:
-        x, at = np.zeros(4, np.float32), np.int64([0, 4, 1 << 40])
+        x, at = np.zeros(4, np.float32), np.array([0, 4, 1 << 40], np.int64)
         generated.run(device, "gather", x, at, axis=-1)
         with pytest.raises(DeviceIndexError, match=r"gather: index out of range \(launched at .*:\d+\)"):
             status.finish(device)

@@ -50,7 +50,8 @@ def environment(log: Path, cache: str) -> dict[str, str]:
     return {
         **os.environ, "OCL_ICD_VENDORS": ICD, "OCLGRIND_LOG": str(log), "OCLGRIND_DATA_RACES": "1",
         "OCLGRIND_UNINITIALIZED": "1", "OCLGRIND_MAX_ERRORS": "1000", "OCLGRIND_BUILD_OPTIONS": "-cl-opt-disable",
-        "PYTHONPATH": str(Path(__file__).parent), "PYOPENCL_NO_CACHE": "1", "INGOT_CACHE_DIR": cache, "INGOT_REQUIRE": "opencl", "INGOT_TEST_SMALL": "1",
+        "PYTHONPATH": str(Path(__file__).parent), "PYOPENCL_NO_CACHE": "1", "INGOT_CACHE_DIR": cache,
+        "INGOT_REQUIRE": "opencl", "INGOT_TEST_SMALL": "1",
     }  # fmt: skip
 
 
@@ -95,7 +96,8 @@ def main() -> int:
         sample = ["--full"] if given.full else ["--budget", str(given.budget)]
         tests = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "whole_writes", "-W",
-             "ignore:Non-empty compiler output", "tests/device/test_ops.py", "--device", "opencl:0", "-k", TESTS, *sample], env=environment(log, folder), check=False,
+             "ignore:Non-empty compiler output", "tests/device/test_ops.py", "--device", "opencl:0", "-k", TESTS,
+             *sample], env=environment(log, folder), check=False,
         )  # fmt: skip
         found = findings(log)
     for text, count in found.most_common():

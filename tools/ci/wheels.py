@@ -43,7 +43,7 @@ def run(*command: str | Path, cwd: Path) -> str:
 def build(member: Path, out: Path) -> Path:
     """The wheel of one distribution."""
     before = set(out.glob("*.whl"))
-    run(sys.executable, "-m", "build", "--wheel", "--outdir", out, member, cwd=out)
+    run("uv", "build", "--quiet", "--wheel", "--out-dir", out, member, cwd=out)
     (made,) = set(out.glob("*.whl")) - before
     return made
 
