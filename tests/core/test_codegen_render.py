@@ -38,6 +38,8 @@ CASES: dict[str, tuple[Limits, str, list[Any], dict[str, Any]]] = {
     "sum_two_phases": (CPU, "sum", [shaped(1 << 20)], {}),
     "layer_norm": (CPU, "layer_norm", [shaped(8, 100), shaped(100), None, EPS], {"count": 1}),
     "linear": (CPU, "linear", [shaped(64, 20), shaped(32, 20), shaped(32)], {}),
+    "linear_tiles": (GPU, "linear", [shaped(64, 20), shaped(32, 20), shaped(32)], {}),
+    "column_sum": (CPU, "sum", [shaped(100, 80)], {"axes": (-2,)}),
     "cumsum": (CPU, "cumsum", [shaped(8, 100)], {"axis": -1}),
     "pad": (CPU, "pad", [shaped(8, 100), EPS], {"pads": ((1, 2),)}),
     "scatter_add": (CPU, "scatter_add", [shaped(5, 4), shaped(3, 4, dtype=dt.int64), shaped(3, 4)], {"axis": -2}),

@@ -162,7 +162,7 @@ def main() -> int:
 
     device = OpenCLDevice(0)
     device.name, device.kind, device.pool = "opencl:0", "opencl", Pool(device)
-    lanes = dataclasses.replace(device.limits, lanes=4, max_workgroup=16)
+    lanes = dataclasses.replace(device.limits, lanes=4, max_workgroup=256)
     faults = 0
     for limits in (device.limits, lanes):
         device.limits = limits

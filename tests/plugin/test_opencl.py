@@ -74,6 +74,12 @@ class TestGenerated:
         op, values, attrs, expected = SAMPLES[name]
         assert not generated.wrong(generated.run(lanes, op, *values, **attrs), expected)
 
+    def test_tiles_in_workgroup_memory(self, lanes: Any) -> None:
+        lanes.limits = dataclasses.replace(lanes.limits, max_workgroup=256)
+        rng = np.random.default_rng(2)
+        x, y = rng.standard_normal((2, 70, 33)).astype(np.float32), rng.standard_normal((33, 65)).astype(np.float32)
+        assert not generated.wrong(generated.run(lanes, "matmul", x, y), [x @ y])
+
     def test_a_sum_is_the_same_twice(self, device: Any) -> None:
         x = np.random.default_rng(1).standard_normal(100_000).astype(np.float32)
         first, second = (generated.run(device, "sum", x)[0] for _ in range(2))

@@ -4,7 +4,8 @@
     row          stages over the same rows: on a GPU one workgroup per row with a tree in its memory
     column       reductions across rows on a CPU: one accumulator for each of the results side by side
     two_phase    few long rows: chunks first, then their combination
-    contraction  a sum over a product of two operands: tiles
+    contraction  a sum over a product of two operands on a CPU: blocks in registers
+    tiles        the same on a device of lanes: tiles in workgroup memory
 
 A schedule gives a `Launch`: the program and where its scalars come from. Nothing here knows a device, only `Limits`.
 """
@@ -63,12 +64,13 @@ def _choose(
     loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
 ) -> list[Launch]:
     """The launches of one group of writes, by the first schedule that fits."""
-    from . import column, contraction, flat, row, two_phase
+    from . import column, contraction, flat, row, tiles, two_phase
 
-    if limits.lanes == 1:
-        found = contraction.match(loops, group)
-        if found is not None:
-            return [contraction.launch(loops, group, found, limits, index_bits)]
+    found = contraction.match(loops, group)
+    if found is not None and limits.lanes == 1:
+        return [contraction.launch(loops, group, found, limits, index_bits)]
+    if found is not None and tiles.fits(found, limits):
+        return [tiles.launch(loops, group, found, limits, index_bits)]
     if two_phase.fits(loops, group, limits):
         return two_phase.launches(loops, group, limits, index_bits, workspaces)
     strip = column.column_of(loops, group) if limits.lanes == 1 else None
