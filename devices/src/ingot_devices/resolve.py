@@ -21,7 +21,7 @@ from .fallback import note
 from .ir.definition import Define, Definition, Operand
 from .layout import Layout
 from .opset.op import Op, Spec, number_spec
-from .plan import Lazy, Plan, Ref, Step
+from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
 from .registry import Kernel, Request, registry
 from .transfer import read, write
@@ -294,11 +294,3 @@ def copy_steps(device: Any, source: Layout, target: Layout, frm: Ref, to: Ref) -
             pass
     call = host_call("copy", (definition,), layouts, device, "it generates no kernels")
     return [Step(call, (frm, to), "host", "copy", 1, views=True)]
-
-
-def lazy(value: Any) -> Any:
-    """A number operand of a step: itself, or what computes it."""
-    return value.lazy() if hasattr(value, "lazy") else value
-
-
-__all__ = ["Attempt", "Lazy", "copy_definition", "copy_steps", "host_call", "lazy", "resolve", "specs_of"]
