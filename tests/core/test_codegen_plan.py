@@ -143,6 +143,10 @@ class TestBindings:
         with pytest.raises(Unsupported, match="needs 3 buffers; null:0 takes 2"):
             compiled(NullDevice(max_bindings=2), "add", [shaped(2, 2)] * 2)
 
+    def test_an_operand_beyond_the_reach_of_a_binding_is_refused(self) -> None:
+        with pytest.raises(Unsupported, match="operand 0 spans 4000 bytes; a binding of null:0 reaches 2048"):
+            compiled(NullDevice(max_binding=2048), "neg", [shaped(1000)])
+
     def test_too_many_scalars_are_refused(self) -> None:
         with pytest.raises(Unsupported, match="bytes of scalars; null:0 takes 16"):
             compiled(NullDevice(max_argument_bytes=16), "add", [shaped(4, 5), shaped(5)])

@@ -216,6 +216,8 @@ class _Source:
 
     def operand(self, root: Expr) -> str:
         """``root`` as an operand of C's operators."""
+        if not root.args:
+            return self._node(root, [])
         made: dict[Expr, str] = {}
         for node in walk(root):
             made[node] = self._node(node, [made[a] for a in node.args])

@@ -92,7 +92,8 @@ class ScheduleCodegen:
             return Compiled(_nothing, f"// {definition.name}: no element to write", 0)
         kernel = _Kernel(self, definition, collapse(loops), layouts, device, aliased)
         self.cache(device).statistics.compiled += 1
-        return Compiled(kernel.call(), kernel.source(), kernel.count())
+        call = kernel.call()
+        return Compiled(call, "\n".join(kernel.sources), kernel.count())
 
     def plan(
         self, definition: Definition, layouts: Mapping[int, Layout], device: Device, index_bits: int = 32
@@ -146,9 +147,15 @@ class _Kernel:
         self.codegen, self.definition, self.loops = codegen, definition, loops
         self.device, self.aliased = device, aliased
         self.plans: dict[int, Plan] = {}
+        self.sources: list[str] = []  # of the usual variant, for people
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
         self.span = max((layouts[n].span for n in self.used), default=0)
+        for n in self.used:
+            nbytes = layouts[n].span * device.limits.storage_itemsize(layouts[n].dtype)
+            if nbytes > device.limits.max_binding:
+                raise Unsupported(f"operand {n} spans {nbytes} bytes; a binding of {device.name} reaches "
+                                  f"{device.limits.max_binding}")  # fmt: skip
         small = self.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in self._plan(32).launches) < SMALL
         self.bits = 32 if small else 64
         if not small and device.limits.index_bits < 64:
@@ -169,10 +176,6 @@ class _Kernel:
     def count(self) -> int:
         """Launches of one call."""
         return len(self._plan(self.bits).launches)
-
-    def source(self) -> str:
-        """The sources of all launches."""
-        return "\n".join(str(self.codegen.renderer(x.program)) for x in self._plan(self.bits).launches)
 
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
@@ -222,7 +225,8 @@ class _Kernel:
     def _launch_text(self, number: int, launch: Launch, names: dict[str, Any], stream: str) -> str:
         """One launch as a Python statement over ``names``."""
         program = launch.program
-        names[f"entry{number}"], _ = self.codegen.entry(self.device, program)
+        names[f"entry{number}"], source = self.codegen.entry(self.device, program)
+        self.sources.append(str(source))
         names[f"grid{number}"], names[f"block{number}"] = launch.grid, program.workgroup
         names[f"pack{number}"] = arguments.block(program.scalars, program.index_bits).pack
         scalars = ", ".join(_scalar_text(s, names) for s in launch.slots)
