@@ -30,6 +30,7 @@ def listing(folder: Path) -> tuple[dict[str, Any], float]:
         "INGOT_CACHE_DIR": str(folder / "cache"),
         "INGOT_DISABLE": SLOW,
     }
+    environment.pop("INGOT_PROBE_TIMEOUT", None)  # what a user gets who sets nothing
     start = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "ingot_tools", "devices", "--json"],
