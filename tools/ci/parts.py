@@ -21,10 +21,11 @@ from dataclasses import dataclass
 from typing import IO
 
 DEADLINE = 24 * 60  # seconds from the start of .ci/run
-LEAST = 20  # seconds that an elastic part gets, however late it is
-AROUND = 75  # seconds beside its budget: imports, collection, the last test
+LEAST = 20  # seconds that an elastic part samples for, however late it is
+AROUND = 40  # seconds beside its budget: imports, collection, the last test
 PYTHON = sys.executable
 TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
+TESTS_IN_TWO = f"{TESTS} -n 2"
 OPS = f"{TESTS} tests/device/test_ops.py --device"
 TORCH = "torch==2.13.0"
 CPU_BUILD = "import torch; assert torch.version.cuda is None, torch.__version__; print('PyTorch', torch.__version__)"
@@ -91,13 +92,15 @@ def main() -> int:
 def run(part: Part, later: Sequence[Part], end: float) -> Outcome:
     """Run ``part`` within its limit, or within its share of what the deadline leaves."""
     left = end - time.time()
+    if left < LEAST:
+        return Outcome(part, True, 0.0, "no time was left for it")
     if not part.share:
-        return finish(part, part.command, min(part.seconds, max(left, LEAST)))
+        return finish(part, part.command, min(part.seconds, left))
     elastic = [part, *(p for p in later if p.share)]
-    reserved = sum(p.seconds for p in later if not p.share) + AROUND * len(elastic)
+    reserved = sum(p.seconds for p in later if not p.share) / 2 + AROUND * len(elastic)  # a limit is twice what is usual
     fair = (left - reserved) * part.share / sum(p.share for p in elastic)
     budget = int(min(part.seconds, max(fair, LEAST)))
-    return finish(part, part.command.format(budget=budget), budget + AROUND)
+    return finish(part, part.command.format(budget=budget), min(budget + 2 * AROUND, left))
 
 
 def run_full(part: Part) -> Outcome:
