@@ -57,7 +57,7 @@ PARTS = (
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
     Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
     Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),
-    Part("parity", 150, f"{TESTS} -m torch tests/parity", tests=True),
+    Part("parity", 300, f"{TESTS} -m torch tests/parity", tests=True),
 )
 
 
