@@ -46,9 +46,9 @@ PARTS = (
     Part("lint", 60, f"{PYTHON} -m ruff check ."),
     Part("types", 240, f"{PYTHON} -m mypy"),
     Part("house", 120, f"{TESTS} tests/test_house.py", tests=True),
-    Part("core", 360, f"{TESTS} tests/core", tests=True),
-    Part("plugins", 300, f"{TESTS} tests/plugin", tests=True),
-    Part("devices", 780, f"{TESTS} tests/device --ignore tests/device/test_ops.py", tests=True),
+    Part("core", 360, f"{TESTS_IN_TWO} tests/core", tests=True),
+    Part("plugins", 300, f"{TESTS_IN_TWO} tests/plugin", tests=True),
+    Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py", tests=True),
     Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
     Part("ops on cpu", 90, f"{OPS} cpu:0 --budget {{budget}}", tests=True, share=1.0),
     Part("ops on opencl", 150, f"{OPS} opencl:0 --budget {{budget}}", tests=True, share=1.5),
@@ -57,7 +57,7 @@ PARTS = (
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
     Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
     Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),
-    Part("parity", 300, f"{TESTS} -m torch tests/parity", tests=True),
+    Part("parity", 240, f"{TESTS_IN_TWO} -m torch tests/parity", tests=True),
 )
 
 
