@@ -187,6 +187,14 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
         operands = moved
     elif op.gradient is None and op.decompose is not None and _wants_grad(context, operands):
         return _decomposed(op, operands, attrs)
+    if entry.single is not None:
+        out = run_single(entry, operands, context)
+        if context.grad and entry.rules is not None:
+            for o in operands:
+                if isinstance(o, TensorBase) and o._edge is not None:
+                    record(entry, operands, (out,))
+                    break
+        return out
     outs = run(entry, operands)
     if context.grad and entry.rules is not None:
         for o in operands:
@@ -194,6 +202,25 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
                 record(entry, operands, outs)
                 break
     return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def run_single(entry: Entry, operands: Sequence[Any], context: Context) -> Any:
+    """`run` for a plan of one step with one new result, as most are."""
+    natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands]
+    block, native = entry.make()  # type: ignore[misc]
+    try:
+        entry.single(*natives, native)  # type: ignore[misc]
+    except RuntimeWarning:
+        _quiet(entry.single, *natives, native)  # type: ignore[arg-type]
+    entry.calls += 1
+    out = _new(TensorBase.kind)
+    out._block = block
+    out._layout = entry.layout
+    out._native = native
+    out._edge = None
+    if context.inference:
+        out._inference = True
+    return out
 
 
 def _same(a: Any, b: Any) -> bool:

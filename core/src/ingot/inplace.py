@@ -7,11 +7,12 @@ up, and the tape is moved (`views.rebase`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from ingot_devices.context import state
+from ingot_devices.context import Context, state
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec
 from ingot_devices.transfer import copy_view
@@ -110,6 +111,49 @@ def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
         return _recorded(op, operands, attrs)
     _write(op, operands, attrs)
     return x
+
+
+@cache
+def make_inplace(op: Op) -> Callable[[Any, Any], Any]:
+    """``x op= y`` for a pointwise op, on one page: what needs no tape and lies plainly is launched at once."""
+    entries: dict[Any, dispatch.Entry] = {}
+    dispatch._fast.append(entries)
+    get = entries.get
+    tensors, name = TensorBase, op.name
+
+    def apply(x: Any, y: Any) -> Any:
+        context = state.context
+        ly: Any
+        if isinstance(y, tensors):
+            ly = y._layout
+            if y._block is x._block or (context.grad and y._edge is not None):
+                return call_(op, (x, y))
+            yn = y._native
+            if yn is None:
+                yn = y.native()
+        else:
+            ly, yn = type(y), y
+        entry = get((x._layout, ly, context))
+        if entry is None or (context.grad and (x._edge is not None or x._base is not None)):
+            return slow(x, y, ly, context)
+        xn = x._native
+        if xn is None:
+            xn = x.native()
+        entry.step(xn, yn, xn)  # type: ignore[misc]
+        entry.calls += 1
+        block = x._block
+        block.version += 1
+        block.writer = name
+        return x
+
+    def slow(x: Any, y: Any, ly: Any, context: Context) -> Any:
+        call_(op, (x, y))
+        entry = _entries.get((op, (x._layout, ly), (), context, None))
+        if entry is not None and entry.order == (0, 1, 0) and x._layout.size:
+            entries[x._layout, ly, context] = entry
+        return x
+
+    return apply
 
 
 def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:

@@ -12,7 +12,7 @@ from ingot_devices import dtypes as dt
 from ingot_devices.opset.op import OPS
 
 from . import dispatch
-from .inplace import call_
+from .inplace import make_inplace
 from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
 from .ops.common import run
 
@@ -36,18 +36,13 @@ _INPLACE = {
 }  # fmt: skip
 
 
-def _inplace(name: str) -> Callable[[Any, Any], Any]:
-    op = OPS[name]
-    return lambda self, other: call_(op, (self, other))
-
-
 def install(tensor: Any) -> None:
     """Put the methods into the class ``tensor``."""
     for method, name in (*_FAST.items(), *_MIRRORED.items()):
         setattr(tensor, method, dispatch.make_binary(OPS[name]))
     tensor.__pow__ = pointwise.pow
     for method, name in _INPLACE.items():
-        setattr(tensor, method, _inplace(name))
+        setattr(tensor, method, make_inplace(OPS[name]))
     for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):
         setattr(tensor, method, dispatch.make_unary(OPS[name]))
     skipped = {"tensor", "as_tensor", "asarray", "from_numpy", "broadcast_tensors", "stack", "cat", "concat", "concatenate",

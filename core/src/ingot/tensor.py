@@ -15,6 +15,7 @@ from ingot_devices.opset.op import OPS
 from ingot_devices.transfer import read
 
 from . import cuda, dispatch
+from .autograd.api import backward
 from .autograd.node import LeafNode, Node
 from .autograd.removable import Removable
 from .base import TensorBase
@@ -213,8 +214,6 @@ class Tensor(TensorBase):
         self, gradient: Any = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
     ) -> None:
         """Accumulate the gradient of this tensor into the leaves behind it."""
-        from .autograd.api import backward
-
         backward(self, gradient, retain_graph, create_graph, inputs)
 
     def detach(self) -> Any:
@@ -298,8 +297,7 @@ class Tensor(TensorBase):
             )
         from ingot_devices.memory import hold
 
-        native = self.native()
-        return hold(self._block, native) if getattr(native, "base", None) is None else native
+        return hold(self._block, self.native())
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()

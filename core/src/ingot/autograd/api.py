@@ -15,7 +15,7 @@ def backward(
     inputs: Any = None,
 ) -> None:  # fmt: skip
     """Accumulate gradients of ``tensors`` into the leaves behind them (only ``inputs``, where given)."""
-    roots = _sequence(tensors)
+    roots = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
     seeds = _seeds(roots, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
@@ -56,22 +56,23 @@ def _sequence(value: Any) -> Sequence[Any]:
 
 
 def _seeds(roots: Sequence[Any], given: Any) -> list[Any]:
-    seeds = [None] * len(roots) if given is None else list(_sequence(given))
+    """The gradients that the walk starts with: those given, or 1 for a scalar."""
+    seeds = (None,) * len(roots) if given is None else _sequence(given)
     if len(seeds) != len(roots):
         raise RuntimeError(f"{len(roots)} tensors and {len(seeds)} gradients were given; there must be one for each")
-    made: list[Any] = []
-    for root, seed in zip(roots, seeds, strict=True):
-        if root._edge is None:
-            raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
-        if seed is None:
-            if root._layout.size != 1:
-                raise RuntimeError("grad can be implicitly created only for scalar outputs; "
-                                   f"this one has shape {list(root._layout.shape)}: give its gradient")
-            seed = builder.ones(root._layout)
-        elif seed._layout.shape != root._layout.shape:
-            raise RuntimeError(
-                f"Mismatch in shape: grad_output[{len(made)}] has a shape of {list(seed._layout.shape)} and "
-                f"output[{len(made)}] has a shape of {list(root._layout.shape)}"
-            )
-        made.append(seed)
-    return made
+    return [_seed(root, seed, k) for k, (root, seed) in enumerate(zip(roots, seeds, strict=True))]
+
+
+def _seed(root: Any, seed: Any, number: int) -> Any:
+    if root._edge is None:
+        raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
+    layout = root._layout
+    if seed is None:
+        if layout.size != 1:
+            raise RuntimeError("grad can be implicitly created only for scalar outputs; "
+                               f"this one has shape {list(layout.shape)}: give its gradient")
+        return builder.ones(layout)
+    if seed._layout.shape != layout.shape:
+        raise RuntimeError(f"Mismatch in shape: grad_output[{number}] has a shape of {list(seed._layout.shape)} and "
+                           f"output[{number}] has a shape of {list(layout.shape)}")
+    return seed

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ingot_devices.builder import Builder
+from ingot_devices.context import Context, state
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import OPS, Op
 
@@ -19,8 +20,20 @@ class EagerBuilder(Builder):
 
     def __init__(self) -> None:
         self._fast: dict[Op, Callable[..., Any]] = {}
-        self._constants: dict[Layout, tuple[Any, ...]] = {}
+        self._constants: dict[tuple[Layout, Context], dispatch.Entry] = {}
         dispatch._forget.append(self._constants.clear)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        op = OPS.get(name)
+        if op is None or op.view is None:
+            return super().__getattr__(name)
+        bind = op.bind
+
+        def look(x: Any, **attributes: Any) -> Any:
+            return apply_view(op, x, bind(attributes))
+
+        self.__dict__[name] = look
+        return look
 
     def call(self, op: Op, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:
         if op.view is not None:
@@ -49,11 +62,14 @@ class EagerBuilder(Builder):
         return self._constant(layout, 1)
 
     def _constant(self, layout: Layout, value: int) -> Any:
-        op = OPS["full"]
-        attrs = self._constants.get(layout)
-        if attrs is None:
-            attrs = self._constants[layout] = op.bind({"shape": layout.shape, "dtype": layout.dtype})
-        return dispatch.call(op, (value,), attrs, layout.device)
+        context = state.context
+        entry = self._constants.get((layout, context))
+        if entry is None:
+            op = OPS["full"]
+            attrs = op.bind({"shape": layout.shape, "dtype": layout.dtype})
+            entry, _ = dispatch.find(op, (value,), attrs, context, layout.device)
+            self._constants[layout, context] = entry
+        return dispatch.run_single(entry, (value,), context) if entry.single is not None else dispatch.run(entry, (value,))[0]
 
 
 builder = EagerBuilder()

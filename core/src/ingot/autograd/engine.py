@@ -13,10 +13,14 @@ from typing import Any
 
 from ingot_devices.context import state
 from ingot_devices.layout import Layout
+from ingot_devices.opset.op import OPS
 
 from ..base import TensorBase
+from ..inplace import make_inplace
 from .eager import builder
 from .node import LeafNode, Node, OpNode
+
+add_ = make_inplace(OPS["add"])
 
 
 def backward(roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool) -> None:
@@ -57,7 +61,7 @@ class _Walk:
     def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> dict[Any, Any]:
         for root, g in zip(roots, grads, strict=True):
             self.add(root._edge, g, False)
-        heap, pending, targets = self.heap, self.pending, self.targets
+        heap, pending, targets, step = self.heap, self.pending, self.targets, self.step
         while heap:
             node = heappop(heap)[1]
             incoming, owned = pending.pop(node)
@@ -69,7 +73,7 @@ class _Walk:
                     continue
             elif not self.leads_on(node, incoming):
                 continue
-            self.step(node, incoming)
+            step(node, incoming)
         return targets or {}
 
     def leads_on(self, node: Node, incoming: list[Any]) -> bool:
@@ -85,18 +89,33 @@ class _Walk:
         results = node.apply(incoming, builder, self.keep)
         if state.context.anomaly:
             _check_finite(node, results)
-        specs = node.entry.specs if type(node) is OpNode else None
-        for k, edge in enumerate(node.edges):
+        known = node if isinstance(node, OpNode) else None
+        specs = known.entry.specs if known is not None else ()
+        fresh = known.wanted.fresh if known is not None else ()
+        pending = self.pending
+        k = -1
+        for edge in node.edges:
+            k += 1
             g = results[k]
-            if edge is None or g is None or (self.targets is not None and not self.wanted(edge[0])):
+            if edge is None or g is None or (self.stops is not None and not self.wanted(edge[0])):
                 continue
-            owned = not _handed_on(g._block, incoming, node)
-            if specs is not None:
+            owned = False
+            if known is not None:
+                owned = fresh[k] or not _handed_on(g._block, incoming, known)
                 key = specs[k]
                 layout = g._layout
                 if layout is not key and (layout.shape != key.shape or layout.dtype is not key.dtype):
-                    g, owned = fit(g, key), True
-            self.add(edge, g, owned)
+                    fitted = fit(g, key)
+                    owned = fitted._layout.is_dense and (owned or fitted._block is not g._block)
+                    g = fitted
+            target = edge[0]
+            if target.width == 1 and target not in pending:  # the usual case of `add`
+                pending[target] = [g], [owned]
+                heappush(self.heap, (-target.seq, target))
+            else:
+                self.add(edge, g, owned)
+        if known is not None and not self.keep:
+            known.saved = None
 
     def wanted(self, node: Node) -> bool:
         """True when a target lies at or behind ``node`` (looked up once for each node, without recursion)."""
@@ -137,7 +156,7 @@ class _Walk:
         if held is None:
             grads[number], flags[number] = g, owned
         elif flags[number] and not self.create:
-            held.add_(g)
+            add_(held, g)
         else:
             grads[number], flags[number] = builder.add(held, g), True
 
@@ -154,19 +173,17 @@ class _Walk:
         elif self.create:
             leaf.grad = builder.add(leaf.grad, g)
         else:
-            leaf.grad.add_(g)
+            add_(leaf.grad, g)
         for hook in node.after:
             hook(leaf)
 
 
-def _handed_on(block: Any, incoming: list[Any], node: Node) -> bool:
+def _handed_on(block: Any, incoming: list[Any], node: OpNode) -> bool:
     """True when ``block`` is not new: a rule may return the gradient it got, or a value that the node saved."""
     for g in incoming:
         if g is not None and g._block is block:
             return True
-    if type(node) is not OpNode:
-        return True
-    return any(type(held) is tuple and held[0] is block for held in node.saved or ())
+    return any(type(held) is tuple and held[0] is block for held in node.saved) if node.saved else False
 
 
 def fit(g: Any, layout: Layout) -> Any:

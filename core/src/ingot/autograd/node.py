@@ -15,6 +15,8 @@ from weakref import ref
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec, parameters
 
+from .saved import unpack
+
 Edge = tuple["Node", int]
 next_seq = itertools.count(1).__next__
 _next_leaf = itertools.count(-1, -1).__next__
@@ -75,18 +77,15 @@ class LeafNode(Node):
         return "AccumulateGrad"
 
 
-BUILDER, GRAD, SAVED, SPEC, ATTRIBUTE, SAVED_REST, SPEC_REST = range(7)
-"""Where a rule's argument comes from; the rest of a variadic op's operands come as a tuple."""
-
-
 class Wanted:
     """For one set of operands that want gradients: which rules run, what is saved for them, and where each finds it.
 
-    ``inputs`` and ``outputs`` are saved, in this order; ``rules`` are (function, arguments, operand, variadic), an argument
-    being (where from, number). ``shares``: several rules may ask for one op (`eager.Once`).
+    ``inputs`` and ``outputs`` are saved, in this order. ``run(node, grads, saved, builder)`` gives the gradients of all
+    operands: a function written for this set, so that a walk looks nothing up. ``fresh[k]``: the gradient of operand k is
+    a result of its own, never a value that was handed in. ``shares``: several rules may ask for one op (`eager.Once`).
     """
 
-    __slots__ = ("any", "inputs", "outputs", "rules", "saves", "shares")
+    __slots__ = ("_run", "any", "fresh", "inputs", "mask", "op", "outputs", "rules", "saves", "shares")
 
     def __init__(self, op: Op, rules: list[Rule], mask: tuple[bool, ...]) -> None:
         fixed = len(op.names) - 1 if op.variadic else len(op.names)
@@ -98,31 +97,64 @@ class Wanted:
                     inputs.update(range(fixed, len(mask)) if op.variadic and n == fixed else [n])
                 elif what == "output":
                     outputs.add(n)
+        self.op, self.mask, self.rules = op, mask, rules
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
         self.shares = len(rules) > 1 and op.group == "composite"
-        self.rules = [(*self._bound(op, r, fixed), r.operand, r.variadic) for r in rules]
+        launched = {r.operand for r in rules if hasattr(r.function, "op")}
+        self.fresh = tuple(k in launched for k in range(len(mask)))
+        self._run: Callable[..., list[Any]] | None = None
 
-    def _bound(self, op: Op, rule: Rule, fixed: int) -> tuple[Any, list[tuple[int, int]]]:
-        """The function and where its arguments are; a rule that is one small pointwise op is that op's fast path."""
-        places = [self._place(op, a, fixed) for a in rule.arguments]
-        launched = getattr(rule.function, "op", None)
-        if launched is None:
-            return rule.function, places
-        from .eager import builder
+    @property
+    def run(self) -> Callable[..., list[Any]]:
+        """The function; written when it is first asked for."""
+        if self._run is None:
+            self._run = self._written()
+        return self._run
 
-        return builder.fast(launched()), places[1:]
+    def _written(self) -> Callable[..., list[Any]]:
+        fixed = len(self.op.names) - 1 if self.op.variadic else len(self.op.names)
+        names: dict[str, Any] = {"spec_of": spec_of}
+        results = ["None"] * len(self.mask)
+        missing: set[int] = set()
+        lines: list[str] = []
+        for rule in self.rules:
+            function, arguments = _launched(rule)
+            names[f"f{rule.operand}"] = function
+            missing |= {n for what, n in arguments if what == "grad"}
+            made = f"f{rule.operand}({', '.join(self._place(what, n, fixed) for what, n in arguments)})"
+            lines.append(f"r{rule.operand} = {made}")
+            if rule.variadic:
+                results[rule.operand :] = [f"*r{rule.operand}"]
+            else:
+                results[rule.operand] = f"r{rule.operand}"
+        grads = [line for n in sorted(missing) for line in (f"g{n} = g[{n}]", f"if g{n} is None: g{n} = node.zeros({n}, b)")]
+        body = "\n    ".join([*grads, *lines, f"return [{', '.join(results)}]"])
+        exec(compile(f"def run(node, g, s, b):\n    {body}", f"<ingot gradient of {self.op.name}>", "exec"), names)
+        return names["run"]
 
-    def _place(self, op: Op, argument: tuple[str, int], fixed: int) -> tuple[int, int]:
-        what, n = argument
-        rest = op.variadic and n == fixed
+    def _place(self, what: str, n: int, fixed: int) -> str:
+        """Where an argument is found, as an expression over (node, g: gradients, s: saved values, b: builder)."""
+        rest = self.op.variadic and n == fixed
         if what == "operand":
-            return (SAVED_REST if rest else SAVED), self.inputs.index(n) if n in self.inputs else len(self.inputs)
+            if rest:
+                return f"tuple(s[{len([k for k in self.inputs if k < n])}:{len(self.inputs)}])"
+            return f"s[{self.inputs.index(n)}]"
         if what == "output":
-            return SAVED, len(self.inputs) + self.outputs.index(n)
+            return f"s[{len(self.inputs) + self.outputs.index(n)}]"
         if what == "spec":
-            return (SPEC_REST if rest else SPEC), n
-        return {"builder": BUILDER, "grad": GRAD, "attribute": ATTRIBUTE}[what], n
+            return f"tuple(map(spec_of, node.entry.specs[{n}:]))" if rest else f"spec_of(node.entry.specs[{n}])"
+        return {"builder": "b", "grad": f"g{n}", "attribute": f"node.entry.attrs[{n}]"}[what]
+
+
+def _launched(rule: Rule) -> tuple[Callable[..., Any], list[tuple[str, int]]]:
+    """A rule's function and arguments; one that is a small pointwise op is that op's fast path, without the builder."""
+    launched = getattr(rule.function, "op", None)
+    if launched is None:
+        return rule.function, rule.arguments
+    from .eager import builder
+
+    return builder.fast(launched()), rule.arguments[1:]
 
 
 class Rule:
@@ -213,46 +245,17 @@ class OpNode(Node):
 
     def apply(self, grads: list[Any], builder: Any, keep: bool) -> Sequence[Any]:
         wanted = self.wanted
-        saved: Sequence[Any] = ()
-        if wanted.saves:
-            saved = _unpack(self, wanted)
-            if not keep:
-                self.saved = None
+        saved = unpack(self, wanted) if wanted.saves else ()
         if wanted.shares:
             builder = builder.once()
-        result: list[Any] = [None] * len(self.edges)
-        for function, arguments, operand, variadic in wanted.rules:
-            values = []
-            for where, n in arguments:
-                if where == SAVED:
-                    values.append(saved[n])
-                elif where == GRAD and grads[n] is not None:
-                    values.append(grads[n])
-                else:
-                    values.append(self._argument(where, n, grads, saved, builder))
-            made = function(*values)
-            if variadic:
-                result[operand : operand + len(made)] = made
-            elif wanted.shares and any(made is r for r in result):
-                result[operand] = builder.copy(made)  # each edge may be given its gradient to keep
-            else:
-                result[operand] = made
+        result = wanted.run(self, grads, saved, builder)
+        if wanted.shares:  # each edge may be given its gradient to keep
+            for k, r in enumerate(result):
+                if r is not None and any(r is earlier for earlier in result[:k]):
+                    result[k] = builder.copy(r)
         return result
 
-    def _argument(self, where: int, n: int, grads: list[Any], saved: Sequence[Any], builder: Any) -> Any:
-        if where == GRAD:
-            return self._zeros(n, builder)
-        if where == BUILDER:
-            return builder
-        if where == SPEC:
-            return spec_of(self.entry.specs[n])
-        if where == ATTRIBUTE:
-            return self.entry.attrs[n]
-        if where == SPEC_REST:
-            return tuple(spec_of(k) for k in self.entry.specs[n:])
-        return tuple(saved[n : n + len(self.edges) - len(self.entry.rules.op.names) + 1])
-
-    def _zeros(self, n: int, builder: Any) -> Any:
+    def zeros(self, n: int, builder: Any) -> Any:
         """A gradient that nothing contributed to."""
         layout = self.entry.plan.results[n]
         held = layout.layout or self.entry.plan.allocations[layout.slot - self.entry.plan.inputs]
@@ -260,12 +263,6 @@ class OpNode(Node):
 
 
 _SPECS: dict[Layout, Spec] = {}
-
-
-def _unpack(node: OpNode, wanted: Wanted) -> list[Any]:
-    from .saved import unpack
-
-    return unpack(node, wanted)
 
 
 def spec_of(key: Any) -> Spec | None:

@@ -7,10 +7,12 @@ block's version, and reading it back is then refused: the gradient would be wron
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..base import TensorBase
-from .node import OpNode, Wanted
+
+if TYPE_CHECKING:
+    from .node import OpNode, Wanted
 
 _OWN = object()  # stands for the node's own edge, which would be a cycle
 
@@ -43,20 +45,36 @@ def unpack(node: OpNode, wanted: Wanted) -> list[Any]:
             f"trying to backward through the graph a second time: the saved values of {node.name} were freed "
             "after the first. Use backward(retain_graph=True) the first time if you need a second"
         )
-    return [_tensor(node, wanted, k, held) if type(held) is tuple else held for k, held in enumerate(saved)]
-
-
-def _tensor(node: OpNode, wanted: Wanted, place: int, held: tuple[Any, ...]) -> Any:
-    block, layout, offset, native, version, edge = held
-    if block.version != version:
-        what = f"operand {wanted.inputs[place]}" if place < len(wanted.inputs) else "the result"
-        writer = getattr(block, "writer", "")
-        raise RuntimeError(
-            f"one of the variables needed for gradient computation has been modified by an inplace operation"
-            f"{writer and f' ({writer}_)'}: {what} ({layout!r}) of {node.entry.rules.op.name} is "
-            f"at version {block.version}, expected version {version}. "
-            "Use an op that makes a new tensor, or clone before you write"
-        )
-    made = TensorBase.kind.make(block, layout, offset, native)
-    made._edge = (node, wanted.outputs[place - len(wanted.inputs)]) if edge is _OWN else edge
+    kind = TensorBase.kind
+    made: list[Any] = []
+    for place, held in enumerate(saved):
+        if type(held) is not tuple:
+            made.append(held)
+            continue
+        block, layout, offset, native, version, edge = held
+        if block.version != version:
+            raise _overwritten(node, wanted, place, held)
+        value = _new(kind)
+        value._block = block
+        value._layout = layout
+        value._native = native
+        value._edge = (node, wanted.outputs[place - len(wanted.inputs)]) if edge is _OWN else edge
+        if offset:
+            value._offset = offset
+        made.append(value)
     return made
+
+
+_new = object.__new__
+
+
+def _overwritten(node: OpNode, wanted: Wanted, place: int, held: tuple[Any, ...]) -> RuntimeError:
+    block, layout, _, _, version, _ = held
+    what = f"operand {wanted.inputs[place]}" if place < len(wanted.inputs) else "the result"
+    writer = getattr(block, "writer", "")
+    return RuntimeError(
+        f"one of the variables needed for gradient computation has been modified by an inplace operation"
+        f"{writer and f' ({writer}_)'}: {what} ({layout!r}) of {node.entry.rules.op.name} is "
+        f"at version {block.version}, expected version {version}. "
+        "Use an op that makes a new tensor, or clone before you write"
+    )

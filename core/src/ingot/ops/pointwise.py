@@ -10,7 +10,7 @@ from ingot_devices.opset.op import OPS
 
 from .. import dispatch
 from ..base import TensorBase
-from ..inplace import call_
+from ..inplace import call_, make_inplace
 from .common import document, inplace, into, run
 
 UNARY = (
@@ -266,27 +266,32 @@ def _unary_(name: str) -> Callable[..., Any]:
 
 def _binary_(name: str) -> Callable[..., Any]:
     op = OPS[name]
-    return document(lambda self, other: call_(op, (self, other)), f"{name}_", f"``{name}`` in place.")
+    apply = make_inplace(op)
+
+    def method(self: Any, other: Any) -> Any:  # `apply` is shared by methods and operators, so it keeps its own name
+        return apply(self, other)
+
+    return document(method, f"{name}_", f"``{name}`` in place.")
 
 
 def add_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
     """self += alpha·other."""
     if alpha == 1:
-        return call_(OPS["add"], (self, other))
+        return make_inplace(OPS["add"])(self, other)
     return call_(OPS["add_scaled"], (self, other, _factor(alpha, self, other)))
 
 
 def sub_(self: Any, other: Any, *, alpha: Any = 1) -> Any:
     """self −= alpha·other."""
     if alpha == 1:
-        return call_(OPS["sub"], (self, other))
+        return make_inplace(OPS["sub"])(self, other)
     return call_(OPS["add_scaled"], (self, other, -_factor(alpha, self, other)))
 
 
 def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     """self /= other."""
     if rounding_mode is None:
-        return call_(OPS["div"], (self, other))
+        return make_inplace(OPS["div"])(self, other)
     from ..inplace import assign
 
     assign(self, div(self, other, rounding_mode=rounding_mode))

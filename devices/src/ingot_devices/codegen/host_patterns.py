@@ -45,12 +45,8 @@ def reduction(d: Definition) -> Compiled | None:
         return None
     fold, keep = REDUCTIONS[stage.monoid].reduce, keepdims and bool(store.at)
 
-    def kernel(x: Array, out: Array) -> None:
-        token = quiet()
-        try:
-            fold(x, axes, None, out, keep)
-        finally:
-            loud(token)
+    def kernel(x: Array, out: Array) -> None:  # remarks are dispatch's affair, as those of a bare ufunc
+        fold(x, axes, None, out, keep)
 
     return Compiled(kernel, f"np.{REDUCTIONS[stage.monoid].__name__}.reduce(x0, {axes}, out=x1, keepdims={keep})")
 
@@ -85,6 +81,9 @@ def constant(d: Definition) -> Compiled | None:
 
 
 def _fill(value: float, out: Array) -> None:
+    if -1.0 <= value <= 1.0:
+        out.fill(value)
+        return
     token = quiet()  # a number beyond the dtype is infinite
     try:
         out.fill(value)

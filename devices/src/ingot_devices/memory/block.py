@@ -129,4 +129,6 @@ def held(block: Block, array: Array) -> HostMemory:
 
 def hold(block: Block, array: Array) -> Array:
     """``array``, which lies in ``block``'s memory, as a plain array that owns the Block."""
+    if type(array.base) is HostMemory:
+        return array
     return held(block, array).view(np.ndarray)

@@ -75,7 +75,7 @@ class CpuDevice(Device):
         itemsize = dtype.itemsize
         if layout.is_dense:
             return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize)
-        strides = tuple(stride * itemsize for stride in layout.strides)
+        strides = tuple([stride * itemsize for stride in layout.strides])
         return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize, strides)
 
     def memory_info(self) -> tuple[int, int] | None:
