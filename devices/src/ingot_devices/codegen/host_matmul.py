@@ -13,6 +13,7 @@ import numpy as np
 from ..ir.definition import Definition
 from ..ir.expr import Expr
 from . import Compiled
+from .blas import alone
 
 Array = Any
 
@@ -108,4 +109,4 @@ def _kernel(d: Definition, plan: _Axes, numbers: tuple[int, int, int], bias: Any
 
     swapped = [("ᵀ" if t is not None else "") for t in (tx, ty)]
     text = f"np.matmul(x{nx}{swapped[0]}, x{ny}{swapped[1]}, out=x{no})" + ("" if nb is None else f"; x{no} += x{nb}")
-    return Compiled(kernel, text)
+    return Compiled(alone(kernel, d.axes), text)

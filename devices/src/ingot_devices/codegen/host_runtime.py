@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeviceIndexError
+from .blas import alone
 
 Array = Any
 _erf: Any = np.frompyfunc(math.erf, 1, 1)
@@ -280,7 +281,7 @@ def contract(
     outer = tuple(shape[i] for i in batch)
     left = a.transpose(*batch, *m, *k, *(n_ for n_ in n)).reshape(*outer, size[0], size[2])
     right = b.transpose(*batch, *k, *n, *(m_ for m_ in m)).reshape(*outer, size[2], size[1])
-    made = np.matmul(left, right).reshape(*outer, *(shape[i] for i in (*m, *n)), *(1 for _ in k))
+    made = alone(np.matmul, size)(left, right).reshape(*outer, *(shape[i] for i in (*m, *n)), *(1 for _ in k))
     order = (*batch, *m, *n, *k)
     back = [0] * len(order)
     for position, axis in enumerate(order):
