@@ -100,7 +100,7 @@ class Wanted:
                     outputs.add(n)
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
-        self.shares = len(rules) > 1 and op.group == "composite"
+        self.shares = len(rules) > 1 and op.group in ("composite", "custom")
         self.rules = [(*self._bound(op, r, fixed), r.operand, r.variadic) for r in rules]
 
     def _bound(self, op: Op, rule: Rule, fixed: int) -> tuple[Any, list[tuple[int, int]]]:
@@ -139,6 +139,8 @@ class Rule:
 
 def _source(op: Op, name: str) -> tuple[str, int]:
     """Where a rule's argument comes from: (what, number)."""
+    if name.startswith("operand:"):
+        return "operand", op.names.index(name[8:])
     if name == "b":
         return "builder", 0
     if name == "g":
