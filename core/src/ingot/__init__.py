@@ -68,7 +68,8 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import nn, optim, utils
+    from . import library, nn, optim, utils
+    from .library import use_kernel, without_kernels
     from .serialization import load, save
 
 dtype = DType
@@ -132,6 +133,7 @@ __all__ = [
     "is_inference_mode_enabled",
     "is_tensor",
     "ledger",
+    "library",
     "load",
     "long",
     "manual_seed",
@@ -159,7 +161,9 @@ __all__ = [
     "uint16",
     "uint32",
     "uint64",
+    "use_kernel",
     "utils",
+    "without_kernels",
 ]
 for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
     globals().update(_module.FUNCTIONS)
@@ -207,7 +211,10 @@ def from_dlpack(source: Any) -> Tensor:
     return made
 
 
-_LAZY = {"nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization"}
+_LAZY = {
+    "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization",
+    "library": "library", "use_kernel": "library", "without_kernels": "library",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -73,6 +73,21 @@ class Kernel:
 
 
 @dataclass(frozen=True)
+class Off:
+    """Registered kernels that a scope leaves out, to compare: of this owner, op and device kind (None: any)."""
+
+    owner: str | None = None
+    op: str | None = None
+    device: str | None = None
+
+    def hides(self, kernel: Kernel) -> bool:
+        """True when ``kernel`` is left out."""
+        wanted = (self.owner, self.op, self.device)
+        given = (kernel.owner, kernel.op, kernel.device)
+        return all(w is None or w == g for w, g in zip(wanted, given, strict=True))
+
+
+@dataclass(frozen=True)
 class Conflict:
     """Two owners claimed the same; neither kernel is used."""
 

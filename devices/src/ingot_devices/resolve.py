@@ -23,8 +23,9 @@ from .layout import Layout
 from .opset.op import Op, Spec, number_spec
 from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
-from .registry import Kernel, Request, registry
+from .registry import Kernel, Off, Request, registry
 from .transfer import read, write
+from .view import View
 
 Key = Layout | type | None
 _HOST = HostCodegen()
@@ -89,14 +90,18 @@ class _Resolver:
     # ---- kernels that somebody wrote -------------------------------------------------------------------------------
     def _kernels(self) -> Plan | None:
         kind = self.device.kind
-        chosen = [("override", k) for k in self.context.overrides if (k.op, k.device) == (self.op.name, kind)]
+        scopes = self.context.overrides
+        off = [o for o in scopes if isinstance(o, Off)]
+        wins = [o for o in scopes if isinstance(o, Kernel)]
+        chosen = [("override", k) for k in wins if (k.op, k.device) == (self.op.name, kind)]
         chosen += [("registered", k) for k in registry.candidates(self.op.name, kind)]
         if not chosen:
             return None
         request = Request(self.op.name, self.keys, dict(zip(self.op.attributes, self.attrs, strict=True)),
                           self.layouts, self.device, self.aliased)
         for route, kernel in chosen:
-            refused = kernel.refuses(request)
+            hidden = route == "registered" and any(o.hides(kernel) for o in off)
+            refused = "switched off" if hidden else kernel.refuses(request)
             if not refused:
                 made = self._try_kernel(route, kernel, request)
                 if made is not None:
@@ -231,6 +236,8 @@ class _Resolver:
 
     # ---- the host ----------------------------------------------------------------------------------------------------
     def _host(self) -> Plan | None:
+        if self.op.reference is not None:
+            return self._reference()
         if self.op.expression is None and self.op.define is None:
             return None
         definitions = self._definitions()
@@ -241,6 +248,24 @@ class _Resolver:
         self.attempts.append(Attempt("host", "ingot-devices"))
         step = Step(call, self._refs(*definitions), "host", self.op.name, len(definitions), views=True)
         return Plan(self.op.name, self.device, self.slots, self.allocations, (step,), self.out_refs, "host", reason)
+
+
+    def _reference(self) -> Plan | None:
+        """An op that has no meaning but its NumPy reference."""
+        rule = self.op.reference
+        assert rule is not None
+        attrs = dict(zip(self.op.attributes, self.attrs, strict=True))
+
+        def evaluate(*arrays: Any) -> None:
+            for out, made in zip(arrays[self.slots :], rule(*arrays[: self.slots], **attrs), strict=True):
+                out[...] = made
+
+        self.attempts.append(Attempt("host", "its NumPy reference"))
+        native = self.device.numpy_handles  # then nothing moves
+        call = evaluate if native else host_run(self.op.name, evaluate, self.slots, self.device)
+        step = Step(call, (*(Ref(n) for n in range(self.slots)), *self.out_refs), "host", self.op.name, views=not native)
+        return Plan(self.op.name, self.device, self.slots, self.allocations, (step,), self.out_refs, "host",
+                    "by its NumPy reference")
 
 
 def _lies(layout: Layout, wanted: str) -> bool:
@@ -268,6 +293,22 @@ def host_call(
         for n, o in operands.items():
             if o.output:
                 write(views[n], arrays[n])
+
+    return call
+
+
+def host_run(name: str, evaluate: Any, inputs: int, device: Any) -> Any:
+    """A call over Views that copies operands out, calls ``evaluate`` on arrays, and copies outputs in; noted each time."""
+
+    def call(*views: Any) -> None:
+        tensors = [v for v in views if isinstance(v, View)]
+        moved = sum(v._layout.size * v._layout.dtype.itemsize for v in tensors)
+        note(name, device.name, moved, "it has no kernel here, only its NumPy reference")
+        given = [read(v) if isinstance(v, View) else v for v in views[:inputs]]
+        made = [np.empty(v._layout.shape, v._layout.dtype.numpy) for v in views[inputs:]]
+        evaluate(*given, *made)
+        for view, array in zip(views[inputs:], made, strict=True):
+            write(view, array)
 
     return call
 

@@ -100,7 +100,7 @@ class Wanted:
         self.op, self.mask, self.rules = op, mask, rules
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
-        self.shares = len(rules) > 1 and op.group == "composite"
+        self.shares = len(rules) > 1 and op.group in ("composite", "custom")
         launched = {r.operand for r in rules if hasattr(r.function, "op")}
         self.fresh = tuple(k in launched for k in range(len(mask)))
         self._run: Callable[..., list[Any]] | None = None
@@ -171,6 +171,8 @@ class Rule:
 
 def _source(op: Op, name: str) -> tuple[str, int]:
     """Where a rule's argument comes from: (what, number)."""
+    if name.startswith("operand:"):
+        return "operand", op.names.index(name[8:])
     if name == "b":
         return "builder", 0
     if name == "g":

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import NamedTuple
 
 from .. import dtypes as dt
 from ..dtypes import DType
@@ -47,6 +48,14 @@ class Dialect:
     attributes: str = ""
 
 
+class Frame(NamedTuple):
+    """A source with an author's text in it, and the lines on which that and its helpers begin."""
+
+    source: str
+    text_line: int
+    helpers_line: int
+
+
 class CRenderer:
     """Renders programs in one dialect. Callable: what `schedule.ScheduleCodegen` wants."""
 
@@ -56,6 +65,25 @@ class CRenderer:
 
     def __call__(self, program: Program) -> str:
         return _Source(self.dialect, program).text()
+
+    def frame(self, program: Program, text: str, helpers: str, defines: Mapping[str, str]) -> Frame:
+        """An author's kernel: ``program`` (which has no body) with ``text`` in its place, after ``helpers``.
+
+        Each buffer ``x_base`` is seen as ``x``, moved by the scalar ``x_offset``; ``x_t`` is its element type.
+        """
+        source, types = _Source(self.dialect, program), self.dialect.types
+        names = {b.name.removesuffix("_base"): b for b in program.buffers}
+        macros = {f"{n}_t": source.storage(b.dtype) for n, b in names.items()}
+        macros |= {"index_t": source.ctype(dt.index), **{k: types.get(v, v) for k, v in defines.items()}}
+        above = [f"#define {name} {value}" for name, value in macros.items()]
+        opening = source.text().rstrip().removesuffix("}").splitlines()
+        for name, b in names.items():
+            const = "const " if b.access == "r" else ""
+            pointer = self.dialect.pointer.format(const=const, type=source.storage(b.dtype), restrict="", name=name)
+            opening.append(f"  {pointer.replace('* ', '*')} = {b.name} + {name}_offset;")
+        lines = [*above, *helpers.splitlines(), *opening, *text.splitlines(), "}", ""]
+        first = len(above) + 1
+        return Frame("\n".join(lines), first + len(helpers.splitlines()) + len(opening), first)
 
 
 # fmt: off
@@ -103,7 +131,7 @@ class _Source:
         heads += self.helpers.values()
         if program.scalars:
             # a bool has no size that host and device agree on, so it travels as it is stored
-            types = [self._storage(s.dtype) if s.dtype is dt.bool_ else self.ctype(s.dtype) for s in program.scalars]
+            types = [self.storage(s.dtype) if s.dtype is dt.bool_ else self.ctype(s.dtype) for s in program.scalars]
             members = "\n".join(f"  {t} {s.name};" for t, s in zip(types, program.scalars, strict=True))
             heads.append(f"typedef struct {{\n{members}\n}} Arguments;")
         setup = [f"  {line}" for line in self._setup()]
@@ -126,7 +154,7 @@ class _Source:
             if first:
                 readonly = all(o.access == "r" for o in alone)
                 made[b.binding] = self.dialect.pointer.format(
-                    const="const " if readonly else "", type=self._storage(b.dtype),
+                    const="const " if readonly else "", type=self.storage(b.dtype),
                     restrict="" if shared else self.dialect.restrict, name=b.name,
                 ).replace("* ", "*")  # fmt: skip
         arguments = [made[k] for k in sorted(made)]
@@ -134,7 +162,8 @@ class _Source:
             arguments.append(self.dialect.scalars.format(struct="Arguments"))
         return ", ".join(arguments)
 
-    def _storage(self, d: DType) -> str:
+    def storage(self, d: DType) -> str:
+        """The C type of a buffer's element."""
         return self.dialect.types.get(f"{d.name}*", self.dialect.types[d.name])
 
     def _setup(self) -> list[str]:
@@ -146,9 +175,9 @@ class _Source:
                 readonly = all(o.access == "r" for o in self.program.buffers if o.binding == b.binding)
                 const = "const " if readonly else ""
                 pointer = self.dialect.pointer.format(
-                    const=const, type=self._storage(b.dtype), restrict="", name=b.name
+                    const=const, type=self.storage(b.dtype), restrict="", name=b.name
                 )
-                cast = self.dialect.cast_pointer.format(const=const, type=self._storage(b.dtype))
+                cast = self.dialect.cast_pointer.format(const=const, type=self.storage(b.dtype))
                 lines.append(f"{pointer.replace('* ', '*')} = {cast}{owner.name};")
         lines += [f"const {self.ctype(s.dtype)} {s.name} = args.{s.name};" for s in self.program.scalars]
         for memory in self.program.locals:

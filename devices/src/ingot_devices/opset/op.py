@@ -9,7 +9,8 @@ Decompositions and gradient rules are functions of a *builder* ``b`` whose attri
 (``b.mul(g, y)``): data that needs no core. Their parameters are found by name:
 
     gradient rule  ``b``; ``g`` (gradient of the first output) or ``g_<output>``; an operand's or output's name (its saved
-                   value); ``<operand>_spec`` (shape and dtype only: nothing is saved); an attribute's name
+                   value); ``<operand>_spec`` (shape and dtype only: nothing is saved); an attribute's name;
+                   ``operand:<name>`` (in a rule's ``names``) for an operand that is called b or g
     decomposition  ``b``, then operands and attributes by name
 
 A rule returns the gradient for its operand; the engine sums it to the operand's shape and casts it to its dtype.
@@ -79,6 +80,7 @@ class Op:
     ``operands``: names; ``"bias?"`` may be None, ``"*xs"`` takes any number. ``attributes``: name → default, static and
     hashable, in order. ``outputs`` beyond the first are residuals unless ``differentiable`` names them.
     ``mutates`` maps an output's position to the operand that it is written into. ``dynamic`` ops read a count back.
+    ``reference`` computes the results from NumPy arrays and attributes, for an op that has no other meaning.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Op:
     mutates: Mapping[int, int] = field(default_factory=dict)
     dynamic: bool = False
     doc: str = ""
+    reference: Callable[..., Sequence[Any]] | None = None
 
     @cached_property
     def variadic(self) -> bool:
@@ -283,13 +286,18 @@ def add_op(op: Op) -> Op:
     """Put a row into the table; ValueError when the name is taken or a rule asks for what does not exist."""
     if dict.__contains__(OPS, op.name):
         raise ValueError(f"op {op.name!r} is in the opset already")
+    check_rules(op)
+    OPS[op.name] = op
+    return op
+
+
+def check_rules(op: Op) -> None:
+    """ValueError when a rule asks for what does not exist."""
     known = {"b", *op.names, *op.outputs, *op.attributes, *(f"{n}_spec" for n in op.names),
-             "g", *(f"g_{n}" for n in op.outputs)}  # fmt: skip
+             "g", *(f"g_{n}" for n in op.outputs), *(f"operand:{n}" for n in op.names)}  # fmt: skip
     rules = {**(op.gradient or {}), **({"decompose": op.decompose} if op.decompose else {})}
     for key, rule in rules.items():
         strange = [p for p in parameters(rule) if p not in known]
         if strange:
             raise ValueError(f"op {op.name!r}: the rule for {key!r} asks for {strange}, which is neither operand, "
                              "output, attribute nor gradient")
-    OPS[op.name] = op
-    return op
