@@ -22,7 +22,7 @@ from typing import Any
 
 import ingot_devices
 import pytest
-from records.record import Record
+from ingot_tools.conformance.records.record import Record
 
 BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
 OTHERWISE = 120.0

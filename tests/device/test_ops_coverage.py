@@ -11,25 +11,25 @@ from typing import Any
 
 import ingot
 import pytest
-import records
-from harness.subject import Subject
-from harness.suite import each_case, run_case
-from records import RECORDS, REQUIRED
-from records.record import Record
+from ingot_tools.conformance import records
+from ingot_tools.conformance.harness.subject import Subject
+from ingot_tools.conformance.harness.suite import each_case, run_case
+from ingot_tools.conformance.records import RECORDS, REQUIRED
+from ingot_tools.conformance.records.record import Record
 
 HOME = Path(records.__file__).parent
-ALLOWED = {"numpy", "scipy", "records", *sys.stdlib_module_names}
+ALLOWED = {"numpy", "scipy", *sys.stdlib_module_names}
 EACH = pytest.mark.parametrize("record", RECORDS.values(), ids=str)
 
 
 def imported(path: Path) -> set[str]:
-    """Top-level names of the modules that ``path`` imports absolutely, also inside functions."""
+    """Top-level names of the modules that ``path`` imports, also inside functions; a package above its own is ``..``."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            found.add((node.module or "").split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level != 1:
+            found.add("." * node.level or (node.module or "").split(".")[0])
     return found
 
 

@@ -1,5 +1,4 @@
-"""Makes the records of the op tests importable here, and gives the PyTorch that they are compared
-with."""
+"""Makes the tests of `tests/device` importable here, and gives the PyTorch that they and the records are compared with."""
 
 from __future__ import annotations
 

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from harness.subject import Subject
-from harness.suite import Check, each_case, run_case
-from records import RECORDS
-from records.promotion import NAMES, PROMOTED
-from records.record import Record
+from ingot_tools.conformance.harness.subject import Subject
+from ingot_tools.conformance.harness.suite import Check, each_case, run_case
+from ingot_tools.conformance.records import RECORDS
+from ingot_tools.conformance.records.promotion import NAMES, PROMOTED
+from ingot_tools.conformance.records.record import Record
 
 pytestmark = pytest.mark.torch
 CASES = [

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.data import arrays_of
-from harness.subject import Subject
-from records import RECORDS
-from records.record import Record
+from ingot_tools.conformance.harness.data import arrays_of
+from ingot_tools.conformance.harness.subject import Subject
+from ingot_tools.conformance.records import RECORDS
+from ingot_tools.conformance.records.record import Record
 
 pytestmark = pytest.mark.torch
 

@@ -1,2 +1,1 @@
-"""The machinery that turns one record into tests: arrays, the library under test, comparison,
-derivatives, checks."""
+"""What the behaviour tests share: tensors from NumPy and back, refusals, comparisons."""

@@ -1,4 +1,4 @@
-"""Reductions and scans."""
+"""Reductions and scans: sums, extrema, norms, running sums."""
 
 from __future__ import annotations
 

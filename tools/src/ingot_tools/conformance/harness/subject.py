@@ -8,38 +8,39 @@ both libraries.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import pytest
-from records.record import Record, Sample
 
+from ..records.record import Record, Sample
 from .data import arguments, numpy_dtype
 
 
-class Subject:
-    """``t``: the namespace (``ingot`` or ``torch``); ``device``: where its tensors live."""
+class Refused(Exception):
+    """The device declares that it takes no such dtype; the message says which."""
 
-    def __init__(self, t: Any, device: str, refused: frozenset[str] = frozenset()) -> None:
+
+class Subject:
+    """``t``: the namespace (``ingot`` or ``torch``); ``device``: where its tensors live; ``refused``: dtypes that the
+    device declares to refuse; ``slow``: it interprets, or runs under a checker that does, so big samples are left out."""
+
+    def __init__(self, t: Any, device: str, refused: frozenset[str] = frozenset(), slow: bool = False) -> None:
         self.t, self.device, self.refused = t, device, refused
+        self.is_slow = slow or "INGOT_TEST_SMALL" in os.environ
 
     def __repr__(self) -> str:
         return f"{self.t.__name__} on {self.device}"
-
-    @property
-    def is_slow(self) -> bool:
-        """True for a device that interprets, or under a checker that does: big samples are left out."""
-        return self.device.startswith("sim") or "INGOT_TEST_SMALL" in os.environ
 
     def dtype(self, name: str) -> Any:
         return getattr(self.t, name)
 
     def need(self, *dtypes: str) -> None:
-        """Skip the test if the device declares that it refuses one of ``dtypes``."""
+        """Raise `Refused` if the device declares that it refuses one of ``dtypes``."""
         for name in dtypes:
             if name in self.refused:
-                pytest.skip(f"{self.device} declares no {name}")
+                raise Refused(f"{self.device} declares no {name}")
 
     def tensor(self, array: Any, dtype: str | None = None) -> Any:
         """A dense tensor with the values of ``array``, of ``dtype`` or the array's own."""
@@ -70,3 +71,26 @@ class Subject:
         args, kwargs = arguments(sample, tensors, self.placeholder(dtype))
         results = record.call(self.t, *args, **kwargs)
         return list(results) if isinstance(results, (tuple, list)) else [results]
+
+
+SLOW_FROM = 0.02  # seconds for one addition of 4096 elements, which takes a device that interprets much longer
+
+
+def opened(device: str) -> Subject:
+    """Ingot on ``device``, with the dtypes that its limits refuse, and whether it interprets (as measured)."""
+    import ingot
+    from ingot_devices import dtypes, open_device
+
+    from ..records.record import ALL
+
+    limits = open_device(device).limits
+    refused = frozenset(d for d in ALL if limits.dtype_class(dtypes.dtype(d)).kind == "refused")
+    subject = Subject(ingot, device, refused)
+    x = subject.tensor(np.ones(4096, np.float32))
+    times = []
+    for _ in range(4):  # the first builds the kernel
+        start = time.perf_counter()
+        subject.read(x + x)
+        times.append(time.perf_counter() - start)
+    subject.is_slow |= min(times) > SLOW_FROM
+    return subject

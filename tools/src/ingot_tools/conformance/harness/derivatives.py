@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from records.record import Record, Sample
 
+from ..records.record import Record, Sample
 from .checks import describe, float_results, ordinary, samples_of
 from .compare import rules
 from .data import arrays_of, evaluate, wide

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from records.record import Record
 
+from ..records.record import Record
 from .checks import run, samples_of
 from .data import arrays_of
 from .subject import Subject

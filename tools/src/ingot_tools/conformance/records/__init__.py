@@ -43,3 +43,5 @@ def _required() -> frozenset[str]:
 
 RECORDS = _load()
 REQUIRED = _required()
+
+__all__ = ["RECORDS", "REQUIRED", "Record"]

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from records.promotion import PROMOTED
-from records.record import Record
-
+from ..records.promotion import PROMOTED
+from ..records.record import Record
 from . import checks, derivatives, forms, layouts, views
 from .subject import Subject
 
@@ -119,6 +118,6 @@ def each_case(records: Sequence[Record]) -> Iterator[tuple[Check, Record, str]]:
 
 
 def run_case(subject: Subject, check: Check, record: Record, case: str) -> None:
-    """Run one case, or skip it where the device refuses the dtype."""
+    """Run one case: AssertionError where it is wrong, `Refused` where the device refuses the dtype."""
     subject.need(*case.split("+"))
     check.run(subject, record, case)

@@ -7,8 +7,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from records.record import Record
 
+from ..records.record import Record
 from .data import is_float, numpy_dtype
 from .subject import Subject
 

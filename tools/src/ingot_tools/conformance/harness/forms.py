@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from records.record import Operand, Record, Sample
-from records.record import method as method_of
 
+from ..records.record import Operand, Record, Sample
+from ..records.record import method as method_of
 from .checks import describe, run, samples_of
 from .compare import check_values
 from .data import arrays_of, evaluate, numpy_dtype, scales

@@ -12,7 +12,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from records.record import Domain, Operand, Placeholder, Record, Sample
+
+from ..records.record import Domain, Operand, Placeholder, Record, Sample
 
 NUMPY = {"bfloat16": np.dtype(ml_dtypes.bfloat16)}
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from records.record import Record, Sample
 
+from ..records.record import Record, Sample
 from .checks import describe, samples_of
 from .data import arrays_of, evaluate
 from .derivatives import pattern

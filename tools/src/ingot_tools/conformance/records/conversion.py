@@ -46,7 +46,7 @@ def cut(x: Any) -> Any:
 
 
 def there_and_back(t: Any, x: Any, device: Any) -> Any:
-    return x.to("cpu").to(device, t.float32)
+    return x.cpu().to(device, t.float32)
 
 
 RECORDS = (

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from records.record import Operand, Record, Sample
 
+from ..records.record import Operand, Record, Sample
 from .compare import check_result, result_dtype, rules
 from .data import arrays_of, evaluate, is_float, numpy_dtype, scales
 from .subject import Subject
