@@ -63,7 +63,7 @@ def group_norm(
     if num_groups < 1 or len(shape) < 2 or shape[1] % num_groups:
         raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)}"
                            f" and num_groups={num_groups}")
-    each = math.prod(shape[1:]) // num_groups
+    each = math.prod(shape[1:]) // num_groups  # elements of a group
     made = ingot.layer_norm(input.reshape(shape[0], num_groups, each), (each,), eps=eps).view(shape)
     column = (shape[1], *(1,) * (len(shape) - 2))
     made = made if weight is None else made * weight.view(column)

@@ -13,7 +13,7 @@ from ingot.tensor import Tensor
 
 
 class _BatchNorm(Module):
-    """``weight`` starts at one and ``bias`` at zero (``affine=False`` leaves them out); ``running_mean`` and ``running_var``
+    """``weight`` starts at one and ``bias`` at zero (``affine=False`` leaves out both, ``bias=False`` the second); ``running_mean`` and ``running_var``
     are buffers, which move by ``momentum`` towards each batch's (None: they are the mean over all batches).
     ``track_running_stats=False`` leaves them out, and the batch's own are used in evaluation, too.
     """
@@ -29,13 +29,15 @@ class _BatchNorm(Module):
         track_running_stats: bool = True,
         device: Any = None,
         dtype: Any = None,
+        *,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.num_features, self.eps, self.momentum = num_features, eps, momentum
         self.affine, self.track_running_stats = affine, track_running_stats
         made = {"device": device, "dtype": dtype}
-        for name in ("weight", "bias"):
-            self.register_parameter(name, Parameter(ingot.empty(num_features, **made)) if affine else None)
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            self.register_parameter(name, Parameter(ingot.empty(num_features, **made)) if wanted else None)
         self.register_buffer("running_mean", ingot.zeros(num_features, **made) if track_running_stats else None)
         self.register_buffer("running_var", ingot.ones(num_features, **made) if track_running_stats else None)
         tracked = ingot.tensor(0, dtype=ingot.long, device=device) if track_running_stats else None
@@ -52,8 +54,9 @@ class _BatchNorm(Module):
     def reset_parameters(self) -> None:
         """The running statistics as at first, weight to one, bias to zero."""
         self.reset_running_stats()
-        if self.affine:
+        if self.weight is not None:
             init.ones_(self.weight)
+        if self.bias is not None:
             init.zeros_(self.bias)
 
     def forward(self, input: Tensor) -> Tensor:
@@ -72,7 +75,7 @@ class _BatchNorm(Module):
 
     def extra_repr(self) -> str:
         return (f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
-                f"track_running_stats={self.track_running_stats}")  # fmt: skip
+                f"bias={self.bias is not None}, track_running_stats={self.track_running_stats}")  # fmt: skip
 
 
 class BatchNorm1d(_BatchNorm):
