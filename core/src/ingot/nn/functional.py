@@ -8,12 +8,62 @@ and options after the operands are keyword-only.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ingot
+from ingot.nn._convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from ingot.nn._normalization import batch_norm, group_norm, rms_norm
+from ingot.nn._pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    avg_pool1d,
+    avg_pool2d,
+    max_pool1d,
+    max_pool2d,
+)
 from ingot.tensor import Tensor
 
+__all__ = [
+    "adaptive_avg_pool1d",
+    "adaptive_avg_pool2d",
+    "avg_pool1d",
+    "avg_pool2d",
+    "batch_norm",
+    "binary_cross_entropy_with_logits",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv_transpose1d",
+    "conv_transpose2d",
+    "cross_entropy",
+    "dropout",
+    "elu",
+    "embedding",
+    "gelu",
+    "group_norm",
+    "l1_loss",
+    "layer_norm",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "max_pool1d",
+    "max_pool2d",
+    "mse_loss",
+    "nll_loss",
+    "normalize",
+    "one_hot",
+    "pad",
+    "relu",
+    "rms_norm",
+    "scaled_dot_product_attention",
+    "sigmoid",
+    "silu",
+    "smooth_l1_loss",
+    "softmax",
+    "softplus",
+    "tanh",
+]
 REDUCTIONS = ("none", "mean", "sum")
 
 
@@ -181,10 +231,37 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 def pad(
     input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
 ) -> Tensor:
-    """Pad with ``value`` (0); ``pad`` is (before, after) pairs from the last axis on."""
-    if mode != "constant":
-        raise ValueError(f"pad mode {mode!r} is not available; the mode is 'constant'")
-    return ingot.pad(input, tuple(pad), value=0.0 if value is None else value)
+    """Pad; ``pad`` is (before, after) pairs from the last axis on.
+
+    ``mode``: "constant" (with ``value``, or 0), "reflect" (mirrored at the edge, which is not repeated), "replicate" (the edge
+    again) or "circular" (from the other end).
+    """
+    if mode == "constant":
+        return ingot.pad(input, tuple(pad), value=0.0 if value is None else value)
+    if mode not in _PLACES:
+        raise ValueError(f"pad mode {mode!r} is not available; the modes are 'constant', {', '.join(map(repr, _PLACES))}")
+    if value is not None:
+        raise ValueError(f"Padding mode {mode!r} doesn't take in value argument")
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
+        raise ValueError(f"pad={list(pad)} must be (before, after) for each of the last axes of an input of shape {input.shape}")
+    for k, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
+        size = input.shape[-k]
+        most = size - 1 if mode == "reflect" else size
+        if mode != "replicate" and max(before, after) > most:
+            raise RuntimeError(f"Padding size should be at most {most} in mode {mode!r} for an axis of size {size}, but got "
+                               f"padding ({before}, {after}) at dimension {input.ndim - k}")
+        places = [_PLACES[mode](i, size) for i in range(-before, size + after)]
+        if before or after:
+            input = input.index_select(-k, ingot.tensor(places, dtype=ingot.long, device=input.device))
+    return input
+
+
+_PLACES: dict[str, Callable[[int, int], int]] = {
+    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
+    "replicate": lambda i, n: min(max(i, 0), n - 1),
+    "circular": lambda i, n: i % n,
+}
+"""Which element stands at position i, counted from the first of n."""
 
 
 # ---- losses --------------------------------------------------------------------------------------

@@ -233,6 +233,12 @@ def adamw_step_(
     _adam("adamw_step", True, param, grad, exp_avg, exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay, maximize)
 
 
+# ---- running statistics ----------------------------------------------------------------------------------------------
+def update_running_(running_mean: Any, running_var: Any, mean: Any, var: Any, *, share: float, unbiased: float) -> None:
+    """Move the statistics of batch_norm by ``share`` towards the batch's, in place; its variance counts ``unbiased`` times."""
+    _step("batch_norm_update", (running_mean, running_var, mean, var), (share, unbiased), (running_mean, running_var), ())
+
+
 FUNCTIONS = {
     f.__name__: f
     for f in (softmax, log_softmax, layer_norm, cross_entropy, nll_loss, mse_loss, l1_loss, binary_cross_entropy_with_logits,

@@ -22,6 +22,10 @@ from . import Unsupported
 STATUS = -1
 """The operand number of the device's status word, which failed checks write to."""
 
+LITERAL = 16
+"""A divisor of an index up to this is a literal: the taps and the stride of a window are part of a kernel's class, so that
+no kernel divides by them; a larger one is an argument, as every size is."""
+
 TICKET = Expr.of("param", (), dt.int32, STATUS)
 """The scalar that a failed check writes: it names the launch (`status`)."""
 
@@ -204,17 +208,33 @@ class Linearize:
                 if not factor[1]:
                     return _sum((0, {}), other, factor[0])
         args = tuple(self._operand(a) for a in node.args)
+        if node.op in ("idiv", "mod") and node.args[1].op == "const" and node.args[1].value <= LITERAL:
+            args = (args[0], node.args[1])
         return 0, {Expr.of(node.op, args, dt.index, node.value): 1}
 
 
 def linear_node(base: int, terms: Mapping[Expr, int]) -> Expr:
     """The node of a form; terms with coefficient 0 are left out."""
+    base, terms = _recombined(base, terms)
     kept = [(atom, c) for atom, c in terms.items() if c]
     return Expr.of("linear", tuple(a for a, _ in kept), dt.index, (base, tuple(c for _, c in kept)))
 
 
+def _recombined(base: int, terms: Mapping[Expr, int]) -> tuple[int, Mapping[Expr, int]]:
+    """n·c·(e // n) + c·(e % n) is c·e: an axis that was split where memory runs on is whole again."""
+    for rest, c in terms.items():
+        if rest.op != "mod" or not (c and rest.args[1].op in ("const", "linear")) or rest.args[1].args:
+            continue
+        whole, n = Expr.of("idiv", rest.args, dt.index), rest.args[1].value
+        if terms.get(whole, 0) == c * (n if rest.args[1].op == "const" else n[0]):
+            start, inner = rest.args[0].value
+            left = {atom: k for atom, k in terms.items() if atom is not rest and atom is not whole}
+            return _recombined(*_sum((base, left), (start, dict(zip(rest.args[0].args, inner, strict=True))), c))
+    return base, terms
+
+
 def _sum(
-    a: tuple[int, dict[Expr, int]], b: tuple[int, dict[Expr, int]], factor: int
+    a: tuple[int, Mapping[Expr, int]], b: tuple[int, Mapping[Expr, int]], factor: int
 ) -> tuple[int, dict[Expr, int]]:
     terms = dict(a[1])
     for atom, c in b[1].items():

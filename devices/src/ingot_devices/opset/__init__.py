@@ -13,18 +13,21 @@ reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin arg
              min_with_index · any all
 scan         cumsum cumprod cummax cummin · cumprod_backward
 contraction  matmul linear addmm
+window       convolution convolution_input convolution_weight · max_pool max_pool_backward avg_pool avg_pool_backward
+             adaptive_avg_pool adaptive_avg_pool_backward
 index        gather gather_backward scatter scatter_add · index index_backward index_put index_select index_add ·
              embedding embedding_backward one_hot bincount · compact coordinates nonzero masked_select
 sort         sort argsort topk searchsorted unique · sort_ranks arrange sort_merge run_starts unpermute unique_runs
 random       random_bits uniform normal randint bernoulli multinomial · dropout dropped
 composite    softmax softmax_backward log_softmax log_softmax_backward · layer_norm layer_norm_backward
-             layer_norm_weight_backward · mse_loss mse_loss_backward binary_cross_entropy_with_logits
+             layer_norm_weight_backward · batch_norm batch_norm_backward batch_norm_weight_backward
+             batch_norm_inference batch_norm_update · mse_loss mse_loss_backward binary_cross_entropy_with_logits
              bce_with_logits_backward nll_loss nll_loss_rows nll_loss_rows_backward cross_entropy cross_entropy_rows
              cross_entropy_backward class_mask soft_cross_entropy · scaled_dot_product_attention attention_backward
              causal_mask
 optimizer    sgd_step sgd_momentum_step adam_step adamw_step
 
-An op is a row of its group's module (losses and attention have their own): operands, attributes, result rule, meaning, gradient
+An op is a row of its group's module (losses, normalisation and attention have their own): operands, attributes, result rule, meaning, gradient
 (see `op.Op`). The table `OPS` fills itself when it is first asked (`groups`); plugins may add rows. `no_gradient` lists what has none.
 """
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from . import (
     attention,
+    batch_norm,
     class_loss,
     composite,
     contraction,
+    convolution,
     copy,
     creation,
     index,
@@ -14,6 +16,7 @@ from . import (
     mask,
     optimizer,
     pointwise,
+    pool,
     random,
     reduce,
     scan,
@@ -22,6 +25,6 @@ from . import (
 )  # fmt: skip
 
 GROUPS = (
-    pointwise, view, copy, creation, reduce, scan, contraction, index, mask, sort, random, composite, loss,
-    class_loss, attention, optimizer,
+    pointwise, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort, random,
+    composite, batch_norm, loss, class_loss, attention, optimizer,
 )  # fmt: skip

@@ -14,6 +14,6 @@ PLACED = (  # positions and ranks, and what moves elements by them only on the w
     "one_hot bincount class_mask compact coordinates searchsorted sort_ranks arrange sort_merge run_starts unpermute"
 )
 DRAWN = "random_bits uniform normal randint"
-UPDATED = "sgd_step sgd_momentum_step adam_step adamw_step"  # steps of an optimizer
+UPDATED = "sgd_step sgd_momentum_step adam_step adamw_step batch_norm_update"  # written in place by a step
 
 NO_GRADIENT = frozenset(f"{CREATED} {TESTED} {LOGICAL} {COUNTED} {PLACED} {DRAWN} {UPDATED}".split())

@@ -51,9 +51,9 @@ def ingot_backends(register: Callable[[Backend], None]) -> None:
 @hookimpl
 def ingot_kernels(register: Callable[[Any], None]) -> None:
     """Register the kernels written by hand."""
-    from .kernels import KERNELS
+    from . import convolution, kernels, pooling
 
-    for kernel in KERNELS:
+    for kernel in (*kernels.KERNELS, *convolution.KERNELS, *pooling.KERNELS):
         register(kernel)
 
 

@@ -3,7 +3,8 @@
 For a CPU: no barriers. One work-item makes a block of ``ROWS`` × ``COLUMNS`` results. It copies a panel of the right
 factor into private memory, in the computing type and with the columns side by side, so that any strides and storage
 will do; then ``TILE`` rows at a time run through it with their accumulators in registers. Every result is summed in the
-order of the summed axes, whatever the sizes of the blocks.
+order of the summed axes, whatever the sizes of the blocks. Where the column is many axes in one (the pixels of a
+convolution), the quotients that tell them apart are worked out once for a block.
 """
 
 from __future__ import annotations
@@ -81,6 +82,13 @@ def _axes(e: Expr) -> set[int]:
     return {n.value for n in walk(e) if n.op == "index"}
 
 
+def _quotients(e: Expr, axis: int) -> list[Expr]:
+    """The outermost divisions in ``e`` by a size, of what depends on ``axis`` alone."""
+    found = [n for n in walk(e) if n.op in ("idiv", "mod") and n.args[1].op != "const" and _axes(n) == {axis}]
+    within = {id(a) for n in found for a in walk(*n.args)}
+    return [n for n in found if id(n) not in within]
+
+
 def _worthwhile(loops: Loops, c: Contraction) -> bool:
     rows = 1 if c.row is None else loops.extents[c.row]
     depth = 1
@@ -131,6 +139,7 @@ class _Block:
         self.nest, self.c, self.tile, self.rows = nest, c, tile, rows
         self.dtype = c.left.dtype
         self.sums, self.panel = "sums", "panel"
+        self.tables = {n: nest.fresh("table") for n in _quotients(c.right, c.column)}
 
     def emit(self, scope: Scope, writes: tuple[Write, ...], tile: Expr, across: Expr, down: Expr) -> None:
         """Block number ``tile`` of ``across`` × ``down`` × batch."""
@@ -138,6 +147,7 @@ class _Block:
         self._locate(scope, tile, across, down)
         scope.add(Array(self.sums, self.dtype, self.rows * COLUMNS, const(0, self.dtype)))
         scope.add(Array(self.panel, self.dtype, DEPTH * COLUMNS, const(0, self.dtype)))
+        self._fill_tables(scope)
         *outer, last = c.summed
         scope.loop(outer, [], lambda inner: self._panels(inner, last))
         self._store(scope, writes)
@@ -158,6 +168,19 @@ class _Block:
             self.height = scope.name("high", smaller(number(self.rows), nest.extent(c.row) - self.row))
         if c.batch:
             decode(scope, c.batch, batch)
+
+    def _fill_tables(self, scope: Scope) -> None:
+        """The quotients of each column of the block."""
+        if not self.tables:
+            return
+        scope.add(*(Array(table, n.dtype, COLUMNS, const(0, n.dtype)) for n, table in self.tables.items()))
+        j = self.nest.fresh("jj")
+        inner = Scope(self.nest, scope)
+        place = smaller(self.column + var(j), self.nest.extent(self.c.column) - 1)
+        inner.axes[self.c.column] = inner.name(f"i{self.c.column}_", place)
+        for table, value in zip(self.tables.values(), inner.values(list(self.tables)), strict=True):
+            inner.add(Put(table, var(j), value))
+        scope.add(For(j, ZERO, number(COLUMNS), ONE, tuple(inner.body)))
 
     # ---- the sums --------------------------------------------------------------------------------------------------
     def _panels(self, scope: Scope, axis: int) -> None:
@@ -183,6 +206,8 @@ class _Block:
         outer.axes[axis] = outer.name(f"i{axis}_", first + var(k))
         inner = Scope(nest, outer)
         inner.axes[self.c.column] = inner.name(f"i{self.c.column}_", clamp(self.column + var(j)))
+        for quotient, table in self.tables.items():
+            inner.memo[inner.resolve(quotient)] = Expr.of("get", (var(j),), quotient.dtype, table)
         (value,) = inner.values([self.c.right])
         inner.add(Put(self.panel, var(k) * number(COLUMNS) + var(j), value))
         outer.add(For(j, ZERO, number(COLUMNS), ONE, tuple(inner.body)))

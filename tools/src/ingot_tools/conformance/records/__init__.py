@@ -15,6 +15,7 @@ GROUPS = (
     "binary",
     "reduction",
     "contraction",
+    "window",
     "shape",
     "index",
     "index_more",

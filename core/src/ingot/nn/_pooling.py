@@ -1,0 +1,117 @@
+"""Pooling as functions: PyTorch's arguments, turned into what the ops ``max_pool``, ``avg_pool``, ``adaptive_avg_pool`` take.
+
+`nn.functional` exports these. The axes left of the pooled ones are (N, C) or (C,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ingot
+from ingot.nn._convolution import Each, each
+from ingot.ops.common import run
+from ingot.tensor import Tensor
+
+Adaptive = int | None | Sequence[int | None]
+
+
+def _check(name: str, input: Tensor, rank: int) -> None:
+    if input.ndim not in (rank + 1, rank + 2) or 0 in input.shape[1:]:
+        raise RuntimeError(f"{name}: non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, but got one of "
+                           f"size {list(input.shape)}")
+
+
+def _max(
+    rank: int, input: Tensor, kernel_size: Each, stride: Each | None, padding: Each, dilation: Each, ceil_mode: bool,
+    return_indices: bool,
+) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+    _check(f"max_pool{rank}d", input, rank)
+    kernel = each("kernel_size", kernel_size, rank, 1)
+    step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
+    made: tuple[Tensor, Tensor] = run(
+        "max_pool", input, kernel=kernel, stride=step, padding=each("padding", padding, rank, 0),
+        dilation=each("dilation", dilation, rank, 1), ceil_mode=bool(ceil_mode),
+    )  # fmt: skip
+    return made if return_indices else made[0]
+
+
+def max_pool1d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+    """The greatest of each window along the last axis; see `max_pool2d`."""
+    return _max(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def max_pool2d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1, ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+    """The greatest of each window of the last two axes: (N, C, H, W) → (N, C, H', W').
+
+    ``stride`` is ``kernel_size`` unless given. The padding never wins. ``ceil_mode``: a last window may hang over the end.
+    ``return_indices``: also int64 numbers of the elements in their planes, row by row; the least wins among equals, NaN
+    before all. The gradient goes to that element.
+    """
+    return _max(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
+def _average(
+    rank: int, input: Tensor, kernel_size: Each, stride: Each | None, padding: Each, ceil_mode: bool, count_include_pad: bool,
+    divisor: int | None,
+) -> Tensor:  # fmt: skip
+    _check(f"avg_pool{rank}d", input, rank)
+    kernel = each("kernel_size", kernel_size, rank, 1)
+    step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
+    return run("avg_pool", input, kernel=kernel, stride=step, padding=each("padding", padding, rank, 0),
+               ceil_mode=bool(ceil_mode), count_include_pad=bool(count_include_pad), divisor=divisor)  # fmt: skip
+
+
+def avg_pool1d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:  # fmt: skip
+    """The mean of each window along the last axis; see `avg_pool2d`."""
+    return _average(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+
+
+def avg_pool2d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of the last two axes: (N, C, H, W) → (N, C, H', W').
+
+    ``count_include_pad``: the zeros of the padding count as elements. ``divisor_override``: what sums are divided by instead.
+    """
+    return _average(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _adaptive(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
+    _check(f"adaptive_avg_pool{rank}d", input, rank)
+    sizes = tuple(input.shape[input.ndim - rank :])
+    given = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
+    if len(given) != rank:
+        raise RuntimeError(f"adaptive_avg_pool{rank}d: output_size must be {rank}, but got {list(given)}")
+    wanted = tuple(n if m is None else m for n, m in zip(sizes, given, strict=True))
+    if min(wanted) < 0:
+        raise RuntimeError(f"adaptive_avg_pool{rank}d: elements of output_size must be greater than or equal to 0 but received "
+                           f"{list(wanted)}")
+    if 0 in wanted:
+        return ingot.empty((*input.shape[: input.ndim - rank], *wanted), dtype=input.dtype, device=input.device)
+    if any(n % m for n, m in zip(sizes, wanted, strict=True)):
+        return run("adaptive_avg_pool", input, size=wanted)
+    kernel = tuple(n // m for n, m in zip(sizes, wanted, strict=True))  # windows of one size
+    return run("avg_pool", input, kernel=kernel, stride=kernel)
+
+
+def adaptive_avg_pool1d(input: Tensor, output_size: Adaptive) -> Tensor:
+    """The means of ``output_size`` windows along the last axis; see `adaptive_avg_pool2d`."""
+    return _adaptive(1, input, output_size)
+
+
+def adaptive_avg_pool2d(input: Tensor, output_size: Adaptive) -> Tensor:
+    """The means of ``output_size`` windows that cover the last two axes: (N, C, H, W) → (N, C, *output_size).
+
+    Window o of an axis cut into m is [⌊o·n / m⌋, ⌈(o + 1)·n / m⌉). None keeps an axis as it is.
+    """
+    return _adaptive(2, input, output_size)
