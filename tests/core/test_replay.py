@@ -21,7 +21,6 @@ def axpy(n: int) -> Definition:
     x, y = (Operand(k, "xy"[k], dt.float32, (n,)) for k in range(2))
     d = Define("axpy", [x, y, Operand(3, "out", dt.float32, (n,), output=True, input=False)], [(2, dt.float64)])
     (i,) = d.axes((n,))
-    from ingot_devices.ir.expr import Expr
 
     d.store(0, [i], Expr.of("param", (), dt.float64, 2).cast(dt.float32) * x[i] + y[i])
     return d.finish()
