@@ -25,6 +25,10 @@ from .recorder import Applied, Place, Recorder
 from .world import ABSENT, SIZE, Item, Unguardable, World, place_name, same
 
 
+class Changes(Unguardable):
+    """The call changed a place in a way that a replay could not repeat. It may be state that comes into being once."""
+
+
 @dataclass(eq=False)
 class Source:
     """Memory that was there before. ``text`` finds its tensor at each call; "" for one that stays the same tensor."""
@@ -76,8 +80,9 @@ class Capture:
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
         self.arguments = arguments
         self.claims = _claims(recorder, world)
-        self.sources = self._sources(origins)
         self.effects = self._effects()
+        self.replaced = self._replaced()
+        self.sources = self._sources(origins)
         self.device = self._device()
 
     # ---- where memory comes from ---------------------------------------------------------------------------------------
@@ -91,7 +96,8 @@ class Capture:
         for item, values in zip(self.world.items, self.before, strict=True):
             if item.kind != "tensor":
                 continue
-            found.append(Source("", item.name, item.holder, values["memory"], values["offset"], values["layout"]))
+            text = "place:" if id(item.holder) in self.replaced else ""
+            found.append(Source(text, item.name, item.holder, values["memory"], values["offset"], values["layout"]))
             grad = values["grad"]
             if grad is not None and id(grad) not in self.world.tensors:
                 found.append(Source(f"grad:{id(item.holder)}", f"{item.name}.grad", item.holder, grad._block, grad._offset,
@@ -100,7 +106,7 @@ class Capture:
 
     def moving(self) -> list[Source]:
         """Arguments, which are other tensors at each call."""
-        return [s for s in self.sources if s.text and not s.text.startswith("grad:")]
+        return [s for s in self.sources if s.text and not s.text.startswith(("grad:", "place:"))]
 
     def _device(self) -> Any:
         devices = {id(a.plan.device): a.plan.device for a in self.recorder.applied}
@@ -128,11 +134,24 @@ class Capture:
             if now is not None and now._edge is not None:
                 raise Unguardable(f"{place} is left with a history of its own")
             return Effect(item, key, now)
-        if item.kind in ("dict", "instance", "list") and isinstance(now, TensorBase) and was is not ABSENT and key is not SIZE:
-            if now._edge is None:
+        if item.kind in ("dict", "instance", "list") and isinstance(now, TensorBase) and isinstance(was, TensorBase):
+            if now._edge is None and was._edge is None:
                 return Effect(item, key, now)
             raise Unguardable(f"it leaves a tensor with a history in {place}")
-        raise Unguardable(f"it changes {place}, which a replay would not")
+        raise Changes(f"it changes {place}, which a replay would not")
+
+    def _replaced(self) -> dict[int, Effect]:
+        """Tensors of the world whose place holds another one after each call: it is looked up there."""
+        found: dict[int, Effect] = {}
+        for effect, old in ((e, self._before(e)) for e in self.effects if e.item.kind != "tensor"):
+            places = sum(v is old for values in self.before for v in values.values())
+            if places > 1:
+                raise Unguardable(f"it replaces the tensor in {place_name(effect.item, effect.key)}, which stands elsewhere, too")
+            found[id(old)] = effect
+        return found
+
+    def _before(self, effect: Effect) -> Any:
+        return next(v[effect.key] for i, v in zip(self.world.items, self.before, strict=True) if i is effect.item)
 
     # ---- the program ---------------------------------------------------------------------------------------------------
     def program(self, applied: Sequence[Applied], escaping: Sequence[Any], given: Mapping[int, Source]) -> Programs:

@@ -16,14 +16,14 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ingot_devices.context import state
+from ingot_devices.context import scope, state
 
 from ..autograd import engine
 from ..autograd.node import LeafNode, next_seq
 from ..base import TensorBase
 from . import verify
 from .arguments import Arguments
-from .capture import Capture, Source
+from .capture import Capture, Changes, Source
 from .guard import Guard
 from .joined import Joined, Spent, graph_of, histories, is_spent
 from .recorder import Recorder
@@ -97,14 +97,18 @@ class Compiled:
                 if made is not MISS:
                     return made
         if self._seen is None:
-            with Watch() as seen:
-                made = self._function(*args, **kwargs)
-            self._seen = seen
-            return made
+            return self._warm_up(args, kwargs)
         if self._recordings >= RECORDINGS:
             self._give_up(f"it was recorded {RECORDINGS} times and still meets calls of another kind: {self._last_miss}")
             return self._function(*args, **kwargs)
         return self._record(given)
+
+    def _warm_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """An eager run that shows which code runs; what dispatch tells is thrown away."""
+        with Watch() as seen, listening(Recorder(seen.where, stopped="warm-up")):
+            made = self._function(*args, **kwargs)
+        self._seen = seen
+        return made
 
     def _refreshed(self, given: Arguments) -> bool:
         """True when a guard failed only because equal values are other objects now."""
@@ -137,12 +141,9 @@ class Compiled:
         plain = state.context
         with Watch() as now:
             recorder = Recorder(now.where, first_seq=next_seq())
-            state.recorder, state.context = recorder, plain.change(recording=True)
-            try:
+            with listening(recorder) as heard:
                 result = self._function(*given.args, **given.kwargs)
-            finally:
-                left, state.context, state.recorder = state.context, plain, None
-            if left is not plain.change(recording=True):
+            if heard.moved:
                 recorder.stop("it leaves a mode changed")
         after = world.read()
         if now.codes.keys() - self._seen.codes.keys():
@@ -154,6 +155,10 @@ class Compiled:
             capture = Capture(recorder, world, before, after, given, origins)
             self._replays.insert(0, self._replayer(capture, result, plain, now))
             self._recordings += 1
+        except Changes as e:
+            self._attempts += 1
+            if self._attempts > ATTEMPTS:
+                self._give_up(str(e))
         except Unguardable as e:
             self._give_up(str(e))
         return result
@@ -184,7 +189,7 @@ class Compiled:
                 raise Unguardable("its backward pass goes on into the history of a tensor from outside")
             made = capture.program(forward_only, blocks, {})
         capture.build(made)
-        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), {id(s.tensor) for s in capture.moving()})
+        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), {id(s.tensor) for s in capture.moving()} | capture.replaced.keys())
         replayer = Replayer(capture, made, result, guard, context, history)
         recorder.applied = []
         return replayer
@@ -202,15 +207,11 @@ class Compiled:
             raise Unguardable("a tensor in it has a gradient hook")
         if outside and not all(any(a._edge[0].seq >= n.seq for a in arguments) for n in outside):
             raise Unguardable("it reads a tensor that has a history of its own")
-        with state_of(context.change(grad=False)):
+        with scope(grad=False):
             seeds = [engine.builder.ones(r._layout) for r in roots]
         given = {recorder.number(s._block): Source("seed", "a gradient", s, s._block, 0, s._layout) for s in seeds}
-        with now:
-            state.recorder, state.context = recorder, context.change(recording=True)
-            try:
-                found = engine.gradients(roots, seeds, targets, True, False)
-            finally:
-                state.context, state.recorder = context, None
+        with now, listening(recorder):
+            found = engine.gradients(roots, seeds, targets, True, False)
         if recorder.stopped or now.foreign:
             raise Unguardable(recorder.stopped or now.foreign)
         later = recorder.applied[len(forward):]
@@ -251,14 +252,23 @@ def _tensors(result: Any) -> list[Any]:
     return found
 
 
-class state_of:
-    """The thread's context for a block."""
+class listening:
+    """``recorder`` is told of what runs in the block. ``moved``: the block left another mode than it found."""
 
-    def __init__(self, context: Any) -> None:
-        self.context = context
+    moved = False
 
-    def __enter__(self) -> None:
-        self.before, state.context = state.context, self.context
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def __enter__(self) -> listening:
+        self.before, self.outer = state.context, state.recorder
+        state.recorder, state.context = self.recorder, self.before.change(recording=True)
+        self.inside = state.context
+        return self
 
     def __exit__(self, *exc: object) -> None:
-        state.context = self.before
+        left = state.context
+        state.context, state.recorder = self.before, self.outer
+        self.moved = left is not self.inside
+        if self.moved:
+            state.context = left.change(recording=False)  # a mode that was set to stay

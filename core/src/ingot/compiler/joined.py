@@ -101,7 +101,7 @@ class Joined:
     def _held(self, replayer: Replayer, source: Source) -> str:
         if source.text.startswith("made:"):
             return replayer.outputs[self.forward.buffer_of[int(source.text[5:])]]
-        return replayer.moving[id(source.tensor)] if source.text else replayer.text.name(source.tensor)
+        return replayer._tensor_of(source) if source.text else replayer.text.name(source.tensor)
 
     def _edge(self, replayer: Replayer, target: Any) -> str:
         if id(target) in replayer.moving:

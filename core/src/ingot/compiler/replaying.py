@@ -62,6 +62,7 @@ class Replayer:
         self.recorder = capture.recorder
         self.text = Text()
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
+        self.places: dict[int, str] = {}
         self.outputs: dict[int, str] = {}  # buffer → the variable of its memory
         self.values: dict[tuple[Any, ...], str] = {}  # place → the variable of its tensor
         self._arguments(context)
@@ -108,6 +109,21 @@ class Replayer:
         self._apart()
         self.text.scope["guard"] = self.guard
         add("if not guard.holds(): return MISS")
+        self._placed()
+
+    def _placed(self) -> None:
+        """Tensors that stand in places which each call fills anew."""
+        for tensor_id, effect in self.capture.replaced.items():
+            source = next(s for s in self.capture.sources if id(s.tensor) == tensor_id)
+            variable = self.places[tensor_id] = f"p{len(self.text.lines)}"
+            layout = self.text.name(source.layout)
+            self.text.add(f"{variable} = {self._place(effect)}")
+            self.text.add(f"if {variable}._layout is not {layout} or {variable}._edge is not None: return MISS")
+
+    def _place(self, effect: Effect) -> str:
+        holder = self.text.name(effect.item.holder)
+        held = f"vars({holder})" if effect.item.kind == "instance" else holder
+        return f"{held}[{effect.key!r}]" if isinstance(effect.key, (str, int)) else f"{held}[{self.text.name(effect.key)}]"
 
     def _edge_test(self, variable: str, tensor: Any) -> str:
         if tensor._edge is None:
@@ -177,7 +193,7 @@ class Replayer:
             variable = f"g{len(self.text.lines)}"
             self.text.add(f"{variable} = {self._holder(source.tensor)}.grad")
             return variable
-        return self.moving[id(source.tensor)]
+        return self.places[id(source.tensor)] if source.text == "place:" else self.moving[id(source.tensor)]
 
     def _holder(self, tensor: Any) -> str:
         return self.moving.get(id(tensor)) or self.text.name(tensor)
@@ -199,6 +215,8 @@ class Replayer:
         """The variable (or text) of a tensor that the recorded call left behind."""
         if id(tensor) in self.moving:
             return self.moving[id(tensor)]
+        if id(tensor) in self.places:
+            return self.places[id(tensor)]
         if id(tensor) in self.capture.world.tensors:
             return self.text.name(tensor)
         if not self.recorder.knows(tensor._block):
@@ -230,14 +248,11 @@ class Replayer:
         return self.outputs[number] in self.values.values()
 
     def _effect(self, effect: Effect) -> None:
-        holder = self._holder(effect.item.holder) if effect.item.kind == "tensor" else self.text.name(effect.item.holder)
         value = "None" if effect.value is None else self.value(effect.value)
         if effect.item.kind == "tensor":
-            self.text.add(f"{holder}.grad = {value}")
-        elif effect.item.kind == "instance":
-            self.text.add(f"vars({holder})[{effect.key!r}] = {value}")
+            self.text.add(f"{self._holder(effect.item.holder)}.grad = {value}")
         else:
-            self.text.add(f"{holder}[{effect.key!r}] = {value}")
+            self.text.add(f"{self._place(effect)} = {value}")
 
     def _versions(self) -> None:
         """In-place writes are counted as eager ones are."""

@@ -1,18 +1,21 @@
 """Which code ran, and what it called: seen through the interpreter's profile events while a call is recorded.
 
-Two questions are answered here. What does the call depend on: the functions that ran (`Watch.codes`), whose globals, closures
+Only what runs while the context says ``recording`` is looked at. Two questions are answered here. What does the call depend on: the functions that ran (`Watch.codes`), whose globals, closures
 and defaults `world` then reads. And did it do something that a replay would not: a call of a built-in that is neither pure
 nor ingot's (`Watch.foreign`), such as I/O, a clock or `random`. Code of ingot itself is trusted.
 """
 
 from __future__ import annotations
 
+import dis
+import functools
 import gc
 import sys
 from collections import deque
-from collections.abc import Callable
 from types import CodeType, FrameType, TracebackType
 from typing import Any
+
+from ingot_devices.context import state
 
 PURE = frozenset(
     "len isinstance issubclass hasattr getattr abs min max sum sorted any all divmod round pow id hash iter next callable ord "
@@ -86,6 +89,8 @@ class Watch:
     def _event(self, frame: FrameType, event: str, arg: Any) -> None:
         if self._before is not None:
             self._before(frame, event, arg)
+        if not state.context.recording:
+            return  # inside a plan, or a scheduler's step, which a replay runs again
         if event == "call":
             self._called(frame)
         elif event == "c_call" and not ours(frame):
@@ -129,4 +134,8 @@ def _of_ingot(owner: Any) -> bool:
     return home == "ingot" or home.startswith(("ingot.", "ingot_devices"))
 
 
-Where = Callable[[], str]
+@functools.lru_cache(maxsize=4096)
+def globals_of(code: CodeType) -> tuple[str, ...]:
+    """The names that ``code`` looks up in its globals."""
+    found = (i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME"))
+    return tuple(dict.fromkeys(found))

@@ -25,7 +25,7 @@ from ..autograd.node import LeafNode, Node
 from ..base import TensorBase
 from ..devices import device
 from ..generator import Generator
-from .watch import Watch
+from .watch import Watch, globals_of
 
 LIMIT = 20000
 LEAVES = (type(None), bool, int, float, complex, str, bytes, type(...), DType, device, Layout, enum.Enum, range, slice,
@@ -105,7 +105,7 @@ class World:
         self._found: set[types.CodeType] = set()
         self._waiting: deque[tuple[str, Any]] = deque(roots.items())
         for code, scope in seen.codes.items():
-            names = tuple(n for n in code.co_names if n in scope)
+            names = tuple(n for n in globals_of(code) if n in scope)
             self._add(Item(scope, "globals", f"global of {code.co_name}", names))
         while self._waiting:
             self._visit(*self._waiting.popleft())
