@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .compiled import MODES, Compiled, CompileError, CompileWarning
+from .verify import CompileMismatch
 
 
 def compile(
@@ -32,4 +33,4 @@ def compile(
     return Compiled(model, fullgraph, chosen)
 
 
-__all__ = ["MODES", "CompileError", "CompileWarning", "Compiled", "compile"]
+__all__ = ["MODES", "CompileError", "CompileMismatch", "CompileWarning", "Compiled", "compile"]

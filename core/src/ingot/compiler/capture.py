@@ -146,7 +146,8 @@ class Capture:
         for effect, old in ((e, self._before(e)) for e in self.effects if e.item.kind != "tensor"):
             places = sum(v is old for values in self.before for v in values.values())
             if places > 1:
-                raise Unguardable(f"it replaces the tensor in {place_name(effect.item, effect.key)}, which stands elsewhere, too")
+                place = place_name(effect.item, effect.key)
+                raise Unguardable(f"it replaces the tensor in {place}, which stands elsewhere, too")
             found[id(old)] = effect
         return found
 
@@ -190,8 +191,8 @@ class Capture:
         found = [s for s in self.sources if s.block is block and s.covers(place)]
         exact = [s for s in found if s.offset == place.offset and s.layout is place.layout] or found
         if not exact:
-            raise Unguardable(f"it reads a tensor ({place.layout!r}) that can be reached neither from its arguments nor from the "
-                              "function, its closure or its globals")
+            raise Unguardable(f"it reads a tensor ({place.layout!r}) that can be reached neither from its arguments nor "
+                              "from the function, its closure or its globals")
         if len([s for s in self.sources if s.block is block and s.text]) > 1:
             raise Unguardable(f"{exact[0].name} shares its memory with another argument")
         return exact[0]

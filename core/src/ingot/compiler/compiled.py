@@ -19,6 +19,7 @@ from typing import Any
 from ingot_devices.context import scope, state
 
 from ..autograd import engine
+from ..autograd.eager import builder
 from ..autograd.node import LeafNode, next_seq
 from ..base import TensorBase
 from . import verify
@@ -65,17 +66,55 @@ class Compiled:
         if self._replays and self._lock.acquire(False):
             try:
                 for replayer in self._replays:
-                    made = replayer.call(args, kwargs) if not self._check else verify.call(replayer, self._function, args, kwargs)
+                    made = self._replay(replayer, args, kwargs)
                     if made is not MISS:
                         return made
             finally:
                 self._lock.release()
         return self._other(args, kwargs)
 
+    def _replay(self, replayer: Replayer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return verify.call(replayer, self._function, args, kwargs) if self._check else replayer.call(args, kwargs)
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "function":
             raise AttributeError(name)
         return getattr(self._function, name)
+
+    def explain(self, times: bool = False) -> str:
+        """What was recorded and what became of it: ops, kernels, bytes moved, peak memory, and why it runs eagerly if it does.
+
+        ``times``: also each kernel's time (on scratch memory) beside what its bytes take at the speed of a copy.
+        """
+        from .explain import explain
+
+        return explain(self, times)
+
+    def stage(self, name: str, recording: int = 0) -> str:
+        """The program of a recording (0 is the latest) after a stage: "lift", "simplify", "fuse", "plan" or "lower"."""
+        if not 0 <= recording < len(self._replays):
+            raise IndexError(f"there are {len(self._replays)} recordings; number {recording} is none of them")
+        return str(self._replays[recording].made.built.text(name))
+
+    @property
+    def label(self) -> str:
+        """The name of what was compiled."""
+        return str(getattr(self._function, "__qualname__", type(self._function).__name__))
+
+    @property
+    def mode(self) -> str:
+        """As given to `compile`."""
+        return self._mode
+
+    @property
+    def eager(self) -> str:
+        """Why every call runs eagerly; empty where that is not so."""
+        return self._eager
+
+    @property
+    def replays(self) -> tuple[Replayer, ...]:
+        """The recordings, the latest first."""
+        return tuple(self._replays)
 
     # ---- when nothing fits ---------------------------------------------------------------------------------------------
     def _other(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -93,7 +132,7 @@ class Compiled:
         given = Arguments(args, kwargs)
         if self._refreshed(given):
             for replayer in self._replays:
-                made = replayer.call(args, kwargs)
+                made = self._replay(replayer, args, kwargs)
                 if made is not MISS:
                     return made
         if self._seen is None:
@@ -115,15 +154,16 @@ class Compiled:
         refreshed = False
         for replayer in self._replays:
             differs = replayer.capture.arguments.differs(given)
-            self._last_miss = differs or replayer.guard.why() or self._last_miss or "two inputs share memory, or a mode changed"
+            differs = differs or replayer.guard.why()
             refreshed = refreshed or not differs
+            if replayer is self._replays[0]:
+                self._last_miss = differs or "two inputs share memory, a mode changed, or a number became zero"
         return refreshed
 
     def _give_up(self, reason: str) -> None:
         """Run eagerly from now on."""
         self._eager = reason
-        name = getattr(self._function, "__qualname__", type(self._function).__name__)
-        text = f"{name} is not compiled: {reason}"
+        text = f"{self.label} is not compiled: {reason}"
         if self._fullgraph:
             raise CompileError(text)
         warnings.warn(text, CompileWarning, stacklevel=5)
@@ -180,7 +220,7 @@ class Compiled:
         nodes = graph_of(roots)
         history: Any = Spent()
         forward_only = list(recorder.applied)
-        escaping = [v for v in _tensors(result)] + [e.value for e in capture.effects if e.value is not None]
+        escaping = [*_tensors(result)] + [e.value for e in capture.effects if e.value is not None]
         blocks = [recorder.number(t._block) for t in escaping if recorder.knows(t._block)]
         if roots and not is_spent(nodes):
             made, history = self._joined(capture, roots, nodes, forward_only, blocks, context, now)
@@ -189,13 +229,15 @@ class Compiled:
                 raise Unguardable("its backward pass goes on into the history of a tensor from outside")
             made = capture.program(forward_only, blocks, {})
         capture.build(made)
-        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), {id(s.tensor) for s in capture.moving()} | capture.replaced.keys())
+        moving = {id(s.tensor) for s in capture.moving()} | capture.replaced.keys()
+        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
         replayer = Replayer(capture, made, result, guard, context, history)
         recorder.applied = []
         return replayer
 
     def _joined(
-        self, capture: Capture, roots: list[Any], nodes: list[Any], forward: list[Any], blocks: list[int], context: Any, now: Watch
+        self, capture: Capture, roots: list[Any], nodes: list[Any], forward: list[Any], blocks: list[int], context: Any,
+        now: Watch,
     ) -> tuple[Any, Joined]:  # fmt: skip
         """Record the backward pass, too; both programs."""
         recorder = capture.recorder
@@ -208,7 +250,7 @@ class Compiled:
         if outside and not all(any(a._edge[0].seq >= n.seq for a in arguments) for n in outside):
             raise Unguardable("it reads a tensor that has a history of its own")
         with scope(grad=False):
-            seeds = [engine.builder.ones(r._layout) for r in roots]
+            seeds = [builder.ones(r._layout) for r in roots]
         given = {recorder.number(s._block): Source("seed", "a gradient", s, s._block, 0, s._layout) for s in seeds}
         with now, listening(recorder):
             found = engine.gradients(roots, seeds, targets, True, False)
@@ -223,13 +265,11 @@ class Compiled:
         ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
         second = capture.program(later, ends, sources)
         capture.build(second)
-        needed = set().union(*(n.read_buffers() for n in second.built.program.graph.nodes)) if second.built.program.graph.nodes else set()
-        kept_blocks = [int(s.text[5:]) for n, s in second.inputs.items() if s.text.startswith("made:")]
-        del needed
+        kept_blocks = [int(s.text[5:]) for s in second.inputs.values() if s.text.startswith("made:")]
         for number in kept_blocks:
-            buffer = first.graph.buffers[first.buffer_of[number]]
-            if buffer.kind == "temp":
-                buffer.kind = "output"
+            saved = first.graph.buffers[first.buffer_of[number]]
+            if saved.kind == "temp":
+                saved.kind = "output"
         return first, Joined(capture, first, second, roots, targets, found, list(given.values()))
 
 

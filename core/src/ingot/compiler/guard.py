@@ -66,9 +66,9 @@ class Guard:
         for item, values in zip(self.world.items, self.expected, strict=True):
             tests += self._tests(item, values, name)
         lines = ["def holds():", "    try:"]
-        for start in range(0, len(tests), 40):
-            lines.append(f"        if not ({' and '.join(tests[start : start + 40])}): return False")
-        lines += ["        return True", "    except (KeyError, IndexError, AttributeError, ValueError):", "        return False"]
+        rows = [" and ".join(tests[start : start + 40]) for start in range(0, len(tests), 40)]
+        lines += [f"        if not ({row}): return False" for row in rows]
+        lines += ["        return True", "    except (KeyError, IndexError, AttributeError, ValueError): return False"]
         exec(compile("\n".join(lines), "<ingot guard>", "exec"), scope)
         holds: Callable[[], bool] = scope["holds"]
         return holds

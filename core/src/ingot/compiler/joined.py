@@ -57,6 +57,10 @@ def is_spent(nodes: Sequence[Node]) -> bool:
 class Spent:
     """Results whose backward pass ran inside, or that have no history at all."""
 
+    def programs(self) -> dict[str, Any]:
+        """Other programs than the one that replays run."""
+        return {}
+
     def before(self, replayer: Replayer) -> None:
         """Nothing has to be made."""
 
@@ -78,6 +82,10 @@ class Joined:
     ) -> None:  # fmt: skip
         self.capture, self.forward, self.backward = capture, forward, backward
         self.roots, self.targets, self.found, self.seeds = roots, targets, found, seeds
+
+    def programs(self) -> dict[str, Any]:
+        """The backward program."""
+        return {"its backward pass": self.backward.built}
 
     def before(self, replayer: Replayer) -> None:
         """The node, made at each call over what the forward program left."""

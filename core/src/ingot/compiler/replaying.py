@@ -60,6 +60,7 @@ class Replayer:
     def __init__(self, capture: Capture, made: Programs, result: Any, guard: Guard, context: Any, history: Any) -> None:
         self.capture, self.made, self.guard, self.history = capture, made, guard, history
         self.recorder = capture.recorder
+        self.captured_ops = len(self.recorder.applied)
         self.text = Text()
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
         self.places: dict[int, str] = {}
@@ -84,7 +85,6 @@ class Replayer:
             test = "" if text in ("args", "kwargs") else f"type({text}) is not {name(kind)} or "
             add(f"if {test}len({text}) != {size}: return MISS")
         add("try:")
-        kind = name(TensorBase)
         for text, tensor in given.tensors.values():
             variable = self.moving.get(id(tensor))
             if variable is None:
@@ -105,11 +105,20 @@ class Replayer:
         from .world import same
 
         self.text.scope["same"] = same
-        del kind
         self._apart()
         self.text.scope["guard"] = self.guard
         add("if not guard.holds(): return MISS")
+        self._zeros()
         self._placed()
+
+    def _zeros(self) -> None:
+        """An optimizer's option that is zero is left out of its op: that is decided when it is recorded."""
+        for event in {id(e.group): e for e in self.recorder.events if e.kind == "numbers"}.values():
+            for key in event.subject.inputs:
+                value = event.group[key]
+                if isinstance(value, (int, float)):
+                    test = "" if value else "not "
+                    self.text.add(f"if not ({test}{self.text.name(event.group)}[{key!r}]): return MISS")
 
     def _placed(self) -> None:
         """Tensors that stand in places which each call fills anew."""
@@ -280,7 +289,8 @@ class Replayer:
         if type(value) is dict:
             return "{" + ", ".join(f"{k!r}: {self._result(v, seen)}" for k, v in value.items()) + "}"
         if isinstance(value, CONSTANTS):
-            if isinstance(value, (int, float)) and type(value) is not bool and any(e.kind == "act" for e in self.recorder.events):
+            number = isinstance(value, (int, float)) and type(value) is not bool
+            if number and any(e.kind == "act" for e in self.recorder.events):
                 raise Unguardable("it returns a number beside a scheduler's step")
             return self.text.name(value)
         if id(value) in self.capture.world._seen or value in self.capture.arguments.others.values():

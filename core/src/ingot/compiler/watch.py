@@ -1,8 +1,9 @@
 """Which code ran, and what it called: seen through the interpreter's profile events while a call is recorded.
 
-Only what runs while the context says ``recording`` is looked at. Two questions are answered here. What does the call depend on: the functions that ran (`Watch.codes`), whose globals, closures
-and defaults `world` then reads. And did it do something that a replay would not: a call of a built-in that is neither pure
-nor ingot's (`Watch.foreign`), such as I/O, a clock or `random`. Code of ingot itself is trusted.
+Only what runs while the context says ``recording`` is looked at. Two questions are answered. What does the call depend on:
+the functions that ran (`Watch.codes`), whose globals, closures and defaults `world` then reads. And did it do something
+that a replay would not: a call of a built-in that is neither pure nor ingot's (`Watch.foreign`), such as I/O, a clock or
+`random`. Code of ingot itself is trusted.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import dis
 import functools
 import gc
 import sys
+import sysconfig
 from collections import deque
 from types import CodeType, FrameType, TracebackType
 from typing import Any
@@ -28,9 +30,29 @@ MUTATORS = frozenset(
     "extendleft __setitem__ __delitem__ difference_update intersection_update symmetric_difference_update".split()
 )
 PURE_TYPES = (list, dict, set, frozenset, tuple, str, bytes, int, float, complex, bool, range, deque, slice, type)
+CLASS_MAKING = frozenset(("__init_subclass__", "__subclasshook__"))
 WRITERS = frozenset(("setattr", "delattr", "__setattr__", "__delattr__"))
+WEAK = ("_weakrefset.py", "weakref.py")
+"""Whose callbacks run whenever an object dies."""
 DYNAMIC = frozenset("getattr vars hasattr dir".split())
 """What reads attributes by names that the code does not spell."""
+
+
+_LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+
+
+def _of_python(code: CodeType) -> bool:
+    """True for code of Python's own library; it belongs to whoever called it."""
+    name = code.co_filename
+    return name.startswith("<frozen ") or (name.startswith(_LIBRARY) and "site-packages" not in name)
+
+
+def _caller(frame: FrameType) -> FrameType:
+    """The nearest frame outside Python's own library."""
+    at: FrameType | None = frame
+    while at is not None and _of_python(at.f_code):
+        frame, at = at, at.f_back
+    return frame if at is None else at
 
 
 def ours(frame: FrameType) -> bool:
@@ -76,7 +98,7 @@ class Watch:
     def where(self) -> str:
         """``file:line`` of the user's frame nearest to the present one."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and ours(frame):
+        while frame is not None and (ours(frame) or _of_python(frame.f_code)):
             frame = frame.f_back
         return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -93,8 +115,10 @@ class Watch:
             return  # inside a plan, or a scheduler's step, which a replay runs again
         if event == "call":
             self._called(frame)
-        elif event == "c_call" and not ours(frame):
-            self._built_in(frame, arg)
+        elif event == "c_call" and not frame.f_code.co_filename.endswith(WEAK):
+            caller = _caller(frame)
+            if not ours(caller):
+                self._built_in(caller, arg)
 
     def _called(self, frame: FrameType) -> None:
         code = frame.f_code
@@ -102,7 +126,7 @@ class Watch:
             return
         self._seen.add(code)
         self.names.update(code.co_names)
-        if ours(frame):
+        if ours(frame) or _of_python(code):
             return
         self.codes[code] = frame.f_globals
         self.user_names.update(code.co_names)
@@ -125,7 +149,7 @@ class Watch:
         elif name in MUTATORS and isinstance(owner, (list, dict, set, deque)):
             if id(owner) in self._lists:
                 self.stop(f"it changes a {type(owner).__name__} that was there before, by {name}()", frame)
-        elif not isinstance(owner, PURE_TYPES) and not _of_ingot(owner) and name not in ("__init_subclass__", "__subclasshook__"):
+        elif not isinstance(owner, PURE_TYPES) and not _of_ingot(owner) and name not in CLASS_MAKING:
             self.stop(f"it calls {name}() of a {type(owner).__module__}.{type(owner).__name__}", frame)
 
 

@@ -98,13 +98,14 @@ class _Fuser:
         return not self.graph.nodes[place].written_buffers() & writes
 
     def _pays(self, first: Node, second: Node, made: Node, inner: frozenset[int], keep: frozenset[int]) -> bool:
-        if len(made.operands) > MAX_OPERANDS or sum(1 for _ in walk(*made.definition.roots())) > MAX_NODES:  # type: ignore[union-attr]
+        assert made.definition is not None
+        if len(made.operands) > MAX_OPERANDS or len(list(walk(*made.definition.roots()))) > MAX_NODES:
             return False
         assert first.definition is not None and second.definition is not None
         if first.definition.stages or not second.definition.stages:
             return True
-        loads = sum(1 for root in second.definition.roots() for n in walk(root)
-                    if n.op == "load" and getattr(second.operands[n.value], "slot", None) in inner)  # fmt: skip
+        nodes = (n for root in second.definition.roots() for n in walk(root) if n.op == "load")
+        loads = sum(1 for n in nodes if getattr(second.operands[n.value], "slot", None) in inner)
         return loads == 1 or not _dear(first)
 
     def _same_bits(self, first: Node, second: Node, made: Node) -> bool:
@@ -117,7 +118,8 @@ class _Fuser:
         if needed not in self.kinds:
             return False
         try:
-            return tree.shape_of(staged, self.graph.device) == tree.shape_of(made, self.graph.device)
+            device = self.graph.device
+            return bool(tree.shape_of(staged, device) == tree.shape_of(made, device))
         except Unsupported:
             return False
 

@@ -57,7 +57,7 @@ class Program:
         if nodes[0].views:
             return _hosted(nodes[0], self.pinned)
         self.launches += sum(n.launches for n in nodes)
-        launches = [Launch(n.operands, n.definition, n.call, n.aliased) for n in nodes]  # type: ignore[arg-type]
+        launches = [Launch(n.operands, n.definition, n.call, n.aliased) for n in nodes]
         whole = getattr(self.graph.device.codegen, "program", None)
         made = None if whole is None else whole(tuple(launches), self.graph.device, self.pinned)
         if made is not None:

@@ -32,7 +32,7 @@ class Built:
     after: Mapping[str, Graph]
 
     def text(self, stage: str) -> str:
-        """The program after ``stage``."""
+        """The program after ``stage``; KeyError for one that does not exist."""
         if stage == "plan":
             return str(self.program.plan)
         if stage == "lower":
