@@ -163,7 +163,8 @@ class Capture:
             operands = [self._operand(made, o, given) for o in one.operands]
             results = lift.apply(made.graph, one.plan, operands)
             for place, ref in zip(one.results, results, strict=True):
-                made.buffer_of.setdefault(place.block, ref.slot)
+                if made.graph.buffers[ref.slot].kind != "input":  # an operand that it mutates is memory from before
+                    made.buffer_of.setdefault(place.block, ref.slot)
         for block in escaping:
             number = made.buffer_of.get(block)
             if number is not None and made.graph.buffers[number].kind == "temp":
