@@ -32,6 +32,10 @@ def same(a: Any, b: Any) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def repeat(n: int, call: Callable[[int], Any]) -> list[Any]:
+    return [call(k) for k in range(n)]
+
+
 class Setting:
     """A small network, its optimizer and data, made anew from one seed."""
 
@@ -177,10 +181,9 @@ def test_arguments_that_share_memory_are_told_apart(t: Any, device: str) -> None
         same(bits(compiled(t.ones(3, device=device), t.ones(3, device=device))), np.full(3, 3, np.float32))
     both = t.ones(3, device=device)
     same(bits(compiled(both, both)), np.full(3, 4, np.float32))
+    x = t.ones(6, device=device)
     with pytest.warns(CompileWarning, match="shares"):
-        x = t.ones(6, device=device)
-        for _ in range(4):
-            compiled(x[:3], x[3:])
+        repeat(4, lambda k: compiled(x[:3], x[3:]))
     same(bits(x[:3]), np.full(3, 16, np.float32))
 
 
@@ -268,8 +271,8 @@ def test_a_frozen_parameter_and_a_loaded_state(t: Any, device: str) -> None:
 def test_a_shape_that_changes_at_each_call(t: Any, device: str) -> None:
     compiled = t.compile(lambda x: (x * 2).sum())
     with pytest.warns(CompileWarning, match=r"recorded 8 times .*args\[0\] is float32\[10\]"):
-        for n in range(1, 14):
-            assert compiled(t.ones(n, device=device)).item() == 2.0 * n
+        sums = repeat(13, lambda k: compiled(t.ones(k + 1, device=device)).item())
+    assert sums == [2.0 * n for n in range(1, 14)]
     assert recordings(compiled) == 8
 
 
@@ -324,21 +327,23 @@ EAGER = [(branch, "read on the host"), (reads, "read on the host"), (prints, "pr
 @pytest.mark.parametrize(("function", "words"), EAGER, ids=[f.__name__ for f, _ in EAGER])
 def test_side_effects_run_eagerly_and_the_line_is_named(t: Any, device: str, function: Step, words: str) -> None:
     compiled = t.compile(function)
+
+    def both(k: int) -> None:
+        x = t.full((3,), float(k - 3), device=device)
+        ticks = CLOCK["ticks"]
+        mine = bits(compiled(x))
+        CLOCK["ticks"] = ticks
+        same(mine, bits(function(x)))
+
     with pytest.warns(CompileWarning, match=words) as told:
-        for k in range(8):
-            x = t.full((3,), float(k - 3), device=device)
-            ticks = CLOCK["ticks"]
-            mine = bits(compiled(x))
-            CLOCK["ticks"] = ticks
-            same(mine, bits(function(x)))
+        repeat(8, both)
     assert len(told) == 1
     assert not compiled.replays
     if words != "ticks":
         assert "test_compile.py:" in str(told[0].message)
+    strict = t.compile(function, fullgraph=True)
     with pytest.raises(CompileError, match=words):
-        strict = t.compile(function, fullgraph=True)
-        for _ in range(8):
-            strict(t.ones(3, device=device))
+        repeat(8, lambda k: strict(t.ones(3, device=device)))
 
 
 def test_an_exception_ends_a_recording_and_nothing_else(t: Any, device: str) -> None:
@@ -383,13 +388,28 @@ def test_a_second_backward_is_refused_as_in_eager(t: Any, device: str) -> None:
     compiled = t.compile(s.model, fullgraph=True)
     for _ in range(3):
         out = compiled(s.data[0][0]).sum()
-    with pytest.raises(RuntimeError, match="compiled for one backward pass"):
-        t.autograd.grad(out, list(s.model.parameters()), create_graph=True)
     out = compiled(s.data[0][0]).sum()
     with t.no_grad():
         s.model[4].weight.add_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         out.backward()
+
+
+def test_second_order_through_a_compiled_function(t: Any, device: str) -> None:
+    net = t.nn.Sequential(t.nn.Linear(3, 4), t.nn.Tanh(), t.nn.Dropout(0.5), t.nn.Linear(4, 1)).to(device)
+    compiled = t.compile(net, fullgraph=True)
+
+    def penalty(function: Step) -> list[Any]:
+        t.manual_seed(3)
+        x = t.full((2, 3), 0.3, device=device).requires_grad_()
+        (slope,) = t.autograd.grad(function(x).sum(), x, create_graph=True)
+        net.zero_grad()
+        (slope * slope).sum().backward()
+        return [bits(slope), *(bits(p.grad) for p in net.parameters())]
+
+    for _ in range(4):
+        same(penalty(compiled), penalty(net))
+    assert len(compiled.replays) == 1
 
 
 def test_a_refused_index_raises_as_in_eager(t: Any, device: str) -> None:
@@ -407,9 +427,8 @@ def test_two_threads(t: Any, device: str) -> None:
     wrong: list[int] = []
 
     def work(k: int) -> None:
-        for _ in range(30):
-            if bits(compiled(t.full((64,), k / 10, device=device))) != wanted[k]:
-                wrong.append(k)
+        found = repeat(30, lambda n: bits(compiled(t.full((64,), k / 10, device=device))))
+        wrong.extend(k for f in found if f != wanted[k])
 
     threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
     for thread in threads:

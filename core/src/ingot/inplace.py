@@ -8,10 +8,8 @@ up, and the tape is moved (`views.rebase`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np

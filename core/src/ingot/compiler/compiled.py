@@ -270,7 +270,8 @@ class Compiled:
             saved = first.graph.buffers[first.buffer_of[number]]
             if saved.kind == "temp":
                 saved.kind = "output"
-        return first, Joined(capture, first, second, roots, targets, found, list(given.values()))
+        return first, Joined(capture, first, second, roots, targets, found, list(given.values()),
+                             self._function)
 
 
 def _set_places(capture: Capture) -> set[tuple[int, Any]]:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..autograd.node import Node, OpNode
+from ..autograd import engine
+from ..autograd.node import Node, OpNode, next_seq
 from ..base import TensorBase
 from .capture import Capture, Programs, Source
 from .recorder import Place
@@ -78,10 +79,11 @@ class Joined:
 
     def __init__(
         self, capture: Capture, forward: Programs, backward: Programs, roots: Sequence[Any], targets: Sequence[Any],
-        found: Sequence[Any], seeds: Sequence[Source],
+        found: Sequence[Any], seeds: Sequence[Source], function: Callable[..., Any],
     ) -> None:  # fmt: skip
         self.capture, self.forward, self.backward = capture, forward, backward
         self.roots, self.targets, self.found, self.seeds = roots, targets, found, seeds
+        self.function = function
 
     def programs(self) -> dict[str, Any]:
         """The backward program."""
@@ -99,12 +101,37 @@ class Joined:
             saved.append(f"({held}, {held}._block.version), ")
             slots.append(number if source.text else None)
         edges = "".join(f"{self._edge(replayer, t)}, " for t in self.targets)
+        wanted = "".join(f"{replayer.moving.get(id(t)) or text.name(t)}, " for t in self.targets)
+        again = text.name(self.again)
         text.scope.update(CompiledNode=CompiledNode, partial=partial)
         backward = text.name(self._runner(slots))
         layouts = text.name(tuple(r._layout for r in self.roots))
         label = self.roots[0]._edge[0].name
         text.add(f"node = CompiledNode({label!r}, ({edges}), {len(self.roots)}, ({''.join(saved)}), "
-                 f"partial({backward}, numbers), {layouts})")  # fmt: skip
+                 f"partial({backward}, numbers), {layouts}, partial({again}, args, kwargs, ({wanted}), numbers))")  # fmt: skip
+
+    def again(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], targets: Sequence[Any], numbers: Sequence[Any], grads: list[Any]
+    ) -> Sequence[Any]:  # fmt: skip
+        """The gradients of the targets, recorded for another order: from an eager call with the same random numbers."""
+        recorder = self.capture.recorder
+        if self.capture.effects or any(e.kind != "draw" for e in recorder.events):
+            raise RuntimeError("a compiled function that changes what is around it cannot be differentiated twice: call it "
+                               "without compile() for create_graph=True")
+        kept, at = [], 0
+        for event in recorder.events:
+            generator, (low, high, first, rest) = event.subject, numbers[at : at + 4]
+            if all(generator is not g for g, _, _ in kept):
+                kept.append((generator, generator._seed, generator._offset))
+                generator._seed, generator._offset = low | high << 32, first | rest << 32
+            at += 4
+        before = next_seq()
+        try:
+            roots = histories(self.function(*args, **kwargs), before)
+        finally:
+            for generator, seed, offset in kept:
+                generator._seed, generator._offset = seed, offset
+        return engine.gradients(roots, grads, targets, True, True)
 
     def _held(self, replayer: Replayer, source: Source) -> str:
         if source.text.startswith("made:"):

@@ -8,7 +8,6 @@ from typing import Any
 from ingot_devices.context import state
 
 from ..autograd.node import Node, next_seq
-from ..base import TensorBase
 
 
 class SpentNode(Node):
@@ -33,14 +32,16 @@ class SpentNode(Node):
 class CompiledNode(Node):
     """Behind the results of a compiled forward pass: its backward is a program, too.
 
-    Edges lead to what gradients were recorded for; ``saved`` are (view, version) of what the program reads.
+    Edges lead to what gradients were recorded for; ``saved`` are (view, version) of what the program reads. ``again(grads)``
+    is for a backward pass that is itself recorded: the function runs eagerly once more, and is differentiated there.
     """
 
     def __init__(self, name: str, edges: Sequence[Any], width: int, saved: Sequence[tuple[Any, int]],
-                 run: Callable[[list[Any], Sequence[Any]], Sequence[Any]], layouts: Sequence[Any]) -> None:  # fmt: skip
+                 run: Callable[[list[Any], Sequence[Any]], Sequence[Any]], layouts: Sequence[Any],
+                 again: Callable[[list[Any]], Sequence[Any]]) -> None:  # fmt: skip
         self._name, self.edges, self.width = name, tuple(edges), width
         self.saved: Sequence[tuple[Any, int]] | None = saved
-        self.run, self.layouts = run, layouts
+        self.run, self.layouts, self.again = run, layouts, again
         self.seq = next_seq()
 
     @property
@@ -53,10 +54,6 @@ class CompiledNode(Node):
                 f"trying to backward through the graph a second time: the saved values of {self.name} were freed "
                 "after the first. Use backward(retain_graph=True) the first time if you need a second"
             )
-        if state.context.grad:
-            raise RuntimeError(
-                f"{self.name} was compiled for one backward pass; for create_graph=True call the function without compile()"
-            )
         for view, version in self.saved:
             if view._block.version != version:
                 raise RuntimeError(
@@ -65,6 +62,8 @@ class CompiledNode(Node):
                     f"{version}"
                 )
         seeds = [self._seed(g, layout, builder) for g, layout in zip(grads, self.layouts, strict=True)]
+        if state.context.grad:
+            return self.again(seeds)
         found = self.run(seeds, [view for view, _ in self.saved])
         if not keep:
             self.saved = None
@@ -74,9 +73,4 @@ class CompiledNode(Node):
         """A gradient as the program takes it: dense."""
         if grad is None:
             return builder.zeros(layout)
-        return grad if grad._layout is layout else builder.copy(grad)
-
-
-def tensor_on(block: Any, layout: Any, offset: int, native: Any = None) -> Any:
-    """A new tensor over memory."""
-    return TensorBase.kind.make(block, layout, offset, native)
+        return grad if grad._layout is layout or state.context.grad else builder.copy(grad)
