@@ -68,7 +68,8 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import library, nn, optim, utils
+    from . import compiler, library, nn, optim, utils
+    from .compiler import compile
     from .library import use_kernel, without_kernels
     from .serialization import load, save
 
@@ -98,6 +99,8 @@ __all__ = [
     "autograd",
     "bfloat16",
     "bool",
+    "compile",
+    "compiler",
     "complex64",
     "complex128",
     "contiguous_format",
@@ -212,8 +215,8 @@ def from_dlpack(source: Any) -> Tensor:
 
 
 _LAZY = {
-    "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization",
-    "library": "library", "use_kernel": "library", "without_kernels": "library",
+    "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
+    "compiler": "compiler", "library": "library", "use_kernel": "library", "without_kernels": "library",
 }  # fmt: skip
 
 

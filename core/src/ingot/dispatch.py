@@ -115,6 +115,8 @@ def find(
     op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any
 ) -> tuple[Entry, list[Any]]:
     """The entry for these operands, which may have been moved to one device or made plain numbers."""
+    if context.recording:
+        context = context.change(recording=False)
     operands, device = _agree(op, operands, device)
     keys = tuple([key_of(o) for o in operands])
     key = (op, keys, attrs, context, device)
@@ -181,6 +183,8 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
     if entry is None:
         if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
             return _decomposed(op, operands, attrs)
+        if context.recording:
+            return _noted(op, operands, attrs, context, device)
         entry, moved = find(op, operands, attrs, context, device)
         if all(map(_same, moved, operands)):
             _plans[key] = entry
@@ -221,6 +225,27 @@ def run_single(entry: Entry, operands: Sequence[Any], context: Context) -> Any:
     if context.inference:
         out._inference = True
     return out
+
+
+def _noted(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any) -> Any:
+    """`call` while a recorder listens: the plan is found and run as ever, and the recorder is told of it."""
+    entry, operands = find(op, operands, attrs, context, device)
+    outs = noted_run(op, entry, operands)
+    if context.grad and entry.rules is not None and _wants_grad(context, operands):
+        record(entry, operands, outs)
+    return outs[0] if len(outs) == 1 else tuple(outs)
+
+
+def noted_run(op: Op, entry: Entry, operands: Sequence[Any]) -> list[Any]:
+    """`run`, and tell the recorder. What a plan does inside is not news: on the host it reads and writes."""
+    before = state.context
+    state.context = before.change(recording=False)
+    try:
+        outs = run(entry, operands)
+    finally:
+        state.context = before
+    state.recorder.note(op, entry.plan, operands, outs)
+    return outs
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -398,6 +423,8 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         kind = TensorBase.kind
         if not isinstance(y, tensors) and type(y) not in _NUMBERS and not isinstance(y, (np.generic, *_NUMBERS)):
             return NotImplemented
+        if context.recording:
+            return call(op, (x, y))
         entry, operands = find(op, (x, y), (), context, None)
         if entry.single is not None and operands[0] is x and operands[1] is y:
             plans[x._layout, key_of(y), context] = entry
@@ -422,6 +449,8 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
+            if context.recording:
+                return call(op, (x,))
             entry, _ = find(op, (x,), (), context, None)
             if entry.single is None:
                 return call(op, (x,))

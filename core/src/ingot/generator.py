@@ -10,6 +10,8 @@ import os
 import threading
 from typing import Any
 
+from ingot_devices.context import state
+
 from . import cpu
 from .cpu import KIND as CPU
 
@@ -42,6 +44,8 @@ class Generator:
         seed = int(seed)
         if not -(1 << 63) <= seed < 1 << 64:
             raise RuntimeError(f"Overflow when unpacking long: a seed has 64 bits, {seed} does not fit")
+        if state.context.recording:
+            state.recorder.stop("manual_seed()")
         with self._lock:
             self._seed, self._offset = seed % (1 << 64), 0
         return self
@@ -60,7 +64,10 @@ class Generator:
         with self._lock:
             offset = self._offset
             self._offset = (offset + blocks) % (1 << 64)
-        return self._seed & _MASK, self._seed >> 32, offset & _MASK, offset >> 32
+        taken = self._seed & _MASK, self._seed >> 32, offset & _MASK, offset >> 32
+        if state.context.recording:
+            state.recorder.took(self, blocks, taken)
+        return taken
 
     def get_state(self) -> Any:
         """The state as 16 bytes in a uint8 tensor, on the CPU where there is one."""
@@ -68,12 +75,14 @@ class Generator:
 
         from .ops.creation import tensor
 
-        state = self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little")
-        return tensor(np.frombuffer(state, np.uint8), device=CPU if cpu.is_available() else None)
+        data = self._seed.to_bytes(8, "little") + self._offset.to_bytes(8, "little")
+        return tensor(np.frombuffer(data, np.uint8), device=CPU if cpu.is_available() else None)
 
-    def set_state(self, state: Any) -> Generator:
+    def set_state(self, new_state: Any) -> Generator:
         """Go back to a state from `get_state`."""
-        data = bytes(state.tolist())
+        if state.context.recording:
+            state.recorder.stop("set_state()")
+        data = bytes(new_state.tolist())
         if len(data) != 16:
             raise RuntimeError(f"RNG state is wrong size: 16 bytes are expected, {len(data)} were given")
         with self._lock:

@@ -8,13 +8,14 @@ up, and the tape is moved (`views.rebase`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ingot_devices.context import Context, state
 from ingot_devices.layout import Layout
-from ingot_devices.opset.op import Op, Spec
+from ingot_devices.opset.op import OPS, Op, Spec
 from ingot_devices.transfer import copy_view
 
 from . import dispatch
@@ -66,8 +67,21 @@ def write_into(x: Any, value: Any) -> None:
         steps = resolution.copy_steps(device, value._layout, x._layout, plans.Ref(0), plans.Ref(1))
         steps = _copies[key] = plans.Plan("copy", device, 2, (), tuple(steps), (plans.Ref(1),), "generated")
     if x._layout.size:
-        steps.run((value, x), TensorBase.kind)
+        _run_copy(steps, value, x)
     _wrote(x, "copy")
+
+
+def _run_copy(plan: Plan, value: Any, x: Any) -> None:
+    context = state.context
+    if not context.recording:
+        plan.run((value, x), TensorBase.kind)
+        return
+    state.context = context.change(recording=False)  # what a plan does inside is not news
+    try:
+        plan.run((value, x), TensorBase.kind)
+    finally:
+        state.context = context
+    state.recorder.note(OPS["copy"], plan, (value, x), (x,))
 
 
 def _wrote(x: Any, name: str) -> None:
@@ -167,15 +181,18 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
            attrs, state.context, patterns)  # fmt: skip
     entry = _entries.get(key)
     moved: Sequence[Any] = operands
+    run = dispatch.run
     if entry is None:
         device = x._layout.device
         moved, _ = dispatch._agree(op, operands, device)
         keys = tuple([dispatch.key_of(o) for o in moved])
         entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns or ()))
-        if all(map(dispatch._same, moved, operands)):
+        if state.context.recording:
+            run = partial(dispatch.noted_run, op)
+        elif all(map(dispatch._same, moved, operands)):
             _entries[key] = entry
     if x._layout.size:
-        dispatch.run(entry, moved)
+        run(entry, moved)
     block = x._block
     block.version += 1
     block.writer = op.name
@@ -204,8 +221,7 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
     if direct:
         step = plan.steps[0]
         operands = tuple(plans.Ref(0) if o == plans.Ref(n) else o for o in step.operands)
-        steps: tuple[Step, ...] = (plans.Step(_silently(step.call), operands, step.route, step.op, step.launches,
-                                        step.views, step.source),)
+        steps: tuple[Step, ...] = (replace(step, call=_silently(step.call), operands=operands),)
         return plans.Plan(f"{op.name}_", device, n, (), steps, (plans.Ref(0),), plan.route)
     result = plan.results[0]
     layout = result.layout or plan.allocations[result.slot - n]

@@ -127,6 +127,8 @@ class Tensor(TensorBase):
 
     def data_ptr(self) -> int:
         """The address of the first element, on devices whose memory the host sees; else a number that identifies the block."""
+        if state.context.recording:
+            state.recorder.stop("data_ptr()")
         if self._layout.device.host_visible:
             return int(self.native().ctypes.data)
         return id(self._block) + self._offset * self._layout.dtype.itemsize
@@ -203,6 +205,8 @@ class Tensor(TensorBase):
 
     @property
     def _version(self) -> int:
+        if state.context.recording:
+            state.recorder.stop("_version")
         return self._block.version
 
     @property
@@ -285,6 +289,8 @@ class Tensor(TensorBase):
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array: of the same memory on the CPU, elsewhere an error that says what to do, or a copy if ``force``."""
+        if state.context.recording:
+            state.recorder.stop("numpy()")
         if force:
             return self.detach().numpy() if self._layout.device.host_visible else read(self)
         if self._edge is not None:

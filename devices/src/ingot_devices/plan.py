@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .codegen.quiet import quietly
 from .layout import Layout
 from .view import View
+
+if TYPE_CHECKING:
+    from .ir.definition import Definition
 
 ROUTES = ("override", "registered", "generated", "decomposed", "host")
 
@@ -40,7 +43,8 @@ Operand = Ref | Lazy | int | float | bool | None
 
 @dataclass(frozen=True)
 class Step:
-    """One call. ``views``: it takes `View` objects instead of native views (the host route does)."""
+    """One call. ``views``: it takes `View` objects instead of native views (the host route does). A call that was
+    generated names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for."""
 
     call: Callable[..., Any]
     operands: tuple[Operand, ...]
@@ -49,6 +53,8 @@ class Step:
     launches: int = 1
     views: bool = False
     source: str = ""
+    definition: Definition | None = None
+    aliased: frozenset[int] = frozenset()
 
 
 @dataclass(eq=False)

@@ -186,6 +186,8 @@ class _Resolver:
                         definition.name,
                         compiled.launches,
                         source=compiled.source,
+                        definition=definition,
+                        aliased=self.aliased,
                     )
                 )
         except Unsupported as e:
@@ -330,7 +332,7 @@ def copy_steps(device: Any, source: Layout, target: Layout, frm: Ref, to: Ref) -
     if device.codegen is not None:
         try:
             made = device.codegen.compile(definition, layouts, device)
-            return [Step(made.call, (frm, to), "generated", "copy", made.launches, source=made.source)]
+            return [Step(made.call, (frm, to), "generated", "copy", made.launches, source=made.source, definition=definition)]
         except Unsupported:
             pass
     call = host_call("copy", (definition,), layouts, device, "it generates no kernels")

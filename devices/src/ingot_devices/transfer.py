@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .context import state
+
 if TYPE_CHECKING:
     from .device import Device
     from .dtypes import DType
@@ -66,6 +68,8 @@ def write(view: View, array: Array) -> None:
     device.require()
     if not layout.size:
         return
+    if state.context.recording:
+        state.recorder.stop("a copy from the host")
     kept = device.limits.dtype_class(layout.dtype)
     stored, item = encode(array, layout.dtype, kept), kept.storage.itemsize
     start, span = view._offset * item, layout.span * item
@@ -88,6 +92,8 @@ def read(view: View) -> Array:
     """
     layout, device, block = view._layout, view._layout.device, view._block
     device.require()
+    if state.context.recording:
+        state.recorder.stop("a value read on the host (item(), print, a branch on a tensor …)")
     if not layout.size:
         return np.empty(layout.shape, layout.dtype.numpy)
     kept = device.limits.dtype_class(layout.dtype)
@@ -115,6 +121,8 @@ def copy_view(dst: View, src: View) -> None:
     to, of = dst._layout, src._layout
     if to.shape != of.shape or to.dtype is not of.dtype:
         raise ValueError(f"{of} cannot be copied into {to}: shapes and dtypes must be equal")
+    if state.context.recording:
+        state.recorder.stop("a copy between two devices")
     to.device.require()
     of.device.require()
     if to.size and not (to.is_dense and of.is_dense and _copy_range(dst, src)):

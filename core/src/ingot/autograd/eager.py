@@ -67,6 +67,8 @@ class EagerBuilder(Builder):
         if entry is None:
             op = OPS["full"]
             attrs = op.bind({"shape": layout.shape, "dtype": layout.dtype})
+            if context.recording:
+                return dispatch.call(op, (value,), attrs, layout.device)
             entry, _ = dispatch.find(op, (value,), attrs, context, layout.device)
             self._constants[layout, context] = entry
         return dispatch.run_single(entry, (value,), context) if entry.single is not None else dispatch.run(entry, (value,))[0]

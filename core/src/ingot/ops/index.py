@@ -29,10 +29,10 @@ def setitem(x: Any, key: Any, value: Any) -> None:
     """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place."""
     view, positions = _basic(x, key)
     if not isinstance(value, TensorBase):
-        from .creation import tensor
+        from .creation import full, tensor
 
         if isinstance(value, (bool, int, float)):
-            value = tensor(value, dtype=x.dtype, device=x.device)
+            value = full((), value, dtype=x.dtype, device=x.device)
         else:
             value = tensor(value, device=x.device).to(x.dtype)
     if value.dtype is not x.dtype:

@@ -179,16 +179,24 @@ def _step(
         t._block.version += 1
 
 
+def sgd_numbers(
+    lr: float, momentum: float, dampening: float, weight_decay: float, *, has_buffer: bool
+) -> tuple[float | None, ...]:
+    """The number operands of a step, with a momentum buffer or without."""
+    decay = float(weight_decay) if weight_decay else None
+    return (float(lr), float(momentum), 1.0 - dampening, decay) if has_buffer else (float(lr), decay)
+
+
 def sgd_step_(
     param: Any, grad: Any, momentum_buffer: Any = None, *, lr: float, momentum: float = 0.0, dampening: float = 0.0,
     weight_decay: float = 0.0, nesterov: bool = False, first: bool = False, maximize: bool = False,
 ) -> None:  # fmt: skip
     """One step of stochastic gradient descent, in place."""
-    decay = float(weight_decay) if weight_decay else None
-    if momentum_buffer is None:
-        _step("sgd_step", (param, grad), (float(lr), decay), (param,), (maximize,))
+    has_buffer = momentum_buffer is not None
+    numbers = sgd_numbers(lr, momentum, dampening, weight_decay, has_buffer=has_buffer)
+    if not has_buffer:
+        _step("sgd_step", (param, grad), numbers, (param,), (maximize,))
         return
-    numbers = (float(lr), float(momentum), 1.0 - dampening, decay)
     _step(
         "sgd_momentum_step",
         (param, grad, momentum_buffer),

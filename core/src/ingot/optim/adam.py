@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from ingot_devices.opset.optimizer import adam_numbers
+
 import ingot
 from ingot.ops import neural
 from ingot.optim.optimizer import Closure, Optimizer, Params
@@ -23,6 +25,7 @@ class Adam(Optimizer):
 
     moments: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
     _opt_called = False
+    inputs: ClassVar[tuple[str, ...]] = ("lr", "betas", "eps", "weight_decay")
     _decoupled: ClassVar[bool] = False  # how weight decay is applied
 
     def __init__(
@@ -66,6 +69,18 @@ class Adam(Optimizer):
             state["max_exp_avg_sq"] = ingot.zeros_like(parameter)
         return state
 
+    def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
+        beta1, beta2 = group["betas"]
+        return adam_numbers(
+            state["step"],
+            float(group["lr"]),
+            beta1,
+            beta2,
+            group["eps"],
+            group["weight_decay"],
+            decoupled=self._decoupled,
+        )
+
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = self._loss_of(closure)
@@ -81,10 +96,12 @@ class Adam(Optimizer):
                 state = self.state[parameter]
                 if not state:
                     state.update(self._new_state(parameter, amsgrad))
-                state["step"] = count = state["step"] + 1
+                self._count(state)
+                count = state["step"]
                 if amsgrad:
                     self._step_amsgrad(parameter, gradient, state, group)
                     continue
+                self._tell(group, state)
                 fused(
                     parameter,
                     gradient,

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ingot_devices.context import state as context
+
 from ingot.optim.optimizer import Optimizer
 
 
@@ -65,6 +67,9 @@ class LRScheduler:
 
     def step(self) -> None:
         """Go on by one epoch; call it after `Optimizer.step`."""
+        if context.context.recording:
+            context.recorder.act(self.step)
+            return
         if self._step_count == 1 and self.optimizer._opt_called is False:
             warnings.warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`. Call them in "
@@ -322,6 +327,9 @@ class SequentialLR(LRScheduler):
 
     def step(self) -> None:
         """Go on by one epoch in the schedule whose turn it is."""
+        if context.context.recording:
+            context.recorder.act(self.step)
+            return
         self.last_epoch += 1
         turn = bisect_right(self._milestones, self.last_epoch)
         schedule = self._schedulers[turn]

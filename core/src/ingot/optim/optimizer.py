@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, ClassVar
 
+from ingot_devices.context import state as context
+
 import ingot
 from ingot.tensor import Tensor
 
@@ -30,6 +32,8 @@ class Optimizer:
 
     # Keys of `state` that are tensors shaped as their parameter: checked when a state is loaded.
     moments: ClassVar[tuple[str, ...]] = ()
+    # Options that reach the step's op as numbers and decide nothing else: a compiled step reads them anew each time.
+    inputs: ClassVar[tuple[str, ...]] = ()
     # Whether `step` was called, for the schedulers' warning; None in a subclass that doesn't tell.
     _opt_called: bool | None = None
 
@@ -93,6 +97,21 @@ class Optimizer:
         raise NotImplementedError(
             f"{type(self).__name__} has no step(); an optimizer writes its own"
         )
+
+    def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The number operands of one parameter's step, from its options and state alone."""
+        raise NotImplementedError(f"{type(self).__name__} does not say where its numbers come from")
+
+    def _tell(self, group: dict[str, Any], state: dict[str, Any]) -> None:
+        """Where the next op's numbers come from, for a recorder."""
+        if context.context.recording:
+            context.recorder.source(self, group, state)
+
+    def _count(self, state: dict[str, Any]) -> None:
+        """One more step of a parameter."""
+        state["step"] += 1
+        if context.context.recording:
+            context.recorder.counted(state, "step")
 
     def _loss_of(self, closure: Closure | None) -> Any:
         self._opt_called = True

@@ -19,6 +19,7 @@ class SGD(Optimizer):
     """
 
     moments: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    inputs: ClassVar[tuple[str, ...]] = ("lr", "momentum", "dampening", "weight_decay")
     _opt_called = False
 
     def __init__(
@@ -51,6 +52,15 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
+    def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
+        return neural.sgd_numbers(
+            group["lr"],
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            has_buffer=group["momentum"] != 0,
+        )
+
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = self._loss_of(closure)
@@ -61,13 +71,14 @@ class SGD(Optimizer):
                 gradient = parameter.grad
                 if gradient is None:
                     continue
-                buffer, first = None, False
+                buffer, first, state = None, False, {}
                 if momentum != 0:
                     state = self.state[parameter]
                     buffer = state.get("momentum_buffer")
                     if buffer is None:
                         first = True
                         buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
+                self._tell(group, state)
                 neural.sgd_step_(
                     parameter,
                     gradient,

@@ -72,7 +72,12 @@ class _Cache:
 
 
 class ScheduleCodegen:
-    """The `Codegen` of devices that build kernels from programs. ``renderer`` makes what ``device.build`` takes."""
+    """The `Codegen` of devices that build kernels from programs. ``renderer`` makes what ``device.build`` takes.
+
+    ``fuses``: what may be joined without another bit (`program.fuse`): a reduction's tree is part of the schedule.
+    """
+
+    fuses = ("pointwise", "reduce", "contraction")
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 class SimCodegen:
     """A `Codegen` that asks its device which of the two modes it is in."""
 
+    fuses = ("pointwise", "reduce", "contraction")
+
     def __init__(self) -> None:
         self._schedule: Codegen | None = None
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...ir.expr import walk
 from ...ir.program import Program
@@ -66,19 +66,33 @@ def _choose(
     """The launches of one group of writes, by the first schedule that fits."""
     from . import column, contraction, flat, row, tiles, two_phase
 
+    name, found = choice(loops, group, limits)
+    if name == "contraction":
+        return [contraction.launch(loops, group, found, limits, index_bits)]
+    if name == "tiles":
+        return [tiles.launch(loops, group, found, limits, index_bits)]
+    if name == "two_phase":
+        return two_phase.launches(loops, group, limits, index_bits, workspaces)
+    if name == "column":
+        return [column.launch(loops, group, found, limits, index_bits)]
+    return [(row if name == "row" else flat).launch(loops, group, limits, index_bits)]
+
+
+def choice(loops: Loops, group: tuple[Write, ...], limits: Limits) -> tuple[str, Any]:
+    """The name of the first schedule that fits a group of writes, and what it found there."""
+    from . import column, contraction, row, tiles, two_phase
+
     found = contraction.match(loops, group)
     if found is not None and limits.lanes == 1:
-        return [contraction.launch(loops, group, found, limits, index_bits)]
+        return "contraction", found
     if found is not None and tiles.fits(found, limits):
-        return [tiles.launch(loops, group, found, limits, index_bits)]
+        return "tiles", found
     if two_phase.fits(loops, group, limits):
-        return two_phase.launches(loops, group, limits, index_bits, workspaces)
+        return "two_phase", None
     strip = column.column_of(loops, group) if limits.lanes == 1 else None
     if strip is not None:
-        return [column.launch(loops, group, strip, limits, index_bits)]
-    if row.fits(loops, group, limits):
-        return [row.launch(loops, group, limits, index_bits)]
-    return [flat.launch(loops, group, limits, index_bits)]
+        return "column", strip
+    return ("row" if row.fits(loops, group, limits) else "flat"), None
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:

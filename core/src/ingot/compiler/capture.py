@@ -1,0 +1,242 @@
+"""From a recording to a program: which memory comes from where, what goes out, and what changes in Python.
+
+    Recorder + World before and after ──`Capture`──▶ graph, inputs, outputs, effects ──▶ `replaying.Replayer`
+
+An *input* is memory that was there before: of an argument (another tensor at each call), of a gradient (found at its
+parameter), or of a tensor of the world (the same at each replay, so its address is baked in). All else was made by the
+recorded plans. What of it outlives the call is an *output*: it is returned, or stands in a place of the world afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingot_devices.codegen.replay import Input
+from ingot_devices.plan import Ref
+from ingot_devices.program import lift, stages
+from ingot_devices.program.graph import Graph
+from ingot_devices.view import View
+
+from ..base import TensorBase
+from .arguments import Arguments
+from .recorder import Applied, Place, Recorder
+from .world import ABSENT, SIZE, Item, Unguardable, World, place_name, same
+
+
+class Changes(Unguardable):
+    """The call changed a place in a way that a replay could not repeat. It may be state that comes into being once."""
+
+
+@dataclass(eq=False)
+class Source:
+    """Memory that was there before. ``text`` finds its tensor at each call; "" for one that stays the same tensor."""
+
+    text: str
+    name: str
+    tensor: Any  # the one of the recording
+    block: Any
+    offset: int
+    layout: Any
+
+    def covers(self, place: Place) -> bool:
+        """True when the place lies within this tensor's own reach."""
+        end = place.offset + place.layout.span
+        return self.offset <= place.offset and end <= self.offset + max(self.layout.span, 0)
+
+
+@dataclass
+class Effect:
+    """A place of the world that holds something else after the call."""
+
+    item: Item
+    key: Any
+    value: Any  # a tensor of the recording, or None
+
+
+@dataclass
+class Programs:
+    """Buffers of the graph by what fills them, and its program."""
+
+    graph: Graph
+    inputs: dict[int, Source] = field(default_factory=dict)  # buffer → where its memory comes from
+    buffer_of: dict[int, int] = field(default_factory=dict)  # the recorder's block number → buffer
+    sources: dict[tuple[int, int], int] = field(default_factory=dict)  # (block number, source) → buffer
+    built: Any = None
+
+    def pinned(self) -> dict[int, View]:
+        """Inputs that are the same memory at each replay."""
+        return {n: View.make(s.block, s.layout, s.offset) for n, s in self.inputs.items() if not s.text}
+
+
+class Capture:
+    """One recorded call. Raises `Unguardable` with the reason why it cannot be replayed."""
+
+    def __init__(
+        self, recorder: Recorder, world: World, before: list[dict[Any, Any]], after: list[dict[Any, Any]],
+        arguments: Arguments, origins: Mapping[int, tuple[Any, int]],
+    ) -> None:  # fmt: skip
+        self.recorder, self.world, self.before, self.after = recorder, world, before, after
+        self.arguments = arguments
+        self.claims = _claims(recorder, world)
+        self.effects = self._effects()
+        self.replaced = self._replaced()
+        self.sources = self._sources(origins)
+        self.device = self._device()
+
+    # ---- where memory comes from ---------------------------------------------------------------------------------------
+    def _sources(self, origins: Mapping[int, tuple[Any, int]]) -> list[Source]:
+        found: list[Source] = []
+        for text, t in self.arguments.tensors.values():
+            if id(t) in self.world.tensors:
+                continue
+            block, offset = origins[id(t)]
+            found.append(Source(text, text, t, block, offset, t._layout))
+        for item, values in zip(self.world.items, self.before, strict=True):
+            if item.kind != "tensor":
+                continue
+            text = "place:" if id(item.holder) in self.replaced else ""
+            found.append(Source(text, item.name, item.holder, values["memory"], values["offset"], values["layout"]))
+            grad = values["grad"]
+            if grad is not None and id(grad) not in self.world.tensors:
+                found.append(Source(f"grad:{id(item.holder)}", f"{item.name}.grad", item.holder, grad._block, grad._offset,
+                                    grad._layout))  # fmt: skip
+        return found
+
+    def moving(self) -> list[Source]:
+        """Arguments, which are other tensors at each call."""
+        return [s for s in self.sources if s.text and not s.text.startswith(("grad:", "place:"))]
+
+    def _device(self) -> Any:
+        devices = {id(a.plan.device): a.plan.device for a in self.recorder.applied}
+        if len(devices) > 1:
+            names = ", ".join(sorted(d.name for d in devices.values()))
+            raise Unguardable(f"it computes on several devices ({names})")
+        if not devices:
+            raise Unguardable("it computes nothing")
+        return next(iter(devices.values()))
+
+    # ---- what changes in Python ----------------------------------------------------------------------------------------
+    def _effects(self) -> list[Effect]:
+        found = []
+        for item, old, new in zip(self.world.items, self.before, self.after, strict=True):
+            for key in {**old, **new}:
+                was, now = old.get(key, ABSENT), new.get(key, ABSENT)
+                if same(was, now) or (id(item.holder), key) in self.claims:
+                    continue
+                found.append(self._effect(item, key, was, now))
+        return found
+
+    def _effect(self, item: Item, key: Any, was: Any, now: Any) -> Effect:
+        place = place_name(item, key)
+        if (item.kind, key) == ("tensor", "grad"):
+            if now is not None and now._edge is not None:
+                raise Unguardable(f"{place} is left with a history of its own")
+            return Effect(item, key, now)
+        if item.kind in ("dict", "instance", "list") and isinstance(now, TensorBase) and isinstance(was, TensorBase):
+            if now._edge is None and was._edge is None:
+                return Effect(item, key, now)
+            raise Unguardable(f"it leaves a tensor with a history in {place}")
+        raise Changes(f"it changes {place}, which a replay would not")
+
+    def _replaced(self) -> dict[int, Effect]:
+        """Tensors of the world whose place holds another one after each call: it is looked up there."""
+        found: dict[int, Effect] = {}
+        for effect, old in ((e, self._before(e)) for e in self.effects if e.item.kind != "tensor"):
+            places = sum(v is old for values in self.before for v in values.values())
+            if places > 1:
+                place = place_name(effect.item, effect.key)
+                raise Unguardable(f"it replaces the tensor in {place}, which stands elsewhere, too")
+            found[id(old)] = effect
+        return found
+
+    def _before(self, effect: Effect) -> Any:
+        return next(v[effect.key] for i, v in zip(self.world.items, self.before, strict=True) if i is effect.item)
+
+    # ---- the program ---------------------------------------------------------------------------------------------------
+    def program(self, applied: Sequence[Applied], escaping: Sequence[Any], given: Mapping[int, Source]) -> Programs:
+        """The graph of ``applied``, in which the blocks of ``escaping`` tensors outlive the run; ``given``: block number →
+        memory that another program made."""
+        made = Programs(Graph(self.device, inputs=self.recorder.inputs))
+        for one in applied:
+            operands = [self._operand(made, o, given) for o in one.operands]
+            results = lift.apply(made.graph, one.plan, operands)
+            for place, ref in zip(one.results, results, strict=True):
+                if made.graph.buffers[ref.slot].kind != "input":  # an operand that it mutates is memory from before
+                    made.buffer_of.setdefault(place.block, ref.slot)
+        for block in escaping:
+            number = made.buffer_of.get(block)
+            if number is not None and made.graph.buffers[number].kind == "temp":
+                made.graph.buffers[number].kind = "output"
+        self._check_writes(made)
+        return made
+
+    def _operand(self, made: Programs, operand: Any, given: Mapping[int, Source]) -> Any:
+        if not isinstance(operand, Place):
+            return operand
+        if operand.block in made.buffer_of:
+            return operand.ref(made.buffer_of[operand.block], 0)
+        source = given.get(operand.block)
+        if source is None:
+            source = self._source_of(operand)
+        key = (operand.block, id(source))
+        if key not in made.sources:
+            buffer = made.graph.buffer("input", source.layout, source.name)
+            made.sources[key] = buffer.number
+            made.inputs[buffer.number] = source
+        return operand.ref(made.sources[key], source.offset)
+
+    def _source_of(self, place: Place) -> Source:
+        block = self.recorder.blocks[place.block]
+        found = [s for s in self.sources if s.block is block and s.covers(place)]
+        exact = [s for s in found if s.offset == place.offset and s.layout is place.layout] or found
+        if not exact:
+            raise Unguardable(f"it reads a tensor ({place.layout!r}) that can be reached neither from its arguments nor "
+                              "from the function, its closure or its globals")
+        if len([s for s in self.sources if s.block is block and s.text]) > 1:
+            raise Unguardable(f"{exact[0].name} shares its memory with another argument")
+        return exact[0]
+
+    def _check_writes(self, made: Programs) -> None:
+        """Memory from before that is written to is one buffer: what else lies there would not be seen to change."""
+        written = set().union(*(n.written_buffers() for n in made.graph.nodes)) if made.graph.nodes else set()
+        for number in written & made.inputs.keys():
+            block = made.inputs[number].block
+            others = [s for n, s in made.inputs.items() if n != number and s.block is block]
+            if others:
+                raise Unguardable(f"it writes to {made.inputs[number].name}, whose memory {others[0].name} shares")
+
+    def build(self, made: Programs) -> None:
+        """Take the graph through the stages."""
+        made.built = stages.build(made.graph, made.pinned())
+
+
+def _claims(recorder: Recorder, world: World) -> set[tuple[int, Any]]:
+    """Places that a replay reads or changes itself: an optimizer's numbers and counters, a scheduler's state."""
+    from ..optim.lr_scheduler import LRScheduler
+
+    claims: set[tuple[int, Any]] = set()
+    read = world.user_names & {"param_groups", "defaults"}
+    acted = any(e.kind == "act" for e in recorder.events)
+    for event in recorder.events:
+        if event.kind == "count":
+            claims.add((id(event.subject), event.group))
+        elif event.kind == "numbers" and not read:
+            claims |= {(id(event.group), key) for key in event.subject.inputs}
+        if acted and event.kind == "numbers":
+            claims |= {(id(event.group), key) for key in event.subject.inputs}
+    if acted:
+        if read:
+            raise Unguardable("it reads param_groups beside a scheduler's step")
+        held: list[Any] = []
+        for item in world.items:
+            if isinstance(item.holder, LRScheduler):
+                claims |= {(id(item.holder), key) for key in item.keys or ()} | {(id(item.holder), SIZE)}
+                held += [v for v in vars(item.holder).values() if isinstance(v, list)]
+        for values in held:
+            claims |= {(id(values), n) for n in range(len(values))}
+    return claims
+
+
+__all__ = ["Capture", "Effect", "Input", "Programs", "Ref", "Source"]

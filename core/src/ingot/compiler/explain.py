@@ -1,0 +1,72 @@
+"""What a compiled function became, as text: stages, bytes, memory, and each kernel's time against its floor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ingot_devices.program import measure
+from ingot_devices.program.memory import lifetimes
+
+if TYPE_CHECKING:
+    from ingot_devices.program.graph import Graph
+    from ingot_devices.program.stages import Built
+
+    from .compiled import Compiled
+
+
+def explain(compiled: Compiled, times: bool) -> str:
+    """See `Compiled.explain`."""
+    lines = [f"{compiled.label}: mode {compiled.mode}"]
+    if compiled.eager:
+        lines.append(f"  runs eagerly: {compiled.eager}")
+    if not compiled.replays and not compiled.eager:
+        lines.append("  not recorded yet: the first call warms up, the second is recorded")
+    for number, replayer in enumerate(compiled.replays):
+        guarded, changed = replayer.guard.places(), len(replayer.capture.effects)
+        lines.append(f"  recording {number}: {guarded} places guarded, {changed} places changed, "
+                     f"{replayer.recorder.inputs} numbers read at each call")  # fmt: skip
+        programs = {"": replayer.made.built, **replayer.history.programs()}
+        for name, built in programs.items():
+            lines += [f"    {line}" for line in program(name, built, replayer.captured_ops, times)]
+    return "\n".join(lines)
+
+
+def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
+    """One program."""
+    lifted, made = built.after["lift"], built.program
+    graph = made.graph
+    before, after = sum(n.nbytes for n in lifted.nodes), sum(n.nbytes for n in graph.nodes)
+    kept = sum(b.nbytes for b in graph.buffers.values() if b.kind == "output")
+    planned = made.plan.nbytes + kept
+    lines = [
+        f"{name or 'program'} on {graph.device.name}",
+        f"  ops captured       {ops if not name else len(lifted.nodes)}",
+        f"  kernels            {len(lifted.nodes)} recorded, {len(graph.nodes)} after fusion",
+        f"  bytes moved        {before:,} recorded, {after:,} after fusion",
+        f"  peak memory        {peak(lifted):,} bytes if each temporary goes at its last use, {planned:,} planned",
+        f"                     {made.plan}",
+        "  reassociations     none: results are the eager ones, bit for bit",
+    ]
+    measured = measure.times(graph) if times else [None] * len(graph.nodes)
+    floor = measure.bandwidth(graph.device) if times else 0.0
+    for node, seconds in zip(graph.nodes, measured, strict=True):
+        shown = f"  {node.op:<40.40} {node.nbytes:>12,} bytes"
+        if seconds is not None and floor:
+            least = node.nbytes / floor
+            shown += f"  {seconds * 1e6:9.1f} µs, {least * 1e6:8.2f} µs at memory's speed"
+        lines.append(shown)
+    return lines
+
+
+def peak(graph: Graph) -> int:
+    """Most bytes of temporaries and outputs at one time, each from its first node to its last."""
+    lives = lifetimes(graph)
+    change = [0] * (len(graph.nodes) + 1)
+    for number, (first, last) in lives.items():
+        change[first] += graph.buffers[number].nbytes
+        change[last + 1] -= graph.buffers[number].nbytes
+    most = now = 0
+    for step in change:
+        now += step
+        most = max(most, now)
+    return most + sum(b.nbytes for b in graph.buffers.values() if b.kind == "output")

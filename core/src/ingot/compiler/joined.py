@@ -1,0 +1,199 @@
+"""What stands behind the tensors that a compiled call returns: nothing, a spent graph, or a backward program of its own.
+
+A module compiled alone returns results with a history. Their backward pass was recorded with the forward pass, as a second
+program over what the first left behind; at a replay one `CompiledNode` joins the two to the caller's tape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ..autograd import engine
+from ..autograd.node import Node, OpNode, next_seq
+from ..base import TensorBase
+from .capture import Capture, Programs, Source
+from .recorder import Place
+from .spent import CompiledNode, SpentNode
+from .world import Unguardable
+
+if TYPE_CHECKING:
+    from .replaying import Replayer
+
+
+def histories(result: Any, first_seq: int) -> list[Any]:
+    """The tensors in ``result`` that recorded ops made and that want gradients."""
+    found: list[Any] = []
+    waiting = [result]
+    while waiting:
+        value = waiting.pop(0)
+        if isinstance(value, TensorBase):
+            if value._edge is not None and value._edge[0].seq > first_seq and not any(value is f for f in found):
+                found.append(value)
+        elif type(value) in (tuple, list):
+            waiting.extend(value)
+        elif type(value) is dict:
+            waiting.extend(value.values())
+    return found
+
+
+def graph_of(tensors: Sequence[Any]) -> list[Node]:
+    """Every node behind ``tensors``."""
+    seen: dict[int, Node] = {}
+    waiting = [t._edge[0] for t in tensors]
+    while waiting:
+        node = waiting.pop()
+        if id(node) not in seen:
+            seen[id(node)] = node
+            waiting.extend(e[0] for e in node.edges if e is not None)
+    return list(seen.values())
+
+
+def is_spent(nodes: Sequence[Node]) -> bool:
+    """True when a backward pass has freed what some node saved."""
+    return any(isinstance(n, OpNode) and getattr(n, "saved", ()) is None for n in nodes)
+
+
+class Spent:
+    """Results whose backward pass ran inside, or that have no history at all."""
+
+    def programs(self) -> dict[str, Any]:
+        """Other programs than the one that replays run."""
+        return {}
+
+    def before(self, replayer: Replayer) -> None:
+        """Nothing has to be made."""
+
+    def behind(self, replayer: Replayer, tensor: Any, text: str) -> str:
+        """``text`` with a node behind it where the recorded tensor had one."""
+        if tensor._edge is not None and tensor._edge[0].seq > replayer.recorder.first_seq:
+            replayer.text.scope["SpentNode"] = SpentNode
+            replayer.text.add(f"{text}._edge = (SpentNode({tensor._edge[0].name!r}), 0)")
+        return text
+
+
+class Joined:
+    """``roots`` are the results with a history, ``seeds`` the gradients they were given, ``targets`` what gradients
+    (``found``) were recorded for."""
+
+    def __init__(
+        self, capture: Capture, forward: Programs, backward: Programs, roots: Sequence[Any], targets: Sequence[Any],
+        found: Sequence[Any], seeds: Sequence[Source], function: Callable[..., Any],
+    ) -> None:  # fmt: skip
+        self.capture, self.forward, self.backward = capture, forward, backward
+        self.roots, self.targets, self.found, self.seeds = roots, targets, found, seeds
+        self.function = function
+
+    def programs(self) -> dict[str, Any]:
+        """The backward program."""
+        return {"its backward pass": self.backward.built}
+
+    def before(self, replayer: Replayer) -> None:
+        """The node, made at each call over what the forward program left."""
+        text, saved, slots = replayer.text, [], []
+        for number, source in self.backward.inputs.items():
+            if source in self.seeds:
+                continue
+            if source.text.startswith("grad:"):
+                raise Unguardable("its backward pass reads a gradient that was there before")
+            held = self._held(replayer, source)
+            saved.append(f"({held}, {held}._block.version), ")
+            slots.append(number if source.text else None)
+        edges = "".join(f"{self._edge(replayer, t)}, " for t in self.targets)
+        wanted = "".join(f"{replayer.moving.get(id(t)) or text.name(t)}, " for t in self.targets)
+        again = text.name(self.again)
+        text.scope.update(CompiledNode=CompiledNode, partial=partial)
+        backward = text.name(self._runner(slots))
+        layouts = text.name(tuple(r._layout for r in self.roots))
+        label = self.roots[0]._edge[0].name
+        text.add(f"node = CompiledNode({label!r}, ({edges}), {len(self.roots)}, ({''.join(saved)}), "
+                 f"partial({backward}, numbers), {layouts}, partial({again}, args, kwargs, ({wanted}), numbers))")  # fmt: skip
+
+    def again(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], targets: Sequence[Any], numbers: Sequence[Any], grads: list[Any]
+    ) -> Sequence[Any]:  # fmt: skip
+        """The gradients of the targets, recorded for another order: from an eager call with the same random numbers."""
+        recorder = self.capture.recorder
+        if self.capture.effects or any(e.kind != "draw" for e in recorder.events):
+            raise RuntimeError("a compiled function that changes what is around it cannot be differentiated twice: call it "
+                               "without compile() for create_graph=True")
+        kept, at = [], 0
+        for event in recorder.events:
+            generator, (low, high, first, rest) = event.subject, numbers[at : at + 4]
+            if all(generator is not g for g, _, _ in kept):
+                kept.append((generator, generator._seed, generator._offset))
+                generator._seed, generator._offset = low | high << 32, first | rest << 32
+            at += 4
+        before = next_seq()
+        try:
+            roots = histories(self.function(*args, **kwargs), before)
+        finally:
+            for generator, seed, offset in kept:
+                generator._seed, generator._offset = seed, offset
+        return engine.gradients(roots, grads, targets, True, True)
+
+    def _held(self, replayer: Replayer, source: Source) -> str:
+        if source.text.startswith("made:"):
+            return replayer.outputs[self.forward.buffer_of[int(source.text[5:])]]
+        return replayer._tensor_of(source) if source.text else replayer.text.name(source.tensor)
+
+    def _edge(self, replayer: Replayer, target: Any) -> str:
+        if id(target) in replayer.moving:
+            return f"{replayer.moving[id(target)]}._edge"
+        return replayer.text.name(target._edge)
+
+    def behind(self, replayer: Replayer, tensor: Any, text: str) -> str:
+        """``text`` as an output of the node."""
+        for number, root in enumerate(self.roots):
+            if root is tensor:
+                replayer.text.add(f"{text}._edge = (node, {number})")
+        return text
+
+    def _runner(self, slots: Sequence[int | None]) -> Callable[..., list[Any]]:
+        """``run(numbers, seeds, views)``: the gradients of the targets."""
+        made, pool = self.backward, self.backward.graph.device.pool
+        count, program = len(made.graph.buffers), made.built.program
+        seeds = [next((n for n, s in made.inputs.items() if s is seed), None) for seed in self.seeds]
+        fresh = [(b.number, b.layout, pool.maker(b.layout)) for b in made.graph.buffers.values() if b.kind == "output"]
+        results = [self._place(g, slots) for g in self.found]
+
+        def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any]) -> list[Any]:
+            held: list[Any] = [None] * count
+            for number, seed in zip(seeds, given, strict=True):
+                if number is not None:
+                    held[number] = seed
+            for number, view in zip(slots, views, strict=True):
+                if number is not None:
+                    held[number] = view
+            for number, layout, make in fresh:
+                block, native = make()
+                held[number] = TensorBase.kind.make(block, layout, 0, native)
+            program.run(held, numbers)
+            return [None if r is None else _result(r, held, given) for r in results]
+
+        return run
+
+    def _place(self, grad: Any, slots: Sequence[int | None]) -> Any:
+        """(kind, number, layout, offset) of a gradient: in an output, in an input, or a seed itself."""
+        if grad is None:
+            return None
+        place: Place = self.capture.recorder.place(grad)
+        buffer = self.backward.buffer_of.get(place.block)
+        if buffer is not None:
+            return "buffer", buffer, place.layout, place.offset
+        for n, seed in enumerate(self.seeds):
+            if seed.block is grad._block:
+                return "seed", n, place.layout, place.offset
+        for number, source in self.backward.inputs.items():
+            if source.block is grad._block and number in slots:
+                return "buffer", number, place.layout, place.offset - source.offset
+        raise Unguardable("a gradient is a tensor that was there before")
+
+
+def _result(place: tuple[str, int, Any, int], held: Sequence[Any], seeds: Sequence[Any]) -> Any:
+    kind, number, layout, offset = place
+    view = seeds[number] if kind == "seed" else held[number]
+    if view._layout is layout and not offset:
+        return view
+    return TensorBase.kind.make(view._block, layout, view._offset + offset)

@@ -1,0 +1,298 @@
+"""The replay of a capture: one Python function, written for it, from the arguments to the result.
+
+    arguments fit? ─ guard holds? ─ numbers ─ outputs from the pool ─ the program ─ places, versions, counters ─ result
+
+Everything that never changes is bound to the function beforehand; what is left is a few attribute reads for each argument
+and each output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ingot_devices.context import state
+from ingot_devices.opset.op import Defaults
+
+from ..base import TensorBase
+from .capture import Capture, Effect, Programs, Source
+from .guard import Guard
+from .recorder import Event, Place
+from .world import Unguardable
+
+MISS: Any = type("Miss", (), {"__repr__": lambda self: "MISS"})()
+"""What a replay gives that does not fit."""
+CONSTANTS = (type(None), bool, int, float, complex, str, bytes)
+
+
+class Text:
+    """Python source that grows, and the objects that its names stand for."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.scope: dict[str, Any] = {"MISS": MISS, "state": state, "Defaults": Defaults}
+        self._names: dict[int, str] = {}
+
+    def name(self, value: Any, prefix: str = "c") -> str:
+        """The name of an object that never changes."""
+        if id(value) not in self._names:
+            name = self._names[id(value)] = f"{prefix}{len(self.scope)}"
+            self.scope[name] = value
+        return self._names[id(value)]
+
+    def add(self, line: str, depth: int = 1) -> None:
+        self.lines.append("    " * depth + line)
+
+    def function(self, head: str, name: str) -> Callable[..., Any]:
+        """The function ``name``, which ``head`` begins."""
+        source = "\n".join([head, *self.lines])
+        exec(compile(source, "<ingot replay>", "exec"), self.scope)
+        made: Callable[..., Any] = self.scope[name]
+        return made
+
+
+class Replayer:
+    """``call(args, kwargs)``: the result, or `MISS` where the arguments or the world are others than recorded.
+
+    ``result`` is what the recorded call returned; ``history(tensor)`` says what stands behind a returned tensor.
+    """
+
+    def __init__(self, capture: Capture, made: Programs, result: Any, guard: Guard, context: Any, history: Any) -> None:
+        self.capture, self.made, self.guard, self.history = capture, made, guard, history
+        self.recorder = capture.recorder
+        self.captured_ops = len(self.recorder.applied)
+        self.text = Text()
+        self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
+        self.places: dict[int, str] = {}
+        self.outputs: dict[int, str] = {}  # buffer → the variable of its memory
+        self.values: dict[tuple[Any, ...], str] = {}  # place → the variable of its tensor
+        self._arguments(context)
+        self._numbers()
+        self._run()
+        for effect in capture.effects:
+            self._effect(effect)
+        self._versions()
+        history.before(self)
+        self.text.add(f"return {self._result(result, {})}")
+        self.call = self.text.function("def call(args, kwargs):", "call")
+
+    # ---- before --------------------------------------------------------------------------------------------------------
+    def _arguments(self, context: Any) -> None:
+        add, name, given = self.text.add, self.text.name, self.capture.arguments
+        default = Defaults.float
+        add(f"if state.context is not {name(context)} or Defaults.float is not {name(default)}: return MISS")
+        for text, kind, size in given.sizes:
+            test = "" if text in ("args", "kwargs") else f"type({text}) is not {name(kind)} or "
+            add(f"if {test}len({text}) != {size}: return MISS")
+        add("try:")
+        for text, tensor in given.tensors.values():
+            variable = self.moving.get(id(tensor))
+            if variable is None:
+                add(f"if {text} is not {name(tensor)}: return MISS", 2)
+                continue
+            add(f"{variable} = {text}", 2)
+            add(f"if type({variable}) is not {name(type(tensor))} or {variable}._layout is not {name(tensor._layout)} "
+                f"or {self._edge_test(variable, tensor)}: return MISS", 2)  # fmt: skip
+        for text, first in given.same:
+            add(f"if {text} is not {first}: return MISS", 2)
+        for text, value in given.plain:
+            add(f"if {text} is not {name(value)} and not same({text}, {name(value)}): return MISS", 2)
+        for text, value in given.others.items():
+            add(f"if {text} is not {name(value)}: return MISS", 2)
+        if not given.tensors and not given.plain and not given.others:
+            add("pass", 2)
+        add("except (KeyError, IndexError): return MISS")
+        from .world import same
+
+        self.text.scope["same"] = same
+        self._apart()
+        self.text.scope["guard"] = self.guard
+        add("if not guard.holds(): return MISS")
+        self._zeros()
+        self._placed()
+
+    def _zeros(self) -> None:
+        """An optimizer's option that is zero is left out of its op: that is decided when it is recorded."""
+        for event in {id(e.group): e for e in self.recorder.events if e.kind == "numbers"}.values():
+            for key in event.subject.inputs:
+                value = event.group[key]
+                if isinstance(value, (int, float)):
+                    test = "" if value else "not "
+                    self.text.add(f"if not ({test}{self.text.name(event.group)}[{key!r}]): return MISS")
+
+    def _placed(self) -> None:
+        """Tensors that stand in places which each call fills anew."""
+        for tensor_id, effect in self.capture.replaced.items():
+            source = next(s for s in self.capture.sources if id(s.tensor) == tensor_id)
+            variable = self.places[tensor_id] = f"p{len(self.text.lines)}"
+            layout = self.text.name(source.layout)
+            self.text.add(f"{variable} = {self._place(effect)}")
+            self.text.add(f"if {variable}._layout is not {layout} or {variable}._edge is not None: return MISS")
+
+    def _place(self, effect: Effect) -> str:
+        holder = self.text.name(effect.item.holder)
+        held = f"vars({holder})" if effect.item.kind == "instance" else holder
+        return f"{held}[{effect.key!r}]" if isinstance(effect.key, (str, int)) else f"{held}[{self.text.name(effect.key)}]"
+
+    def _edge_test(self, variable: str, tensor: Any) -> str:
+        if tensor._edge is None:
+            return f"{variable}._edge is not None"
+        leaf = tensor._edge[0].seq < 0
+        return f"{variable}._edge is None or ({variable}._edge[0].seq < 0) is not {leaf}"
+
+    def _apart(self) -> None:
+        """Where the program writes to memory from before, no two inputs may be one piece of it, unless they were."""
+        made = self.made
+        written = set().union(*(n.written_buffers() for n in made.graph.nodes)) & made.inputs.keys()
+        if not written or not self.moving:
+            return
+        fixed = {id(made.inputs[n].block): made.inputs[n].block for n in written if not made.inputs[n].text}
+        names = list(self.moving.values())
+        if fixed:
+            held = self.text.name(fixed)
+            tests = " or ".join(f"id({x}._block) in {held}" for x in names)
+            self.text.add(f"if {tests}: return MISS")
+        if len(names) > 1:
+            blocks = ", ".join(f"id({x}._block)" for x in names)
+            self.text.add(f"if len({{{blocks}}}) != {len(names)}: return MISS")
+
+    def _numbers(self) -> None:
+        """The host's events in order; `Input`s are numbered as the recorder numbered them."""
+        add, name = self.text.add, self.text.name
+        add("numbers = []")
+        last: tuple[Any, str] | None = None
+        for n, event in enumerate(self.recorder.events):
+            if event.kind == "draw":
+                add(f"numbers += {name(event.subject)}.take({event.blocks})")
+            elif event.kind == "act":
+                add(f"{name(event.subject)}()")
+            elif event.kind == "count":
+                add(f"{name(event.subject)}[{event.group!r}] += 1")
+            else:
+                last = self._optimizer(n, event, last)
+
+    def _optimizer(self, n: int, event: Event, last: tuple[Any, str] | None) -> tuple[Any, str]:
+        """The numbers of one parameter; those of the one before serve where group and step are the same."""
+        add, name = self.text.add, self.text.name
+        group, held = name(event.group), name(event.state)
+        picked = "" if not any(event.pattern) else f"[v for v in m{n} if v is not None]"
+        call = f"{name(event.subject)}._numbers({group}, {held})"
+        if last is not None and last[0][0] is event.group and "step" in event.state and "step" in last[0][1]:
+            before = name(last[0][1])
+            add(f"m{n} = {last[1]} if {held}['step'] == {before}['step'] else {call}")
+        else:
+            add(f"m{n} = {call}")
+        add(f"numbers += {picked or f'm{n}'}")
+        return (event.group, event.state), f"m{n}"
+
+    # ---- the program ---------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        add, made = self.text.add, self.made
+        slots = ["None"] * len(made.graph.buffers)
+        for number, source in made.inputs.items():
+            if source.text:
+                slots[number] = self._tensor_of(source)
+        self._allocate(slots)
+        self.text.scope["run"] = made.built.program.run
+        add(f"run(({''.join(s + ', ' for s in slots)}), numbers)")
+
+    def _tensor_of(self, source: Source) -> str:
+        """The variable of a moving input's tensor."""
+        if source.text.startswith("grad:"):
+            variable = f"g{len(self.text.lines)}"
+            self.text.add(f"{variable} = {self._holder(source.tensor)}.grad")
+            return variable
+        return self.places[id(source.tensor)] if source.text == "place:" else self.moving[id(source.tensor)]
+
+    def _holder(self, tensor: Any) -> str:
+        return self.moving.get(id(tensor)) or self.text.name(tensor)
+
+    def _allocate(self, slots: list[str]) -> None:
+        """Fresh memory for what outlives the call: one tensor over each output buffer."""
+        add, made = self.text.add, self.made
+        self.text.scope.update(new=object.__new__, Tensor=TensorBase.kind)
+        for buffer in made.graph.buffers.values():
+            if buffer.kind != "output":
+                continue
+            k = buffer.number
+            make, layout = self.text.name(made.graph.device.pool.maker(buffer.layout)), self.text.name(buffer.layout)
+            add(f"o{k} = new(Tensor); o{k}._block, o{k}._native = {make}(); o{k}._layout = {layout}; o{k}._edge = None")
+            slots[k] = self.outputs[k] = f"o{k}"
+
+    # ---- after ---------------------------------------------------------------------------------------------------------
+    def value(self, tensor: Any) -> str:
+        """The variable (or text) of a tensor that the recorded call left behind."""
+        if id(tensor) in self.moving:
+            return self.moving[id(tensor)]
+        if id(tensor) in self.places:
+            return self.places[id(tensor)]
+        if id(tensor) in self.capture.world.tensors:
+            return self.text.name(tensor)
+        if not self.recorder.knows(tensor._block):
+            raise Unguardable("it hands out a tensor that no recorded op made")
+        place = self.recorder.place(tensor)
+        key = (id(tensor), place)
+        if key not in self.values:
+            self.values[key] = self._new_value(tensor, place)
+        return self.values[key]
+
+    def _new_value(self, tensor: Any, place: Place) -> str:
+        made, layout = self.made, self.text.name(place.layout)
+        number = made.buffer_of.get(place.block)
+        variable = f"t{len(self.text.lines)}"
+        if number is None:  # a view of memory from before
+            source = self.capture._source_of(place)
+            held = self._tensor_of(source) if source.text else self.text.name(source.tensor)
+            self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {held}._offset + {place.offset - source.offset})")
+        elif place.layout is made.graph.buffers[number].layout and not place.offset and not self._taken(number):
+            variable = self.outputs[number]
+        else:
+            held = self.outputs[number]
+            self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {place.offset})")
+        if tensor._inference:
+            self.text.add(f"{variable}._inference = True")
+        return variable
+
+    def _taken(self, number: int) -> bool:
+        return self.outputs[number] in self.values.values()
+
+    def _effect(self, effect: Effect) -> None:
+        value = "None" if effect.value is None else self.value(effect.value)
+        if effect.item.kind == "tensor":
+            self.text.add(f"{self._holder(effect.item.holder)}.grad = {value}")
+        else:
+            self.text.add(f"{self._place(effect)} = {value}")
+
+    def _versions(self) -> None:
+        """In-place writes are counted as eager ones are."""
+        for number, block in enumerate(self.recorder.blocks):
+            grown = block.version - self.recorder.versions[number]
+            buffer = self.made.buffer_of.get(number)
+            if buffer in self.outputs and block.version:
+                self.text.add(f"{self.outputs[buffer]}._block.version = {block.version}")
+            if not grown or buffer is not None:
+                continue
+            for (held, _), n in self.made.sources.items():
+                if held == number:
+                    source = self.made.inputs[n]
+                    where = f"{self._tensor_of(source)}._block" if source.text else self.text.name(source.block)
+                    self.text.add(f"{where}.version += {grown}")
+                    break
+
+    def _result(self, value: Any, seen: dict[int, str]) -> str:
+        if isinstance(value, TensorBase):
+            text = self.value(value)
+            return str(self.history.behind(self, value, text))
+        if type(value) in (tuple, list):
+            inner = "".join(f"{self._result(v, seen)}, " for v in value)
+            return f"({inner})" if type(value) is tuple else f"[{inner}]"
+        if type(value) is dict:
+            return "{" + ", ".join(f"{k!r}: {self._result(v, seen)}" for k, v in value.items()) + "}"
+        if isinstance(value, CONSTANTS):
+            number = isinstance(value, (int, float)) and type(value) is not bool
+            if number and any(e.kind == "act" for e in self.recorder.events):
+                raise Unguardable("it returns a number beside a scheduler's step")
+            return self.text.name(value)
+        if id(value) in self.capture.world._seen or value in self.capture.arguments.others.values():
+            return self.text.name(value)
+        raise Unguardable(f"it returns a {type(value).__name__}, which a replay cannot make")

@@ -1,0 +1,160 @@
+"""The last stage: a graph with planned memory becomes something that runs.
+
+Kernels of definitions go to `codegen.replay` where the device's code generator makes whole programs; else each is built by
+itself and a straight line of Python calls them, with every operand that never changes bound beforehand. A node that runs on
+the host is called with views, between two such lines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from ..codegen import Unsupported
+from ..codegen.replay import Input, Launch, part
+from ..layout import Layout
+from ..memory.arena import Arena
+from ..plan import Ref
+from ..view import View
+from . import memory
+from .fuse import unfused
+from .graph import Graph, Node
+
+Run = Callable[[Sequence[Any], Sequence[Any]], None]
+
+
+class Program:
+    """A program ready to run on one device, again and again; it owns its temporaries.
+
+    ``run(slots, numbers)``: ``slots[n]`` is the `View` of input or output buffer n (None where it is pinned or a temp), in
+    the layout that the graph's buffer has; ``numbers`` are those that change.
+    """
+
+    def __init__(self, graph: Graph, pinned: Mapping[int, View]) -> None:
+        self.graph = _buildable(graph)
+        self.plan = memory.plan(self.graph)
+        self.arena: Arena
+        self.arena, views = memory.placed(self.graph, self.plan)
+        self.pinned = {**pinned, **views}
+        self.sources: list[str] = []
+        self.launches = 0
+        parts = [self._part(nodes) for nodes in _segments(self.graph.nodes)]
+        self._runs: tuple[Run, ...] = tuple(parts)
+        self._only = parts[0] if len(parts) == 1 and not graph.derived else None
+
+    def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
+        """Queue the whole program, in order."""
+        if self._only is not None:
+            self._only(slots, numbers)
+            return
+        every = list(numbers)
+        for d in self.graph.derived:
+            every.append(d.compute([every[g.number] if isinstance(g, Input) else g for g in d.given]))
+        for run in self._runs:
+            run(slots, every)
+
+    def _part(self, nodes: Sequence[Node]) -> Run:
+        if nodes[0].views:
+            return _hosted(nodes[0], self.pinned)
+        self.launches += sum(n.launches for n in nodes)
+        launches = [Launch(n.operands, n.definition, n.call, n.aliased) for n in nodes]
+        whole = getattr(self.graph.device.codegen, "program", None)
+        made = None if whole is None else whole(tuple(launches), self.graph.device, self.pinned)
+        if made is not None:
+            self.sources.append(made.source)
+            run: Run = made.run
+            return run
+        return _straight(launches, self.graph.device, self.pinned, self.sources)
+
+
+def _segments(nodes: Sequence[Node]) -> list[list[Node]]:
+    """Nodes in order, those that run on the host each by itself."""
+    found: list[list[Node]] = []
+    for node in nodes:
+        if found and not node.views and not found[-1][0].views:
+            found[-1].append(node)
+        else:
+            found.append([node])
+    return found
+
+
+def _buildable(graph: Graph) -> Graph:
+    """The graph with every fused kernel that the device refuses taken apart again."""
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        if node.parts:
+            try:
+                compiled(node, graph.device)
+            except Unsupported:
+                nodes += unfused([node])
+                continue
+        nodes.append(node)
+    return graph.copy(nodes)
+
+
+def compiled(node: Node, device: Any) -> Any:
+    """The kernel of a node with a definition; `Unsupported` says why there is none."""
+    layouts: dict[int, Layout] = {}
+    for n, o in enumerate(node.operands):
+        if isinstance(o, Ref) and o.layout is not None:
+            layouts[n] = o.layout
+    return device.codegen.compile(node.definition, layouts, device, node.aliased)
+
+
+def _straight(launches: Sequence[Launch], device: Any, pinned: Mapping[int, View], sources: list[str]) -> Run:
+    """A Python function of one call after another."""
+    scope: dict[str, Any] = {"part": part}
+    natives: dict[Any, str] = {}
+    head: list[str] = []
+    lines: list[str] = []
+
+    def native(ref: Ref) -> str:
+        key = (ref.slot, ref.layout, ref.offset)
+        if key not in natives:
+            name = natives[key] = f"v{len(natives)}"
+            if ref.slot in pinned:
+                scope[name] = part(pinned[ref.slot], ref).native()
+            else:
+                scope[f"r{name}"] = ref
+                head.append(f"    {name} = part(slots[{ref.slot}], r{name}).native()")
+        return natives[key]
+
+    for k, launch in enumerate(launches):
+        call, text = launch.call, getattr(launch.call, "__name__", "callable")
+        if launch.definition is not None:
+            made = device.codegen.compile(launch.definition, launch.layouts, device, launch.aliased)
+            call, text = made.call, made.source
+        sources.append(text)
+        scope[f"k{k}"] = call
+        values = []
+        for n, o in enumerate(launch.operands):
+            if isinstance(o, Ref):
+                values.append(native(o))
+            elif isinstance(o, Input):
+                values.append(f"numbers[{o.number}]")
+            else:
+                scope[f"c{k}_{n}"] = o
+                values.append(f"c{k}_{n}")
+        lines.append(f"    k{k}({', '.join(values)})")
+    source = "\n".join(["def run(slots, numbers):", *head, *(lines or ["    pass"])])
+    exec(compile(source, "<ingot program>", "exec"), scope)
+    run: Run = scope["run"]
+    return run
+
+
+def _hosted(node: Node, pinned: Mapping[int, View]) -> Run:
+    """A node whose call takes views: it reads and writes on the host."""
+    call = node.call
+    assert call is not None
+
+    def run(slots: Sequence[Any], numbers: Sequence[Any]) -> None:
+        values: list[Any] = []
+        for o in node.operands:
+            if isinstance(o, Ref):
+                held = pinned.get(o.slot)
+                values.append(part(slots[o.slot] if held is None else held, o))
+            else:
+                values.append(numbers[o.number] if isinstance(o, Input) else o)
+        call(*values)
+
+    return run
