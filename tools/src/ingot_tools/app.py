@@ -20,7 +20,7 @@ def build_app() -> typer.Typer:
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(ingot)
-    for command in (devices, doctor, explain, demo, cache):
+    for command in (devices, doctor, explain, demo, conformance, cache):
         app.command()(command)
     run_commands(app)
     return app
@@ -97,6 +97,27 @@ def demo(
     from .demo import run
 
     raise typer.Exit(run(device, seed, quick) or 0)
+
+
+def conformance(
+    device: Annotated[str, typer.Argument(help="The device to judge: acme, acme:0.")],
+    level: Annotated[list[str] | None, typer.Option("--level", "-l", help="Only this level; repeatable.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", "-k", help="Only cases like this: value/softmax.")] = None,
+    budget: Annotated[float | None, typer.Option("--budget", help="Seconds for a sample; default: everything.")] = None,
+    seed: Annotated[str, typer.Option("--seed", help="What a sample is drawn by.")] = "",
+    json: Annotated[str, typer.Option("--json", help="Write the report as JSON to this file.")] = "",
+    html: Annotated[str, typer.Option("--html", help="Write it as a page with the coverage grid to this file.")] = "",
+    list_cases: Annotated[bool, typer.Option("--list", help="Name the cases and run none.")] = False,
+) -> None:
+    """Prove that a device keeps the contract: thousands of cases in levels, and a grade.
+
+    Ends with 1 if something is wrong that the plugin does not declare.
+    """
+    from .conformance import command
+
+    if list_cases:
+        raise typer.Exit(command.list_cases(device, level or [], only or []))
+    raise typer.Exit(command.judge(device, level or [], only or [], budget, seed, json, html))
 
 
 def cache(
