@@ -36,7 +36,9 @@ SCANS = {"cumsum", "cumprod", "cummax", "cummin"}
 DERIVATIVES = {"gradient", "second_order", "inplace_on_view"}
 
 
-def _ops(*groups: str, names: frozenset[str] = frozenset(), but: frozenset[str] = frozenset()) -> Callable[[Check, Record], bool]:
+def _ops(
+    *groups: str, names: frozenset[str] = frozenset(), but: frozenset[str] = frozenset()
+) -> Callable[[Check, Record], bool]:
     """Records of these groups and names, but for their derivatives."""
 
     def holds(check: Check, record: Record) -> bool:
