@@ -12,6 +12,8 @@ further capability has a default here.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -53,6 +55,7 @@ class Device:
     host_visible: ClassVar[bool] = False  # handles can be read and written as NumPy arrays
     numpy_handles: ClassVar[bool] = False  # any NumPy array is a handle: small blocks come straight from NumPy
     streams: ClassVar[bool] = False  # has streams beside the default one
+    gaps: Mapping[str, str] = MappingProxyType({})  # what it does not keep: a case of conformance → the reason
 
     name: str = "?"
     kind: str = "?"

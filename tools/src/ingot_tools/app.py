@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,7 @@ def build_app() -> typer.Typer:
 
     app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
     app.callback(invoke_without_command=True)(ingot)
-    for command in (devices, doctor, explain, demo, cache):
+    for command in (devices, doctor, explain, demo, conformance, new_backend, new_kernels, cache):
         app.command()(command)
     run_commands(app)
     return app
@@ -97,6 +97,58 @@ def demo(
     from .demo import run
 
     raise typer.Exit(run(device, seed, quick) or 0)
+
+
+def conformance(
+    device: Annotated[str, typer.Argument(help="The device to judge: acme, acme:0.")],
+    level: Annotated[list[str] | None, typer.Option("--level", "-l", help="Only this level; repeatable.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", "-k", help="Only cases like this: value/softmax.")] = None,
+    budget: Annotated[float | None, typer.Option("--budget", help="Seconds for a sample; default: everything.")] = None,
+    seed: Annotated[str, typer.Option("--seed", help="What a sample is drawn by.")] = "",
+    json: Annotated[str, typer.Option("--json", help="Write the report as JSON to this file.")] = "",
+    html: Annotated[str, typer.Option("--html", help="Write it as a page with the coverage grid to this file.")] = "",
+    list_cases: Annotated[bool, typer.Option("--list", help="Name the cases and run none.")] = False,
+) -> None:
+    """Prove that a device keeps the contract: thousands of cases in levels, and a grade.
+
+    Ends with 1 if something is wrong that the plugin does not declare.
+    """
+    from .conformance import command
+
+    if list_cases:
+        raise typer.Exit(command.list_cases(device, level or [], only or []))
+    raise typer.Exit(command.judge(device, level or [], only or [], budget, seed, json, html))
+
+
+def new_backend(
+    name: Annotated[str, typer.Argument(help="What users will type: acme.")],
+    folder: Annotated[str, typer.Option("--dir", help="Where to write it; default: ./ingot-NAME.")] = "",
+    native: Annotated[bool, typer.Option("--native", help="With generated kernels, not through the host.")] = False,
+) -> None:
+    """Write a package with a backend on a pretend driver: it installs, and conformance is green, at once."""
+    from .scaffold import new
+
+    _written(new.backend(name, _path(folder), native), f"ingot conformance {name}:0")
+
+
+def new_kernels(
+    name: Annotated[str, typer.Argument(help="What the package is called: acme.")],
+    folder: Annotated[str, typer.Option("--dir", help="Where to write it; default: ./ingot-NAME.")] = "",
+) -> None:
+    """Write a package that brings kernels only, for a device that somebody else brought."""
+    from .scaffold import new
+
+    _written(new.kernels(name, _path(folder)), "ingot explain silu")
+
+
+def _path(folder: str) -> Any:
+    from pathlib import Path
+
+    return Path(folder) if folder else None
+
+
+def _written(home: Any, then: str) -> None:
+    typer.echo(f"wrote {home}; next: pip install -e {home} && {then}, then {home}/README.md")
 
 
 def cache(

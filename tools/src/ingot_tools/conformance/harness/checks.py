@@ -46,6 +46,7 @@ def run(
     if record.reference is None:
         for got, rule in zip(results, rules(record, len(results)), strict=True):
             assert subject.name(got) == result_dtype(rule, dtype), f"{what}: dtype {got.dtype}"
+        subject.settled(what, arrays, tensors, results)
         return
     expected = evaluate(record, sample, arrays)
     assert len(results) == len(expected), f"{what}: {len(results)} results, not {len(expected)}"
@@ -58,6 +59,7 @@ def run(
     )
     for k, (got, wanted, rule, scale) in enumerate(each):
         check_result(subject, record, got, wanted, result_dtype(rule, dtype), f"{what} result {k}", scale)
+    subject.settled(what, arrays, tensors, results)
 
 
 def describe(sample: Sample) -> str:

@@ -3,6 +3,8 @@ dtype."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ml_dtypes
@@ -73,6 +75,33 @@ def check_values(record: Record, got: Any, expected: Any, dtype: str, what: str,
     close(got, expected, dtype, ulp, scale, what)
 
 
+class Worst:
+    """The largest error met, in units in the last place, while somebody asks (`observing`)."""
+
+    units: float | None = None
+
+
+@contextmanager
+def observing() -> Iterator[Worst]:
+    """Collect the largest error of the comparisons inside the block."""
+    before, found = _observers.copy(), Worst()
+    _observers[:] = [found]
+    try:
+        yield found
+    finally:
+        _observers[:] = before
+
+
+_observers: list[Worst] = []
+
+
+def _observe(units: Any) -> None:
+    """``units`` is an array of errors."""
+    finite = units[np.isfinite(units)]
+    for observer in _observers:
+        observer.units = max(observer.units or 0.0, float(finite.max(initial=0.0)))
+
+
 def close(got: Any, expected: Any, dtype: str, ulp: float, scale: Any, what: str) -> None:
     """|got - expected| within ``ulp`` units at max(|expected|, ``scale``); NaN and infinities
     equal."""
@@ -82,9 +111,13 @@ def close(got: Any, expected: Any, dtype: str, ulp: float, scale: Any, what: str
         allowed = ulp * spacing(np.maximum(np.abs(expected), scale), dtype)
         ok = (got == rounded) | (np.isnan(got) & np.isnan(rounded)) | (np.abs(got - expected) <= allowed)
         ok &= np.isnan(got) == np.isnan(rounded)
-        if ok.all():
+        if ok.all() and not _observers:
             return
-        units = np.abs(got - expected) / spacing(np.maximum(np.abs(expected), scale), dtype)
+        units = np.where(got == rounded, 0.0, np.abs(got - expected) * ulp / allowed if ulp else np.abs(got - expected))
+    if _observers:
+        _observe(units)
+    if ok.all():
+        return
     at = tuple(int(i) for i in np.argwhere(~ok)[0])
     raise AssertionError(
         f"{what}: {np.count_nonzero(~ok)} of {ok.size} differ; at {at} got {got[at]!s}, "

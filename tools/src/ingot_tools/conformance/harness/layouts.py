@@ -43,7 +43,35 @@ def expanded(subject: Subject, array: Any) -> Any:
     return subject.tensor(array[:1]).expand(array.shape)
 
 
-STRIDED = {"transposed": transposed, "stepped": stepped, "expanded": expanded}
+def shifted(subject: Subject, array: Any) -> Any:
+    """Dense, and one element behind where an allocation begins: no vector is aligned there."""
+    larger = np.ones(array.size + 2, array.dtype)
+    larger[1:-1] = array.reshape(-1)
+    return subject.tensor(larger)[1:-1].view(array.shape)
+
+
+FAR = 4099
+"""Elements between neighbours of the innermost axis: a prime, beyond any cache line and any tile."""
+FARTHEST = 1 << 20
+
+
+def far(subject: Subject, array: Any) -> Any:
+    """Each element thousands of elements from the next one: offsets that need more than 16 bits."""
+    strides: list[int] = []
+    step = FAR
+    for n in reversed(array.shape):
+        strides.insert(0, step)
+        step = step * max(n, 1) + 17
+    span = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True))
+    if not array.size or span > FARTHEST:
+        return shifted(subject, array)
+    memory = np.ones(span, array.dtype)
+    steps = [s * array.itemsize for s in strides]
+    np.ndarray(array.shape, array.dtype, memory, 0, steps)[...] = array
+    return subject.tensor(memory).as_strided(array.shape, tuple(strides))
+
+
+STRIDED = {"transposed": transposed, "stepped": stepped, "expanded": expanded, "shifted": shifted, "far": far}
 
 
 def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class Subject:
     def __init__(self, t: Any, device: str, refused: frozenset[str] = frozenset(), slow: bool = False) -> None:
         self.t, self.device, self.refused = t, device, refused
         self.is_slow = slow or "INGOT_TEST_SMALL" in os.environ
+        self.edges: Sequence[int] = ()  # sizes at which the device's schedules change
 
     def __repr__(self) -> str:
         return f"{self.t.__name__} on {self.device}"
@@ -66,6 +68,9 @@ class Subject:
         """Fills ``DEVICE`` and ``DTYPE``."""
         return lambda p: self.device if p.name == "device" else self.dtype(dtype)
 
+    def settled(self, what: str, arrays: Sequence[Any], tensors: Sequence[Any], results: Sequence[Any]) -> None:
+        """Called after each judged call: what else must hold. Here nothing; `guard` looks at memory."""
+
     def call(self, record: Record, sample: Sample, tensors: Iterable[Any], dtype: str) -> list[Any]:
         """The results of the op as a list."""
         args, kwargs = arguments(sample, tensors, self.placeholder(dtype))
@@ -73,24 +78,32 @@ class Subject:
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
 
-SLOW_FROM = 0.02  # seconds for one addition of 4096 elements, which takes a device that interprets much longer
+SLOW_FROM = 0.01  # seconds for a product of two 48 × 48 matrices, which takes a device that interprets much longer
 
 
-def opened(device: str) -> Subject:
+def opened(device: str, kind: type[Subject] = Subject) -> Subject:
     """Ingot on ``device``, with the dtypes that its limits refuse, and whether it interprets (as measured)."""
     import ingot
     from ingot_devices import dtypes, open_device
 
     from ..records.record import ALL
+    from .edges import of_limits
 
     limits = open_device(device).limits
     refused = frozenset(d for d in ALL if limits.dtype_class(dtypes.dtype(d)).kind == "refused")
-    subject = Subject(ingot, device, refused)
-    x = subject.tensor(np.ones(4096, np.float32))
-    times = []
-    for _ in range(4):  # the first builds the kernel
-        start = time.perf_counter()
-        subject.read(x + x)
-        times.append(time.perf_counter() - start)
-    subject.is_slow |= min(times) > SLOW_FROM
+    subject = kind(ingot, device, refused)
+    subject.edges = of_limits(limits)
+    subject.is_slow |= _seconds(subject) > SLOW_FROM
     return subject
+
+
+def _seconds(subject: Subject) -> float:
+    """The shortest of a few products. A device that cannot do that is judged elsewhere."""
+    x = subject.tensor(np.ones((48, 48), np.float32))
+    times = []
+    for _ in range(3):  # the first builds the kernel
+        start = time.perf_counter()
+        with suppress(RuntimeError, AssertionError):
+            subject.read(x @ x)
+        times.append(time.perf_counter() - start)
+    return min(times)

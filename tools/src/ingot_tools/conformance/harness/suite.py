@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..records.promotion import PROMOTED
 from ..records.record import Record
-from . import checks, derivatives, forms, layouts, views
+from . import checks, derivatives, edges, forms, layouts, repeat, views
 from .subject import Subject
 
 
@@ -97,7 +97,11 @@ SUITE = (
     strided("transposed"),
     strided("stepped"),
     strided("expanded"),
+    strided("shifted"),
+    strided("far"),
     Check("overlapping", main(movable), layouts.overlapping),
+    Check("edges", main(edges.has_free_sizes), edges.edges),
+    Check("repeated", main(repeat.deterministic), repeat.repeated),
     Check("gradient", orders, derivatives.gradient),
     Check("second_order", lambda r: orders(r) if r.second else (), derivatives.second_order),
     Check("method", main(lambda r: r.method and r.reference), forms.method),
@@ -107,6 +111,8 @@ SUITE = (
     Check("view", main(lambda r: r.view), views.shares_memory),
     Check("inplace_on_view", main(lambda r: r.view), views.inplace_on_view),
 )
+
+BY_NAME = {check.name: check for check in SUITE}
 
 
 def each_case(records: Sequence[Record]) -> Iterator[tuple[Check, Record, str]]:

@@ -1,0 +1,72 @@
+"""``ingot conformance DEVICE``: what is run, how much of it, and where the report goes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from ingot_devices import IngotError
+from ingot_devices.discovery import resolve_name
+
+from ..cli import DONE, FAILED
+from .conduct import conduct
+from .levels import BY_NAME, LEVELS, Case, cases, sampled
+from .page import html
+from .report import Report
+from .show import progress, show
+
+
+def judge(
+    device: str, levels: Sequence[str], only: Sequence[str], budget: float | None, seed: str,
+    json_file: str, html_file: str, quiet: bool = False,
+) -> int:  # fmt: skip
+    """Run, print, write; 1 if something is wrong, or if nothing ran."""
+    name = resolve_name(device)
+    chosen, whole = choose(name, levels, only)
+    if budget is not None:
+        chosen = sampled(chosen, seed)
+    start = time.monotonic()
+    with progress(name, len(chosen), quiet) as step:
+        made = conduct(name, chosen, budget, step)
+    report = Report(name, made.facts, made.results, chosen, made.left, whole, seed, time.monotonic() - start)
+    if not quiet:
+        show(report)
+    for file, text in ((json_file, json.dumps(report.to_dict(), indent=1)), (html_file, html(report))):
+        if file:
+            Path(file).write_text(text + "\n", encoding="utf-8")
+    return FAILED if report.bad or not report.results else DONE
+
+
+def choose(device: str, levels: Sequence[str], only: Sequence[str]) -> tuple[list[Case], bool]:
+    """The cases of these levels (all, where none is named) whose names match a pattern, and whether that is all there is.
+
+    IngotError for a level or a pattern that names nothing.
+    """
+    for level in levels:
+        if level not in BY_NAME:
+            raise IngotError(f"no level is called {level!r}; there are: {', '.join(BY_NAME)}")
+    every = [c for c in cases() if c.level != "alone" or _can_be_alone(device)]
+    found = [c for c in every if not levels or c.level in levels]
+    found = [c for c in found if not only or any(fnmatchcase(c.name, f"*{p}*") for p in only)]
+    if not found:
+        raise IngotError(f"no case matches {', '.join(only) or 'that'}; `ingot conformance {device} --list` names them all")
+    return found, len(found) == len(every)
+
+
+def _can_be_alone(device: str) -> bool:
+    from ingot.cpu import KIND
+
+    return device.partition(":")[0] != KIND
+
+
+def list_cases(device: str, levels: Sequence[str], only: Sequence[str]) -> int:
+    """Print the names."""
+    for case in choose(resolve_name(device), levels, only)[0]:
+        print(case.name)
+    return DONE
+
+
+__all__ = ["LEVELS", "choose", "judge", "list_cases"]

@@ -1,0 +1,150 @@
+"""Random numbers, bit for bit: Philox4x32-10 (Salmon et al., SC 2011) in NumPy, and what each op makes of its words.
+
+Written from the paper and from the contract's specification (`ingot_devices.opset.random`), and shares no code with it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..bench import Bench, Probe
+
+SEEDS = (0, 1, 0x9E3779B97F4A7C15)
+SIZES = ((1,), (7,), (4, 8), (33,), (1001,))
+DRAWN = 4096
+
+
+def philox(seed: int, offset: int, words: int) -> Any:
+    """The first ``words`` words of the stream of (seed, offset), as uint32."""
+    blocks = -(-words // 4)
+    counter = (np.uint64(offset) + np.arange(blocks, dtype=np.uint64)).astype(np.uint64)
+    low = np.uint64(0xFFFFFFFF)
+    c = [counter & low, counter >> np.uint64(32), np.zeros(blocks, np.uint64), np.zeros(blocks, np.uint64)]
+    key = [seed & 0xFFFFFFFF, seed >> 32]
+    for _ in range(10):
+        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
+        c = [
+            (b >> np.uint64(32)) ^ c[1] ^ np.uint64(key[0]), b & low,
+            (a >> np.uint64(32)) ^ c[3] ^ np.uint64(key[1]), a & low,
+        ]  # fmt: skip
+        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
+    return np.stack(c, 1).reshape(-1)[:words].astype(np.uint32)
+
+
+def _seeded(bench: Bench, seed: int) -> None:
+    bench.t.manual_seed(seed)
+
+
+def words_are_philox(bench: Bench) -> None:
+    """`random_bits` gives the words of the stream, in order, for any shape."""
+    from ingot.dispatch import named
+    from ingot_devices.dtypes import dtype
+
+    if "uint32" in bench.subject.refused:
+        return uniforms_are_bit_equal(bench)
+    for seed in SEEDS:
+        for shape in SIZES:
+            numbers = (seed & 0xFFFFFFFF, seed >> 32, 5, 0)
+            got = bench.subject.read(_called(bench, named, numbers, shape))
+            wanted = philox(seed, 5, got.size).reshape(shape)
+            np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, shape {shape}")
+    assert dtype("uint32").itemsize == 4
+    return None
+
+
+def _called(bench: Bench, named: Any, numbers: Any, shape: Any) -> Any:
+    with bench.t.device(bench.subject.device):
+        return named("random_bits", *numbers, shape=shape)
+
+
+def uniforms_are_bit_equal(bench: Bench) -> None:
+    """`rand` in float32 is the 24 highest bits of each word, exactly, and the generator advances by whole blocks."""
+    for seed in SEEDS:
+        _seeded(bench, seed)
+        offset = 0
+        for shape in SIZES:
+            got = bench.subject.read(bench.t.rand(*shape, device=bench.subject.device))
+            wanted = (philox(seed, offset, got.size) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
+            np.testing.assert_array_equal(got, wanted.reshape(shape), err_msg=f"seed {seed}, shape {shape}")
+            offset += -(-got.size // 4)
+
+
+def integers_are_bit_equal(bench: Bench) -> None:
+    """`randint` is low + word · range div 2³²."""
+    if "int64" in bench.subject.refused:
+        return
+    for seed, (low, high) in zip(SEEDS, ((0, 10), (-3, 4), (0, 1000003)), strict=True):
+        _seeded(bench, seed)
+        got = bench.subject.read(bench.t.randint(low, high, (257,), device=bench.subject.device))
+        words = philox(seed, 0, 257).astype(np.uint64)
+        wanted = low + ((words * np.uint64(high - low)) >> np.uint64(32)).astype(np.int64)
+        np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, [{low}, {high})")
+
+
+def normals_are_near(bench: Bench) -> None:
+    """`randn` in float32 is Box–Muller of the words, within 2 ulp at 1."""
+    for seed in SEEDS:
+        _seeded(bench, seed)
+        got = bench.subject.read(bench.t.randn(DRAWN, device=bench.subject.device)).astype(np.float64)
+        words = (philox(seed, 0, DRAWN) >> np.uint32(8)).astype(np.float64).reshape(-1, 2)
+        u, angle = (words[:, 0] + 1) * 2.0**-24, words[:, 1] * 2.0**-24 * 2 * np.pi
+        radius = np.sqrt(-2 * np.log(u))
+        wanted = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)
+        allowed = 2 * 2.0**-23 * np.maximum(1.0, np.abs(wanted))
+        worst = np.max(np.abs(got - wanted) - allowed)
+        assert worst <= 0, f"seed {seed}: off by {np.max(np.abs(got - wanted)):g}"
+
+
+def moments_are_right(bench: Bench) -> None:
+    """Mean, variance and the halves of the interval are what the distributions say: no skew."""
+    _seeded(bench, 7)
+    t, device = bench.t, bench.subject.device
+    u = bench.subject.read(t.rand(DRAWN, device=device)).astype(np.float64)
+    z = bench.subject.read(t.randn(DRAWN, device=device)).astype(np.float64)
+    b = bench.subject.read(t.bernoulli(t.full((DRAWN,), 0.3, device=device))).astype(np.float64)
+    bound = 5 / np.sqrt(DRAWN)  # five standard errors
+    for name, sample, mean, deviation in (("rand", u, 0.5, 12**-0.5), ("randn", z, 0, 1), ("bernoulli", b, 0.3, 0.21**0.5)):
+        assert abs(sample.mean() - mean) < bound * deviation, f"{name}: mean {sample.mean():g}, not {mean:g}"
+        assert abs(sample.std() - deviation) < 2 * bound, f"{name}: deviation {sample.std():g}, not {deviation:g}"
+    assert abs((u < 0.5).mean() - 0.5) < bound, f"rand: {(u < 0.5).mean():g} below one half"
+
+
+def one_seed_one_stream(bench: Bench) -> None:
+    """The same seed gives the same bits again; another seed, and the next call, give others."""
+    t, device = bench.t, bench.subject.device
+
+    def drawn(seed: int) -> list[bytes]:
+        _seeded(bench, seed)
+        return [bench.subject.read(f(50, device=device)).tobytes() for f in (t.rand, t.randn, t.rand)]
+
+    first = drawn(3)
+    assert drawn(3) == first, "the same seed gave other bits"
+    assert drawn(4) != first, "another seed gave the same bits"
+    assert first[0] != first[2], "two calls gave the same bits"
+
+
+def dropout_follows_the_stream(bench: Bench) -> None:
+    """`dropout` keeps an element where its uniform is not below p, in forward and backward alike."""
+    t, device, p = bench.t, bench.subject.device, 0.25
+    _seeded(bench, 11)
+    x = t.ones(513, device=device).requires_grad_()
+    y = t.nn.functional.dropout(x, p)
+    kept = bench.subject.read(y) != 0
+    (grad,) = t.autograd.grad([y.sum()], [x])
+    np.testing.assert_array_equal(bench.subject.read(grad) != 0, kept, err_msg="backward kept other elements than forward")
+    uniform = (philox(11, 0, 513) >> np.uint32(8)).astype(np.float64) * 2.0**-24
+    agree = (kept == (uniform >= p)).mean()
+    assert agree in (0.0, 1.0) or np.array_equal(kept, uniform < 1 - p), f"{agree:.0%} of the mask follow the stream"
+
+
+PROBES: tuple[Probe, ...] = (
+    words_are_philox,
+    uniforms_are_bit_equal,
+    integers_are_bit_equal,
+    normals_are_near,
+    moments_are_right,
+    one_seed_one_stream,
+    dropout_follows_the_stream,
+)

@@ -1,0 +1,146 @@
+"""Runs cases on one device in this process, and says what became of each.
+
+`conduct` has this done in a child process that may die; the pytest form and the tests run it here. Levels that are
+guarded run on poisoned and fenced memory (`guard`), the others on the device's own pool.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from fnmatch import fnmatchcase
+from typing import Any
+
+import numpy as np
+
+from .bench import Bench, NotPresent
+from .guard import GuardedPool, GuardedSubject, guarded
+from .harness.compare import observing
+from .harness.subject import Refused, Subject, opened
+from .harness.suite import BY_NAME as CHECKS
+from .harness.suite import run_case
+from .levels import BY_NAME, Case, probes
+from .reproduce import program
+from .result import ABSENT, CLOSED, GAP, PASSED, UNSUPPORTED, WRONG, Result, worst_route
+
+_SHOWN = 600  # characters of a message
+
+
+class Alone(GuardedSubject):
+    """Ingot where there is no CPU device to read through."""
+
+    def read(self, tensor: Any) -> Any:
+        from ingot_devices.transfer import read
+
+        array = read(tensor)
+        return array.astype(np.float32) if self.name(tensor) == "bfloat16" else array
+
+
+class Runner:
+    """``device`` is its name. Use it as a context manager, so that the device's own pool comes back."""
+
+    def __init__(self, device: str, alone: bool = False) -> None:
+        import ingot
+
+        if not __debug__:
+            raise RuntimeError("checks are assertions: run conformance without python -O and PYTHONOPTIMIZE")
+        self.ingot = ingot
+        self.subject: Subject = opened(device, Alone if alone else GuardedSubject)
+        self._pools = ExitStack()
+        self._pool: GuardedPool | None = None
+
+    def __enter__(self) -> Runner:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._guard(False)
+
+    @property
+    def device(self) -> Any:
+        """The open device; another one after a reset."""
+        return self.ingot.devices.open_device(self.subject.device)
+
+    @property
+    def gaps(self) -> dict[str, str]:
+        """What the plugin declares that it does not keep: patterns of case names, without the level, and reasons."""
+        return dict(self.device.gaps)
+
+    def run(self, case: Case) -> Result:
+        """One case. Nothing that it raises gets out, but what ends programs."""
+        self._guard(BY_NAME[case.level].guarded)
+        start = time.perf_counter()
+        with observing() as worst, self._counted(case) as route, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            fault = self._fault(case)
+        status, message = _told(fault)
+        shown = program(self.subject, case) if status == WRONG and case.record is not None else ""
+        made = Result(case.name, status, message, worst.units, route(), shown)
+        made = self._against_gaps(case, made)
+        made.seconds = round(time.perf_counter() - start, 4)
+        return made
+
+    def _fault(self, case: Case) -> BaseException | None:
+        try:
+            if case.record is None:
+                _probe(case)(Bench(self.device, self.subject))
+            else:
+                run_case(self.subject, CHECKS[case.check], case.record, case.variant)
+            if self._pool is not None:
+                self._pool.empty_cache()  # every fence is checked as its memory goes back
+                if self._pool.fence.broken:
+                    found, self._pool.fence.broken = self._pool.fence.broken[0], []
+                    raise AssertionError(f"memory outside of an operand was written: {found}")
+            self.device.synchronize()
+        except Exception as error:
+            return error.with_traceback(None)
+        return None
+
+    def _against_gaps(self, case: Case, result: Result) -> Result:
+        name = case.name.removeprefix(f"{case.level}/")
+        for declared, reason in self.gaps.items():
+            if fnmatchcase(name, declared):
+                if result.status == WRONG:
+                    result.status, result.message = GAP, f"{reason} ({result.message})"
+                elif result.status == PASSED and declared == name:
+                    result.status = CLOSED
+                    result.message = f"declared as a gap ({reason}), and right by now: take it out of the device's `gaps`"
+        return result
+
+    @contextmanager
+    def _counted(self, case: Case) -> Iterator[Callable[[], str]]:
+        """The route of a value check: which launches grew."""
+        if case.check != "value":
+            yield lambda: ""
+            return
+        name = self.device.name
+        before = self.ingot.dispatch.launch_counts(name)
+        yield lambda: worst_route(before, self.ingot.dispatch.launch_counts(name))
+
+    def _guard(self, wanted: bool) -> None:
+        if wanted == (self._pool is not None):
+            return
+        if not wanted:
+            self._pool = None
+            self._pools.close()
+            return
+        self._pools = ExitStack()
+        self._pool = self._pools.enter_context(guarded(self.device))
+
+
+def _probe(case: Case) -> Any:
+    return next(p for p in probes(BY_NAME[case.level]) if p.__name__ == case.check)
+
+
+def _told(fault: BaseException | None) -> tuple[str, str]:
+    """The status and the message of what a case raised."""
+    if fault is None:
+        return PASSED, ""
+    text = " ".join(str(fault).split())[:_SHOWN]
+    if isinstance(fault, Refused):
+        return UNSUPPORTED, text
+    if isinstance(fault, NotPresent):
+        return ABSENT, text
+    kind = "" if isinstance(fault, AssertionError) else f"{type(fault).__name__}: "
+    return WRONG, kind + text
