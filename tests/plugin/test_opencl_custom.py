@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -205,3 +208,27 @@ def test_a_device_without_a_language_of_its_own_says_so(t: Any) -> None:
     assert "cpu:0 builds no source in a language of its own" in explain(op.op, open_device("cpu")).text()
     with pytest.raises(TypeError, match="use_kernel takes kernels"):
         t.use_kernel(op)
+
+
+# ---- INGOT_DEBUG -----------------------------------------------------------------------------------------------------
+OUTSIDE = """
+import ingot
+from ingot import library
+op = library.kernel_of(library.declare("double", operands="x", result="x", gradient=None, add=False))
+op.source("opencl", '''
+    out[get_global_id(0) + SHIFT] = 2 * x[get_global_id(0)];
+''', block=1, threads=10, constants={"SHIFT": %d})
+print(op(ingot.ones(10, device="opencl")))
+"""
+
+
+@pytest.mark.parametrize(("shift", "where"), [(1, "4 bytes from byte 40 on, behind"), (-1, "from byte -4 on, before")])
+def test_a_kernel_that_writes_out_of_bounds_is_named_with_its_text(tmp_path: Path, shift: int, where: str) -> None:
+    path = tmp_path / "program.py"
+    path.write_text(OUTSIDE % shift)
+    environment = {**os.environ, "INGOT_DEBUG": "bounds"}
+    command = [sys.executable, str(path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert f"double on opencl:0 [registered], called at {path}:8, wrote outside its memory: " in done.stderr
+    assert where in done.stderr and "a block of 40 bytes (made at" in done.stderr
+    assert f"The kernel is written at {path}:5: guard its index by the sizes of its operands" in done.stderr

@@ -166,6 +166,12 @@ class Device:
         """(free, total) bytes as the driver tells them, or None."""
         return None
 
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle | None:
+        """A handle on ``nbytes`` of an allocation from byte ``offset`` on, which lives as long as that; None where the
+        driver has no such thing. For guard bands; ``offset`` is a multiple of ``limits.allocation_granularity``.
+        """
+        return None
+
     def close(self) -> None:
         """Release what the incarnation holds. Called once; work after it is refused."""
 

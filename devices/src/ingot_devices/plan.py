@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from . import observe
 from .codegen.quiet import quietly
 from .layout import Layout
 from .view import View
@@ -40,7 +41,10 @@ Operand = Ref | Lazy | int | float | bool | None
 
 @dataclass(frozen=True)
 class Step:
-    """One call. ``views``: it takes `View` objects instead of native views (the host route does)."""
+    """One call. ``views``: it takes `View` objects instead of native views (the host route does).
+
+    ``source`` is the kernel for people, ``origin`` the author's ``file:line`` where there is one.
+    """
 
     call: Callable[..., Any]
     operands: tuple[Operand, ...]
@@ -49,6 +53,7 @@ class Step:
     launches: int = 1
     views: bool = False
     source: str = ""
+    origin: str = ""
 
 
 @dataclass(eq=False)
@@ -77,11 +82,14 @@ class Plan:
     births: tuple[tuple[int, ...], ...] = ()
     deaths: tuple[tuple[int, ...], ...] = ()
     untouched: tuple[int, ...] = ()
+    keys: tuple[Any, ...] = ()  # of the operands: layouts, types of numbers, None
 
     def __post_init__(self) -> None:
         pool = self.device.pool
         self.makers = tuple(pool.maker(layout) for layout in self.allocations)
         self._schedule()
+        if observe.OBSERVERS:
+            observe.watch(self)
         if self.allocations:
             self.layout = self.allocations[0]
             self.nbytes = self.layout.size * self.layout.dtype.itemsize

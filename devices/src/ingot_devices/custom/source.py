@@ -99,7 +99,7 @@ class _Made:
         if any(lay.size == 0 for n, name, lay in self.tensors if name in self.written) and 0 in self.grid:
             return Compiled(lambda *operands: None, self.source, 0)
         self._check_limits()
-        return Compiled(self._call(usual), self.source)
+        return Compiled(self._call(usual), self.source, origin=str(self.kernel.origin))
 
     # ---- shapes --------------------------------------------------------------------------------------------------------
     def _choice(self) -> dict[str, Any]:

@@ -95,6 +95,10 @@ class OpenCLDevice(Device):
         except cl.Error as error:
             raise self._typed(error, "a copy") from error
 
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle | None:
+        """A sub-buffer."""
+        return handle.get_sub_region(offset, nbytes)
+
     def memory_info(self) -> tuple[int, int] | None:
         """OpenCL does not tell how much is free."""
         return None
