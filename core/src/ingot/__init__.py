@@ -68,7 +68,7 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import library, nn, optim, utils
+    from . import library, nn, optim, profiler, utils
     from .library import use_kernel, without_kernels
     from .serialization import load, save
 
@@ -146,6 +146,7 @@ __all__ = [
     "optim",
     "pi",
     "preserve_format",
+    "profiler",
     "promote_types",
     "save",
     "seed",
@@ -213,7 +214,7 @@ def from_dlpack(source: Any) -> Tensor:
 
 _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization",
-    "library": "library", "use_kernel": "library", "without_kernels": "library",
+    "library": "library", "profiler": "profiler", "use_kernel": "library", "without_kernels": "library",
 }  # fmt: skip
 
 
