@@ -12,6 +12,7 @@ further capability has a default here.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
@@ -101,6 +102,10 @@ class Device:
     ) -> None:
         """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
         raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
+
+    def resources(self, entry: Any) -> Mapping[str, int]:
+        """What the driver says that a built kernel takes, by name: registers, bytes of private memory … Empty: nothing."""
+        return {}
 
     def fingerprint(self) -> str:
         """What a built kernel depends on beside its source: target, driver and compiler versions."""

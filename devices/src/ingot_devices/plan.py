@@ -83,6 +83,7 @@ class Plan:
     deaths: tuple[tuple[int, ...], ...] = ()
     untouched: tuple[int, ...] = ()
     keys: tuple[Any, ...] = ()  # of the operands: layouts, types of numbers, None
+    attributes: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         pool = self.device.pool

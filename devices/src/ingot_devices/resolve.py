@@ -83,7 +83,7 @@ class _Resolver:
         for route in (self._kernels, self._generated, self._decomposed, self._host):
             made = route()
             if made is not None:
-                made.keys = self.keys
+                made.keys, made.attributes = self.keys, self.attrs
                 return made
         reasons = "; ".join(f"{a.route} ({a.owner}): {a.refused}" for a in self.attempts) or "it has no meaning"
         shown = ", ".join(map(repr, self.keys))
