@@ -141,3 +141,16 @@ def _rms_norm_backward(b: Any, grad: Any, x: Any, weight: Any, eps: Any) -> tupl
     g = b.mul(grad, weight)
     owed = b.mean(b.mul(g, x), axes=(-1,), keepdim=True)
     return b.mul(r, b.sub(g, b.mul(b.mul(x, b.square(r)), owed))), b.mul(b.mul(grad, x), r)
+
+
+EXPRESSIONS: dict[str, tuple[str, Any]] = {
+    "softmax": ("e1 = exp(x - max(x))\nout = e1 / sum(e1)", lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
+    "standardize": ("out = (x - mean(x)) / sqrt(var(x) + 0.1)",
+                    lambda x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 0.1)),
+    "log_sum_exp": ("m = max(x)\nout = m + log(sum(exp(x - m)))", lambda x: np.log(np.exp(x).sum(-1))),
+    "norm_kept": ("out = sqrt(sum(x * x, keepdim=True))", lambda x: np.sqrt((x * x).sum(-1, keepdims=True))),
+    "range": ("out = max(x) - min(x)", lambda x: x.max(-1) - x.min(-1)),
+    "cases": ("out = x * x if x > 0.5 and not x > 1 else -abs(x)",
+              lambda x: np.where((x > 0.5) & ~(x > 1), x * x, -np.abs(x))),
+    "both_axes": ("out = x / sum(abs(x), axis=(-2, -1))", lambda x: x / np.abs(x).sum((-2, -1), keepdims=True)),
+}  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from custom_ops import SOURCES, declare_expressions, declare_sources
+from custom_ops import EXPRESSIONS, SOURCES, declare_expressions, declare_sources
 from ingot_devices.registry import registry
 
+FIRST = ("value", "gradient")
+"""The second order of each op is checked once (`tests/core/test_custom_expressions.py`): it costs seconds of compiling."""
 SHAPES = ((4, 5), (3,), (2, 3, 33), (0, 3), (65, 7))
 
 
@@ -43,7 +45,7 @@ def of_rows(shape: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
 
 def checked(library: Any, op: Any, device: str, name: str) -> Any:
     samples = of_rows if name == "rms_norm" else None
-    return library.opcheck(op, device=device, shapes=SHAPES, samples=samples)
+    return library.opcheck(op, device=device, shapes=SHAPES, samples=samples, checks=FIRST)
 
 
 NAMES = pytest.mark.parametrize("name", ["swiglu", "rms_norm"])
@@ -54,7 +56,7 @@ def test_an_expression_is_checked_from_its_declaration(library: Any, expressions
     report = checked(library, expressions[name], device, name)
     assert report.route == "generated"
     assert report.passed["value"] >= len(SHAPES)
-    assert "gradient" in report.skipped or report.passed["gradient"] == report.passed["second order"] == 1
+    assert "gradient" in report.skipped or report.passed["gradient"] == 1
 
 
 @NAMES
@@ -82,7 +84,8 @@ def test_both_forms_agree(t: Any, expressions: Any, sources: Any, device: str, n
 @pytest.mark.parametrize("form", ["expression", "source"])
 def test_it_trains_inside_a_module(t: Any, expressions: Any, sources: Any, device: str, form: str) -> None:
     """A gated layer with RMSNorm learns a function; the loss falls to a tenth, alike on every device."""
-    nn = t.nn
+    from ingot import nn
+
     ops = expressions if form == "expression" else sources
 
     class Gated(nn.Module):
@@ -114,26 +117,13 @@ def test_it_trains_inside_a_module(t: Any, expressions: Any, sources: Any, devic
     assert model.weight.grad is not None and float(t.sum(t.abs(model.weight.grad))) > 0
 
 
-EXPRESSIONS: dict[str, tuple[str, Any]] = {
-    "softmax": ("e1 = exp(x - max(x))\nout = e1 / sum(e1)", lambda x: np.exp(x) / np.exp(x).sum(-1, keepdims=True)),
-    "standardize": ("out = (x - mean(x)) / sqrt(var(x) + 0.1)",
-                    lambda x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 0.1)),
-    "log_sum_exp": ("m = max(x)\nout = m + log(sum(exp(x - m)))", lambda x: np.log(np.exp(x).sum(-1))),
-    "norm_kept": ("out = sqrt(sum(x * x, keepdim=True))", lambda x: np.sqrt((x * x).sum(-1, keepdims=True))),
-    "range": ("out = max(x) - min(x)", lambda x: x.max(-1) - x.min(-1)),
-    "cases": ("out = x * x if x > 0.5 and not x > 1 else -abs(x)",
-              lambda x: np.where((x > 0.5) & ~(x > 1), x * x, -np.abs(x))),
-    "both_axes": ("out = x / sum(abs(x), axis=(-2, -1))", lambda x: x / np.abs(x).sum((-2, -1), keepdims=True)),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", EXPRESSIONS)
 def test_expressions_and_their_derived_gradients(library: Any, device: str, name: str) -> None:
     text, reference = EXPRESSIONS[name]
     op = library.kernel(text, reference=reference)
-    report = library.opcheck(op, device=device, shapes=((4, 5), (2, 3, 33)))
+    report = library.opcheck(op, device=device, shapes=((4, 5), (2, 3, 33)), checks=FIRST)
     assert report.route == "generated"
-    assert "gradient" in report.skipped or report.passed["gradient"] and report.passed["second order"]
+    assert "gradient" in report.skipped or report.passed["gradient"]
 
 
 def test_integers_masks_and_several_results(t: Any, library: Any, device: str) -> None:

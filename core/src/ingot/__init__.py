@@ -68,7 +68,7 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import compiler, library, nn, optim, utils
+    from . import compiler, library, nn, optim, profiler, utils
     from .compiler import compile
     from .library import use_kernel, without_kernels
     from .serialization import load, save
@@ -149,6 +149,7 @@ __all__ = [
     "optim",
     "pi",
     "preserve_format",
+    "profiler",
     "promote_types",
     "save",
     "seed",
@@ -216,7 +217,7 @@ def from_dlpack(source: Any) -> Tensor:
 
 _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
-    "compiler": "compiler", "library": "library", "use_kernel": "library", "without_kernels": "library",
+    "compiler": "compiler", "library": "library", "profiler": "profiler", "use_kernel": "library", "without_kernels": "library",
 }  # fmt: skip
 
 

@@ -111,7 +111,12 @@ def custom_op(name: str, expression: str | None = None, **how: Any) -> CustomOp:
 
 def kernel(expression: str, **how: Any) -> CustomOp:
     """A function from an expression, without a name in the opset: ``axpy = kernel("z = a*x + y")``."""
-    return CustomOp(declare("kernel", expression, add=False, **how))
+    return kernel_of(declare("kernel", expression, add=False, **how))
+
+
+def kernel_of(declared: Declared) -> CustomOp:
+    """A function on tensors from a declaration."""
+    return CustomOp(declared)
 
 
 def find(name: str) -> CustomOp:
@@ -161,6 +166,7 @@ __all__ = [
     "expression_kernel",
     "find",
     "kernel",
+    "kernel_of",
     "opcheck",
     "source_kernel",
     "use_kernel",

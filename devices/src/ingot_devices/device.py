@@ -105,6 +105,10 @@ class Device:
         """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
         raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
 
+    def resources(self, entry: Any) -> Mapping[str, int]:
+        """What the driver says that a built kernel takes, by name: registers, bytes of private memory … Empty: nothing."""
+        return {}
+
     def fingerprint(self) -> str:
         """What a built kernel depends on beside its source: target, driver and compiler versions."""
         return f"{self.kind}/{self.name}"
@@ -167,6 +171,12 @@ class Device:
 
     def memory_info(self) -> tuple[int, int] | None:
         """(free, total) bytes as the driver tells them, or None."""
+        return None
+
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle | None:
+        """A handle on ``nbytes`` of an allocation from byte ``offset`` on, which lives as long as that; None where the
+        driver has no such thing. For guard bands; ``offset`` is a multiple of ``limits.allocation_granularity``.
+        """
         return None
 
     def close(self) -> None:

@@ -161,8 +161,12 @@ def open_devices() -> list[Device]:
 
 def _open(kind: str, index: str) -> Device:
     """Open through the plugin, guarded, and give the device its name and its pool."""
+    from . import debug, observe
     from .memory import Pool
+    from .memory.guard import GuardedPool
 
+    debug.start()
+    pool = GuardedPool if "bounds" in debug.wanted() else Pool
     loaded = _catalog.load()
     declared = loaded.backends[kind]
     load_kernels()
@@ -170,9 +174,10 @@ def _open(kind: str, index: str) -> Device:
         device = _checked(declared, declared.backend.open(int(index)))
         device.name, device.kind, device.index = f"{kind}:{index}", kind, int(index)
         allocator = loaded.allocators.get(kind)
-        device.pool = Pool(device, allocator[1]) if allocator else Pool(device)
+        device.pool = pool(device, allocator[1]) if allocator else pool(device)
     except (Exception, SystemExit) as error:
         raise _cannot_open(declared, f"{kind}:{index}", error) from error
+    observe.opened(device)
     return device
 
 

@@ -5,7 +5,7 @@
     ├── ContractError         a plugin broke its side of the contract (names plugin, hook and fault)
     ├── DeviceLost            the device is a dead incarnation: open it again
     ├── LaunchError           a kernel could not be launched, or failed while running
-    ├── DeclarationError      an author's op or kernel is declared wrongly; names file and line (also a ValueError)
+    ├── DeclarationError      an author's op or kernel is declared wrongly; names file and line
     ├── KernelBuildError      a kernel's source was refused by the device's compiler; carries source and log
     ├── NoKernelError         no route computes this op on this device
     ├── FallbackError         the host route was needed while the policy is "error"
@@ -45,7 +45,7 @@ class LaunchError(IngotError):
     """A kernel could not be launched, or failed while it ran."""
 
 
-class DeclarationError(IngotError, ValueError):
+class DeclarationError(IngotError):
     """An op or a kernel is declared wrongly. The message begins with the author's ``file:line``."""
 
 

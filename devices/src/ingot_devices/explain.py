@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import dtypes as dt
 from .dtypes import DType
-from .errors import IngotError, KernelBuildError, NoKernelError
+from .errors import DeclarationError, IngotError, KernelBuildError, NoKernelError
 from .layout import Layout
 from .opset import OPS, Op
 from .resolve import Attempt, Key, resolve
@@ -96,23 +96,42 @@ def explain(
     op, or where no operands that were tried are ones that it takes.
     """
     row = _find(op)
-    values = _values(row, attributes or {})
     if row.view is not None:
         return Explanation(row.name, device.name, (), "view", (), ())
     asked = _Asked(row, device, tuple(dtypes), tuple(shapes))
-    faults = []
+    keys, attempts, plan = _tried(asked, _values(row, attributes or {}))
+    return asked.answer(keys, attempts, plan)
+
+
+def resolved(
+    op: str | Op,
+    device: Device,
+    dtypes: Sequence[DType] = (dt.float32,),
+    shapes: Sequence[tuple[int, ...]] = (),
+    attributes: Mapping[str, Any] | None = None,
+) -> tuple[Op, Plan]:
+    """The op's row and the plan that `explain` tells of; NoKernelError where there is none."""
+    row = _find(op)
+    values = _values(row, attributes or {})
+    _, attempts, plan = _tried(_Asked(row, device, tuple(dtypes), tuple(shapes)), values)
+    if plan is None:
+        raise NoKernelError(f"nothing computes {row.name} on {device.name}: {'; '.join(a.refused for a in attempts)}")
+    return row, plan
+
+
+def _tried(asked: _Asked, values: tuple[Any, ...]) -> tuple[Sequence[Key], list[Attempt], Plan | None]:
+    """The first operands that the op takes, what was looked at for them, and the plan, if there is one."""
+    row, device, faults = asked.op, asked.device, []
     for keys in asked.candidates():
         attempts: list[Attempt] = []
         try:
-            plan = resolve(row, keys, values, device, attempts=attempts)
+            return keys, attempts, resolve(row, keys, values, device, attempts=attempts)
         except NoKernelError:
-            return asked.answer(keys, attempts, None)
-        except KernelBuildError:
+            return keys, attempts, None
+        except (KernelBuildError, DeclarationError):
             raise
         except Exception as error:  # not operands that this op takes: try the next ones
             faults.append(error)
-            continue
-        return asked.answer(keys, attempts, plan)
     raise IngotError(
         f"{row.name} takes no such operands ({faults[0]}); its operands are "
         f"{', '.join(row.operands) or 'none'}, its attributes {', '.join(row.attributes) or 'none'}"

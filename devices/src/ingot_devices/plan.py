@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from . import observe
 from .codegen.quiet import quietly
 from .layout import Layout
 from .view import View
@@ -43,8 +44,11 @@ Operand = Ref | Lazy | int | float | bool | None
 
 @dataclass(frozen=True)
 class Step:
-    """One call. ``views``: it takes `View` objects instead of native views (the host route does). A call that was
-    generated names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for."""
+    """One call. ``views``: it takes `View` objects instead of native views (the host route does).
+
+    ``source`` is the kernel for people, ``origin`` the author's ``file:line`` where there is one. A call that was generated
+    names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for.
+    """
 
     call: Callable[..., Any]
     operands: tuple[Operand, ...]
@@ -55,6 +59,7 @@ class Step:
     source: str = ""
     definition: Definition | None = None
     aliased: frozenset[int] = frozenset()
+    origin: str = ""
 
 
 @dataclass(eq=False)
@@ -83,11 +88,15 @@ class Plan:
     births: tuple[tuple[int, ...], ...] = ()
     deaths: tuple[tuple[int, ...], ...] = ()
     untouched: tuple[int, ...] = ()
+    keys: tuple[Any, ...] = ()  # of the operands: layouts, types of numbers, None
+    attributes: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         pool = self.device.pool
         self.makers = tuple(pool.maker(layout) for layout in self.allocations)
         self._schedule()
+        if observe.OBSERVERS:
+            observe.watch(self)
         if self.allocations:
             self.layout = self.allocations[0]
             self.nbytes = self.layout.size * self.layout.dtype.itemsize

@@ -14,6 +14,7 @@ from typing import Any
 
 from .builder import Builder
 from .layout import Layout
+from .observe import bare
 from .opset.op import OPS, Op, parameters
 from .plan import Lazy, Ref, Step
 
@@ -144,7 +145,7 @@ class PlanBuilder(Builder):
             slots[len(operands) + n] = Symbol(self.allocate(layout), layout)
         for step in plan.steps:
             moved = tuple(self._rename(o, slots, operands) for o in step.operands)
-            self.steps.append(replace(step, operands=moved))
+            self.steps.append(replace(step, call=bare(step.call), operands=moved))
         results = [self._symbol(r, slots) for r in plan.results]
         return results[0] if len(results) == 1 else tuple(results)
 

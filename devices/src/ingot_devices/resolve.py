@@ -20,6 +20,7 @@ from .errors import NoKernelError
 from .fallback import note
 from .ir.definition import Define, Definition, Operand
 from .layout import Layout
+from .observe import OBSERVERS
 from .opset.op import Op, Spec, number_spec
 from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
@@ -82,6 +83,7 @@ class _Resolver:
         for route in (self._kernels, self._generated, self._decomposed, self._host):
             made = route()
             if made is not None:
+                made.keys, made.attributes = self.keys, self.attrs
                 return made
         reasons = "; ".join(f"{a.route} ({a.owner}): {a.refused}" for a in self.attempts) or "it has no meaning"
         shown = ", ".join(map(repr, self.keys))
@@ -126,13 +128,14 @@ class _Resolver:
         for n, slot in extra.items():
             refs[n] = Ref(slot)
         outs = [r for k, r in enumerate(self.out_refs) if k not in self.op.mutates]
-        step = Step(compiled.call, (*refs, *outs), route, self.op.name, compiled.launches, source=compiled.source)
+        step = Step(compiled.call, (*refs, *outs), route, self.op.name, compiled.launches, source=compiled.source,
+                    origin=compiled.origin)
         self.attempts.append(Attempt(route, kernel.owner))
         temps = tuple(Layout.dense(k.shape, k.dtype, k.device) for n, k in enumerate(self.keys)
                       if n in extra and isinstance(k, Layout))
         plan = Plan(self.op.name, self.device, self.slots, (*self.allocations, *temps), (*steps, step),
                     self.out_refs, route, f"by {kernel.owner}")
-        if not steps and not self.op.mutates:
+        if not steps and not self.op.mutates and not OBSERVERS:
             plan.producer = compiled.producer
         return plan
 
@@ -195,7 +198,7 @@ class _Resolver:
             return None
         self.attempts.append(Attempt("generated", self.device.kind))
         plan = Plan(self.op.name, self.device, self.slots, self.allocations, tuple(steps), self.out_refs, "generated")
-        if len(steps) == 1 and compiled is not None and not self.op.mutates:
+        if len(steps) == 1 and compiled is not None and not self.op.mutates and not OBSERVERS:
             plan.producer = compiled.producer
         return plan
 

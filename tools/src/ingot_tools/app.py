@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
+from .author import add_commands
+
 Device = Annotated[str, typer.Option("--device", "-d", help="A device: acme, acme:0 or auto.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON with a versioned schema.")]
 
@@ -22,6 +24,7 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(ingot)
     for command in (devices, doctor, explain, demo, conformance, new_backend, new_kernels, cache):
         app.command()(command)
+    add_commands(app)
     run_commands(app)
     return app
 

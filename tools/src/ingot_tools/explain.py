@@ -26,19 +26,18 @@ def explain_op(
     as_json: bool,
 ) -> int:
     """Print the explanation as text or JSON; 1 if nothing computes the op."""
-    found = explain(
-        op,
-        open_device(device),
-        [_dtype(name) for name in dtypes],
-        [_shape(text) for text in shapes],
-        dict(map(_attribute, attributes)),
-    )
+    found = explain(op, open_device(device), *parsed(dtypes, shapes, attributes))
     if as_json:
         plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict()}
         print(json.dumps(plain, indent=2))
     else:
         print(found.text())
     return DONE if found.route else FAILED
+
+
+def parsed(dtypes: Sequence[str], shapes: Sequence[str], attributes: Sequence[str]) -> tuple[list[Any], list[Any], Any]:
+    """The options of a command as `explain` takes them; IngotError names the one that is wrong."""
+    return [_dtype(name) for name in dtypes], [_shape(text) for text in shapes], dict(map(_attribute, attributes))
 
 
 def _dtype(name: str) -> Any:

@@ -6,11 +6,13 @@ Each module takes PyTorch's arguments, normalises them (axes counted from the ri
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    if name.startswith("_"):
+    importing = not hasattr(sys.modules[__package__.partition(".")[0]], "__getattr__")  # which is defined last
+    if name.startswith("_") or importing:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from ..library import find
 

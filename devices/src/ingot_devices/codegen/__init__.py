@@ -30,12 +30,14 @@ class Compiled:
     Python number for a scalar operand, None for an operand left out. It queues the work and returns nothing.
     ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one,
     takes the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
+    ``origin`` is the ``file:line`` of a kernel that somebody wrote.
     """
 
     call: Callable[..., Any]
     source: str
     launches: int = 1
     producer: Callable[..., Any] | None = None
+    origin: str = ""
 
 
 class Codegen(Protocol):

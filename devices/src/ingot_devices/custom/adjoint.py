@@ -113,7 +113,7 @@ def _times(a: Expr, b: Expr) -> Expr:
 
 
 def _pruned(form: Form) -> Form:
-    """The form without stages that nothing reads, renumbered."""
+    """The form without stages that nothing reads or that another equals, renumbered."""
     needed: set[int] = set()
     stack = [r.value for r in form.results]
     while stack:
@@ -121,10 +121,13 @@ def _pruned(form: Form) -> Form:
             if node.op == "stage" and node.value[0] not in needed:
                 needed.add(node.value[0])
                 stack.append(form.stages[node.value[0]].value)
-    numbers = {old: new for new, old in enumerate(sorted(needed))}
+    numbers: dict[int, int] = {}
 
     def rename(root: Expr) -> Expr:
         return substitute(root, lambda n: stage(numbers[n.value[0]], n.dtype) if n.op == "stage" else None)
 
-    stages = tuple(Stage(s.monoid, s.axes, rename(s.value)) for k, s in enumerate(form.stages) if k in needed)
-    return Form(stages, tuple(Result(rename(r.value), r.dropped, r.keepdim) for r in form.results))
+    stages: dict[Stage, int] = {}
+    for k in sorted(needed):
+        s = form.stages[k]
+        numbers[k] = stages.setdefault(Stage(s.monoid, s.axes, rename(s.value)), len(stages))
+    return Form(tuple(stages), tuple(Result(rename(r.value), r.dropped, r.keepdim) for r in form.results))

@@ -85,6 +85,7 @@ def declare(
     `DeclarationError` names the author's file and line.
     """
     place = origin(expression or "")
+    OPS.load()  # so that a name that the opset has is taken
     if not _NAME.fullmatch(name):
         place.refuse(f"an op's name is lower-case, as in 'swiglu' or 'acme::swiglu'; {name!r} was given")
     source = parse(expression, place) if expression is not None else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from .. import dtypes as dt
 from ..layout import broadcast_shapes
 from ..opset.op import Op, parameters
 from . import form as forms
@@ -115,7 +116,8 @@ def _expression(text: str, row: Op, made: Expression | None, scalars: Mapping[st
     known = {*row.names, *row.outputs, *row.attributes, *grads}
     strange = [n for n in source.names if n not in known]
     if strange:
-        source.refuse(f"the gradient of {row.name} for {operand!r} reads {strange[0]!r}; it can read {', '.join(sorted(known))}")
+        source.refuse(f"the gradient of {row.name} for {operand!r} reads {strange[0]!r}; it can read "
+                      f"{', '.join(sorted(known))}")
     reads = tuple(n for n in source.names if n not in row.attributes)
     numbers = {n: v for n, v in scalars.items() if n in reads}
     out = source.body[-1].name
@@ -134,7 +136,7 @@ def _assigns(text: str) -> bool:
 
 def _shapeless(row: Op, scalars: Mapping[str, Any]) -> Expression:
     """Stands for an op that is no expression: nothing is dropped from its results."""
-    form = forms.Form((), tuple(forms.Result(forms.param(0, d)) for o in row.outputs for d in (forms.dt.float32,)))
+    form = forms.Form((), tuple(forms.Result(forms.param(0, dt.float32)) for _ in row.outputs))
     return Expression(row.name, row.names, lambda dtype, attrs: form, row.outputs, row.attributes, dict(scalars))
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -115,7 +116,7 @@ def expression_kernel(
         layouts = {n: x for n, x in enumerate((*request.layouts, *request.outputs)) if isinstance(x, Layout)}
         (definition,) = made.definitions(specs, attrs, outputs)
         compiled: Compiled = codegen.compile(definition, layouts, request.device, request.aliased)
-        return compiled
+        return replace(compiled, origin=str(source.origin))
 
     return Kernel(row.name, device, make, dtypes, "any", dict(attributes or {}), priority, owner or _owner(source.origin.file))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from .. import dtypes as dt
 from ..dtypes import DType
+from ..errors import DeclarationError
 from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, const, substitute, walk
 from ..layout import broadcast_shapes
@@ -51,13 +52,14 @@ class Expression:
             self.known[key] = found  # type: ignore[index]
         return found
 
-    def op(self, gradient: Mapping[str, Any] | None | str = "derive", doc: str = "", group: str = GROUP) -> Op:
+    def op(self, gradient: Mapping[str, Any] | str | None = "derive", doc: str = "", group: str = GROUP) -> Op:
         """The row. ``gradient``: rules by operand, None for none, or "derive"."""
         rules = Derived(self) if gradient == "derive" else gradient
         assert not isinstance(rules, str)
         pointwise = len(self.outputs) == 1 and not self.form(_probe(self), self.attributes).stages
         return Op(
-            self.name, group, tuple(f"{n}?" if n in self.scalars else n for n in self.operands), self._types if pointwise else self.result, self.attributes, self.outputs,
+            self.name, group, tuple(f"{n}?" if n in self.scalars else n for n in self.operands),
+            self._types if pointwise else self.result, self.attributes, self.outputs,
             expression=self._pointwise if pointwise else None, define=None if pointwise else self.define,
             gradient=rules, differentiable=self.outputs, doc=doc,
         )  # fmt: skip
@@ -119,15 +121,15 @@ class Expression:
 
 
 def _probe(expression: Expression) -> DType:
-    """A type that the expression computes in, to see what it is made of."""
+    """A type that the expression computes in, to see what it is made of; what is wrong with it in float32 is raised."""
     for dtype in (dt.float32, dt.int32, dt.bool_):
         try:
             expression.form(dtype, expression.attributes)
-        except ValueError as error:
-            first = error if dtype is dt.float32 else first
+        except DeclarationError:
             continue
         return dtype
-    raise first
+    expression.form(dt.float32, expression.attributes)
+    raise AssertionError
 
 
 class _Pointwise(Types):

@@ -55,10 +55,8 @@ def parse(text: str, where: Origin | None = None) -> Source:
         tree = ast.parse(_aligned(text))
     except SyntaxError as error:
         place.refuse(f"{error.msg} in the expression of a kernel", error.lineno or 1, text)
-    body: list[Assignment] = []
     source = Source(text, place, (), ())
-    for statement in tree.body:
-        body.append(_assignment(source, statement))
+    body = [_assignment(source, statement) for statement in tree.body]
     if not body:
         source.refuse("the expression of a kernel is empty; write result = …, as in 'z = a*x + y'")
     return Source(text, place, tuple(body), _names(source, body))

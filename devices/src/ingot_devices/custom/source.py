@@ -99,7 +99,7 @@ class _Made:
         if any(lay.size == 0 for n, name, lay in self.tensors if name in self.written) and 0 in self.grid:
             return Compiled(lambda *operands: None, self.source, 0)
         self._check_limits()
-        return Compiled(self._call(usual), self.source)
+        return Compiled(self._call(usual), self.source, origin=str(self.kernel.origin))
 
     # ---- shapes --------------------------------------------------------------------------------------------------------
     def _choice(self) -> dict[str, Any]:
@@ -135,8 +135,7 @@ class _Made:
             return self._dims(kernel.grid)
         first = next(lay for n, name, lay in reversed(self.tensors) if name in self.written)
         if kernel.threads is None:
-            first = self.scope[kernel.row.outputs[0]] if kernel.row.outputs[0] in self.scope else first
-            wanted = (first.size, 1, 1)
+            wanted = (self.scope.get(kernel.row.outputs[0], first).size, 1, 1)
         else:
             wanted = self._dims(kernel.threads)
         x, y, z = (-(-n // b) for n, b in zip(wanted, self.block, strict=True))
@@ -230,10 +229,12 @@ class _Made:
         line = number - first + 1
         lines = text.splitlines()
         if not 1 <= line <= len(lines):
-            message = f"{origin}: {self.device.name} refused this kernel of {kernel.row.name}: {said or error.log.strip()[:500]}"
+            told = said or error.log.strip()[:500]
+            message = f"{origin}: {self.device.name} refused this kernel of {kernel.row.name}: {told}"
             return KernelBuildError(message, error.source, error.log)
         where = origin.at(line) if origin.exact else f"{origin} (line {line} of its text)"
-        message = (f"{where}: {self.device.name} refused this kernel of {kernel.row.name}: {said}\n    {lines[line - 1].strip()}\n"
+        message = (f"{where}: {self.device.name} refused this kernel of {kernel.row.name}: {said}\n"
+                   f"    {lines[line - 1].strip()}\n"
                    "The whole source and the compiler's log are in this error's .source and .log")
         return KernelBuildError(message, error.source, error.log)
 

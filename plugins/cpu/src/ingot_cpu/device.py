@@ -78,6 +78,10 @@ class CpuDevice(Device):
         strides = tuple([stride * itemsize for stride in layout.strides])
         return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize, strides)
 
+    def window(self, handle: Any, offset: int, nbytes: int) -> Any:
+        """A slice of the array."""
+        return self.host_bytes(handle)[offset : offset + nbytes].view(HostMemory)
+
     def memory_info(self) -> tuple[int, int] | None:
         """(available, total) bytes of the machine, where the system tells them."""
         names = getattr(os, "sysconf_names", {})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import pyopencl as cl
@@ -95,6 +95,10 @@ class OpenCLDevice(Device):
         except cl.Error as error:
             raise self._typed(error, "a copy") from error
 
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle | None:
+        """A sub-buffer."""
+        return handle.get_sub_region(offset, nbytes)
+
     def memory_info(self) -> tuple[int, int] | None:
         """OpenCL does not tell how much is free."""
         return None
@@ -153,6 +157,16 @@ class OpenCLDevice(Device):
                 cl.enqueue_nd_range_kernel(stream or self._stream(), entry.kernel, size, block)
         except cl.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
+
+    def resources(self, entry: Kernel) -> Mapping[str, int]:
+        """What `clGetKernelWorkGroupInfo` tells."""
+        asked = cl.kernel_work_group_info
+        names = {
+            "bytes of private memory": asked.PRIVATE_MEM_SIZE, "bytes of workgroup memory": asked.LOCAL_MEM_SIZE,
+            "largest workgroup": asked.WORK_GROUP_SIZE,
+            "workgroup in multiples of": asked.PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
+        }  # fmt: skip
+        return {name: int(entry.kernel.get_work_group_info(what, self._device)) for name, what in names.items()}
 
     def synchronize(self) -> None:
         """Wait for the queues of this thread: the default one and its own."""
