@@ -13,6 +13,7 @@ from records.promotion import PROMOTED
 from records.record import Record
 
 from . import checks, derivatives, forms, layouts, views
+from .compare import result_dtype
 from .subject import Subject
 
 
@@ -119,6 +120,8 @@ def each_case(records: Sequence[Record]) -> Iterator[tuple[Check, Record, str]]:
 
 
 def run_case(subject: Subject, check: Check, record: Record, case: str) -> None:
-    """Run one case, or skip it where the device refuses the dtype."""
-    subject.need(*case.split("+"))
+    """Run one case, or skip it where the device refuses the dtype of an operand or of a result."""
+    given = case.split("+")
+    each = record.result if isinstance(record.result, tuple) else (record.result,)
+    subject.need(*given, *(result_dtype(rule, dtype) for rule in each for dtype in given))
     check.run(subject, record, case)
