@@ -61,7 +61,7 @@ class WebGPUDevice(Device):
         self._batch = Batch(self._device)
         self._lock = threading.RLock()
         self._made = 0
-        self.limits = limits_of(self._device, software=self._info["adapter_type"] == "CPU")
+        self.limits = limits_of(self._device)
 
     # ---- memory ----------------------------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> Handle:

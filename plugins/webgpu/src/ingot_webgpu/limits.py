@@ -27,8 +27,8 @@ def wanted(adapter: Any) -> tuple[dict[str, int], list[str]]:
     return {name: adapter.limits[name] for name in _WANTED}, [HALVES] if HALVES in adapter.features else []
 
 
-def limits_of(device: Any, software: bool) -> Limits:
-    """What an open wgpu device can do. ``software``: it is the CPU, which likes one work-item for each row."""
+def limits_of(device: Any) -> Limits:
+    """What an open wgpu device can do. A driver for the CPU runs work-items in the lanes of its vectors, as a GPU does."""
     given = device.limits
     largest = min(given["max-buffer-size"], given["max-storage-buffer-binding-size"])
     grid = given["max-compute-workgroups-per-dimension"]
@@ -46,7 +46,7 @@ def limits_of(device: Any, software: bool) -> Limits:
         max_workgroup_dims=(min(x, 256), min(y, 256), min(z, 64)),
         max_grid=(grid, grid, grid),
         workgroup_memory=given["max-compute-workgroup-storage-size"],
-        lanes=1 if software else 32,
+        lanes=32,
         index_bits=32,
         contraction_off=False,
         dtypes={

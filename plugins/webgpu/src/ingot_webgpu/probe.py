@@ -6,8 +6,10 @@ OpenGL is left out: its drivers have compute shaders of a lesser kind, and every
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ingot_devices import DeviceInfo, Unavailable
@@ -30,12 +32,27 @@ def adapters() -> list[Any]:
     """All wgpu adapters, in the order of the drivers."""
     import wgpu
 
-    if not _Chosen.done:
-        from wgpu.backends.wgpu_native.extras import set_instance_extras
+    with _no_window_system():
+        if not _Chosen.done:
+            from wgpu.backends.wgpu_native.extras import set_instance_extras
 
-        set_instance_extras(backends=_BACKENDS)
-        _Chosen.done = True
-    return list(wgpu.gpu.enumerate_adapters_sync())
+            set_instance_extras(backends=_BACKENDS)
+            _Chosen.done = True
+        return list(wgpu.gpu.enumerate_adapters_sync())
+
+
+@contextmanager
+def _no_window_system() -> Iterator[None]:
+    """Mesa's layer that puts the screen's device first connects to the window system, and complains where there is none."""
+    before = os.environ.get("NODEVICE_SELECT")
+    os.environ["NODEVICE_SELECT"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["NODEVICE_SELECT"]
+        else:
+            os.environ["NODEVICE_SELECT"] = before
 
 
 class _Chosen:

@@ -193,7 +193,7 @@ class _Source:
             case "where":
                 return f"select({args[2]}, {args[1]}, {args[0]})"
             case "neg":
-                return f"(-{args[0]})"
+                return f"(0u - {args[0]})" if node.dtype.kind == "u" else f"(-{args[0]})"
             case "not":
                 return self._not(node, args[0])
         d = node.args[0].dtype
@@ -247,6 +247,8 @@ class _Source:
         if op in ("eq", "ne") and node.args[0] is node.args[1]:
             found = self._call("ig_isnan", args[:1])
             return f"(!{found})" if op == "eq" else found
+        if op == "ne":  # wgpu's is false where one of them is NaN
+            return self._call("ig_not", [f"{args[0]} == {args[1]}"])
         if op in ("add", "sub", "mul", "div"):
             # x - x, x * 0 and x + 0 are not what they seem where x is infinite, NaN or -0
             known = [a.op == "const" and a.value in (0.0, 1.0) for a in node.args]
