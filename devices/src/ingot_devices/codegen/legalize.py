@@ -1,10 +1,11 @@
 """Rewrites bound loops into the types and operators that a device has.
 
 Third step of a scheduled kernel (see `bind`). By `Limits.dtype_class`: a *stored* dtype is loaded in its storage type
-and computed in another (bool as bytes, bfloat16 as 16 bits in float32, float16 in float32, a small integer in a word that
-is cut to its width after each operation that may leave it); a *refused* one makes the kernel `Unsupported`; an *emulated*
-one passes as it is, until `emulate` takes the finished program apart. Operators without a row in the dialect are expanded into those that have one. Python numbers are
-passed in the type they are used in. Index divisions that cannot be negative become unsigned ones.
+and computed in another (bool as bytes or words; bfloat16 and float16 as their bits in float32; a small integer in a word
+that is cut to its width after each operation that may leave it); a *refused* one makes the kernel `Unsupported`; an
+*emulated* one passes as it is, until `emulate` takes the finished program apart. Operators without a row in the dialect
+are expanded into those that have one. Python numbers are passed in the type they are used in. Index divisions that
+cannot be negative become unsigned ones.
 """
 
 from __future__ import annotations

@@ -179,10 +179,11 @@ class WebGPUDevice(Device):
             except wgpu.GPUOutOfMemoryError as error:
                 raise MemoryError(f"{self.name} has no memory for {what} ({_first(error)})") from error
             except wgpu.GPUError as error:
+                said = _first(error)
                 if "lost" in str(error).lower():
                     self.lost = True
-                    raise DeviceLost(f"{self.name} was lost while it worked on {what} ({_first(error)}); open it again") from error
-                raise LaunchError(f"{self.name} refused {what} ({_first(error)})") from error
+                    raise DeviceLost(f"{self.name} was lost while it worked on {what} ({said}); open it again") from error
+                raise LaunchError(f"{self.name} refused {what} ({said})") from error
 
 
 def _layout_entry(number: int, kind: str, access: str) -> dict[str, Any]:

@@ -160,8 +160,7 @@ fn ig_log(x: f32) -> f32 {
   return ig_exact(y) + e * 0.693359375f;
 }
 
-const ig_two_over_pi = array<u32, 7>(
-  0x00000000u, 0x28BE60DBu, 0x9391054Au, 0x7F09D5F4u, 0x7D4D3770u, 0x36D8A566u, 0x4F10E410u);
+const ig_two_over_pi = array<u32, 6>(0x28BE60DBu, 0x9391054Au, 0x7F09D5F4u, 0x7D4D3770u, 0x36D8A566u, 0x4F10E410u);
 
 fn ig_turn_far(x: f32) -> vec2<f32> {
   var table = ig_two_over_pi;
@@ -173,7 +172,7 @@ fn ig_turn_far(x: f32) -> vec2<f32> {
   let first = select(0u, table[max(i, 1u) - 1u], i > 0u);
   let high = (first << s) | ig_shr_u(table[i], 32u - s);
   let middle = (table[i] << s) | ig_shr_u(table[i + 1u], 32u - s);
-  let low = (table[i + 1u] << s) | ig_shr_u(table[min(i + 2u, 6u)], 32u - s);
+  let low = (table[i + 1u] << s) | ig_shr_u(table[min(i + 2u, 5u)], 32u - s);
   let carried = m * middle + ig_mulhi_u(m, low);
   let top = m * high + ig_mulhi_u(m, middle) + select(0u, 1u, carried < m * middle);
   let q = top >> 30u;
@@ -194,9 +193,10 @@ fn ig_turn_far(x: f32) -> vec2<f32> {
 }
 
 fn ig_turn(x: f32) -> vec2<f32> {
-  if (ig_abs(x) > 48000.0f) { return ig_turn_far(x); }
+  if (ig_abs(x) > 3000.0f) { return ig_turn_far(x); }
   let n = floor(x * 0.636619747f + 0.5f);
-  let r = ig_exact(ig_exact(ig_exact(x - n * 1.5703125f) - n * 4.837512969970703125e-4f) - n * 7.54978995489188216e-8f);
+  let near = ig_exact(ig_exact(x - n * 1.5703125f) - n * 0.0004837512969970703f);
+  let r = ig_exact(near - n * 7.549533620476723e-08f) - n * 2.563344151594519e-12f;
   return vec2<f32>(n, r);
 }
 

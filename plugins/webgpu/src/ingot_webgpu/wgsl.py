@@ -212,8 +212,10 @@ class _Source:
         return _bitcast(f"{name}[{at}]", kind, self.type(node.dtype))
 
     def _cast(self, source: DType, target: DType, value: str) -> str:
+        if target is dt.bool_ and source.kind == "f":
+            return f"((bitcast<u32>({value}) & 0x7FFFFFFFu) != 0u)"
         if target is dt.bool_:
-            return f"((bitcast<u32>({value}) & 0x7FFFFFFFu) != 0u)" if source.kind == "f" else f"({value} != {self.type(source)}())"
+            return f"({value} != {self.type(source)}())"
         if source.kind == "f" and target is dt.uint32:
             return self._call("ig_u32", [value])
         kind = self.type(target)
