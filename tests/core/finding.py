@@ -16,7 +16,7 @@ import pytest
 from ingot_devices import Record, discovery
 from ingot_devices.catalog import Catalog
 
-SLOW = "opencl,cuda"
+SLOW = "opencl,cuda,webgpu"
 
 
 @pytest.fixture

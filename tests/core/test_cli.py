@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from planted import backend, plant
 
-OTHERS = "opencl,cuda"  # real drivers have no say here
+OTHERS = "opencl,cuda,webgpu"  # real drivers have no say here
 
 
 class Run:

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.c_family import CRenderer
-from ingot_devices.codegen.legalize import round_bfloat16, round_float16
+from ingot_devices.codegen.legalize import decode, encode, fitted, round_bfloat16, round_float16
 from ingot_devices.ir.evaluate import evaluate
 from ingot_devices.ir.expr import Expr, const
 from ingot_devices.ir.program import Buffer, Program, Put
-from ingot_devices.limits import Limits
+from ingot_devices.limits import DTypeClass, Limits
 from ingot_devices.opset.op import NUMBER, Spec
 from ingot_opencl.dialect import DIALECT
 from null_device import CPU, GPU, NullDevice, compiled, shaped
@@ -92,3 +92,31 @@ def test_rounding_to_a_stored_type(rounded: Any, target: Any) -> None:
         expected = x.astype(target).astype(np.float32)
     same = (found.view(np.uint32) == expected.view(np.uint32)) | (np.isnan(found) & np.isnan(expected))
     assert same.all(), x[~same][:5]
+
+
+@pytest.mark.parametrize("d", [dt.float16, dt.bfloat16], ids=str)
+def test_halves_that_are_stored_as_their_bits(d: Any) -> None:
+    kept = DTypeClass("stored", dt.uint32, dt.float32)
+    bits = np.arange(1 << 16, dtype=np.uint16)
+    with np.errstate(all="ignore"):
+        exact = bits.view(d.numpy).astype(np.float32)
+        ties = (exact + (bits + np.uint16(1)).view(d.numpy).astype(np.float32)) / 2
+        x = np.concatenate([np.random.default_rng(0).integers(0, 1 << 32, 200_000).astype(np.uint32).view(np.float32), exact,
+                            ties, np.nextafter(ties, np.float32(0)), np.nextafter(ties, np.float32(np.inf))])  # fmt: skip
+        raw, value = Expr.of("var", (), dt.uint32, "b"), Expr.of("var", (), dt.float32, "x")
+        meant = evaluate(decode(raw, d, kept), {raw: bits.astype(np.uint32)})
+        kept_bits = evaluate(encode(value, d, kept), {value: x})
+        expected = x.astype(d.numpy)
+    np.testing.assert_array_equal(meant, exact)
+    nan = np.isnan(expected.astype(np.float32))
+    np.testing.assert_array_equal(kept_bits[~nan], expected.view(np.uint16)[~nan].astype(np.uint32))
+    assert np.isnan(kept_bits[nan].astype(np.uint16).view(d.numpy).astype(np.float32)).all()
+
+
+@pytest.mark.parametrize("d", [dt.int8, dt.uint8, dt.int16, dt.uint16], ids=str)
+def test_small_integers_in_a_word_wrap(d: Any) -> None:
+    wide = dt.uint32 if d.kind == "u" else dt.int32
+    x = np.random.default_rng(0).integers(0, 1 << 32, 1000).astype(np.uint32).view(wide.numpy)
+    leaf = Expr.of("var", (), wide, "x")
+    found = evaluate(fitted(leaf, d, DTypeClass("stored", wide, wide)), {leaf: x})
+    np.testing.assert_array_equal(found, x.astype(d.numpy).astype(wide.numpy))

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 HEAVY = {
-    "cupy", "llvmlite", "matplotlib", "pandas", "pyopencl", "pycuda", "pytools", "rich", "safetensors", "scipy", "sklearn",
+    "cupy", "llvmlite", "matplotlib", "pandas", "pyopencl", "pycuda", "pytools", "rich", "safetensors", "scipy", "sklearn", "wgpu",
     "torch", "typer",
 }  # fmt: skip
 

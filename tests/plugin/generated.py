@@ -1,6 +1,6 @@
 """Runs an op's definitions on an open device, from NumPy and back: the harness of tests of generated kernels.
 
-Used in this process by `test_opencl`, and under oclgrind by `test_oclgrind` (as a script, with names of samples).
+Used in this process by `test_opencl` and `test_webgpu`, and under oclgrind by `test_oclgrind` (as a script, with names of samples).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from ingot_devices.device import Device
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
 from ingot_devices.opset.op import NUMBER
+from ingot_devices.transfer import decode, encode
 
 Array = np.ndarray[Any, Any]
 _NUMBERS = {bool: dt.bool_, int: dt.int64, float: dt.float32}
@@ -30,10 +31,11 @@ def spec_of(value: Any) -> Spec | None:
 
 
 class Placed:
-    """An array in device memory, dense or spread out with gaps, transposed, behind an offset."""
+    """An array in device memory in its storage form, dense or spread out with gaps, transposed, behind an offset."""
 
     def __init__(self, device: Device, array: Array, spread: bool = False) -> None:
         self.device, self.shape, self.dtype = device, array.shape, array.dtype
+        self.kept = device.limits.dtype_class(dt.from_numpy(array.dtype))
         size = array.dtype.itemsize
         if spread and array.ndim:
             base = np.zeros(tuple(2 * n + 3 for n in reversed(array.shape)), array.dtype)
@@ -46,9 +48,11 @@ class Placed:
             self.strides = Layout.dense(array.shape, dt.from_numpy(array.dtype), device).strides
             self.offset = 0
         self.elements = base.size
-        self.handle = device.allocate(-(-max(base.nbytes, 1) // 256) * 256)
-        if base.nbytes:
-            device.copy_in(self.handle, 0, base.reshape(-1).view(np.uint8).data)
+        stored = encode(base.reshape(-1), dt.from_numpy(self.dtype), self.kept).view(np.uint8)
+        stored = np.concatenate([stored, np.zeros(-stored.size % device.limits.copy_granularity, np.uint8)])
+        self.handle = device.allocate(-(-max(stored.nbytes, 1) // 256) * 256)
+        if stored.nbytes:
+            device.copy_in(self.handle, 0, stored.data)
 
     @property
     def native(self) -> tuple[Any, int]:
@@ -60,9 +64,11 @@ class Placed:
 
     def read(self) -> Array:
         """The elements, back on the host."""
-        flat = np.empty(self.elements, self.dtype)
-        if flat.nbytes:
-            self.device.copy_out(self.handle, 0, flat.view(np.uint8).data)
+        nbytes = self.elements * self.kept.storage.itemsize
+        stored = np.empty(-(-nbytes // self.device.limits.copy_granularity) * self.device.limits.copy_granularity, np.uint8)
+        if stored.nbytes:
+            self.device.copy_out(self.handle, 0, stored.data)
+        flat = decode(stored[:nbytes].view(self.kept.storage.numpy), dt.from_numpy(self.dtype), self.kept)
         strides = tuple(s * flat.itemsize for s in self.strides)
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides).copy()
 

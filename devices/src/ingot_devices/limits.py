@@ -21,7 +21,7 @@ class DTypeClass:
     """How a device keeps one dtype.
 
     ``kind``: *native* (stored and computed as it is), *stored* (kept in ``storage`` elements and computed in
-    ``compute``), *emulated* (computed by several operations of narrower types) or *refused*.
+    ``compute``), *emulated* (computed by several operations of narrower types: `emulated`) or *refused*.
     """
 
     kind: Literal["native", "stored", "emulated", "refused"]
@@ -33,6 +33,11 @@ class DTypeClass:
 def native(d: DType) -> DTypeClass:
     """``d`` as it is."""
     return DTypeClass("native", d, d)
+
+
+def emulated(d: DType) -> DTypeClass:
+    """A 64-bit integer that generated kernels compute as a pair of 32-bit words, low word first, as the host keeps it."""
+    return DTypeClass("emulated", d, d)
 
 
 def refused(d: DType, reason: str) -> DTypeClass:
@@ -93,10 +98,10 @@ WEBGPU = Limits(
     contraction_off=False,
     dtypes={
         dt.bool_: DTypeClass("stored", dt.uint32, dt.uint32),
-        dt.bfloat16: DTypeClass("stored", dt.uint32, dt.float32),
-        **{d: refused(d, "WebGPU has no 8-, 16- or 64-bit integers")
-           for d in (dt.int8, dt.uint8, dt.int16, dt.uint16, dt.int64, dt.uint64)},
-        dt.float16: refused(dt.float16, "float16 is an optional feature of WebGPU"),
+        **{d: DTypeClass("stored", dt.uint32, dt.float32) for d in (dt.float16, dt.bfloat16)},
+        **{d: DTypeClass("stored", dt.uint32, dt.uint32) for d in (dt.uint8, dt.uint16)},
+        **{d: DTypeClass("stored", dt.int32, dt.int32) for d in (dt.int8, dt.int16)},
+        **{d: emulated(d) for d in (dt.int64, dt.uint64)},
         dt.float64: refused(dt.float64, "WebGPU has no 64-bit floats"),
     },
 )  # fmt: skip

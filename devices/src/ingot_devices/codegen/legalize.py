@@ -1,9 +1,11 @@
 """Rewrites bound loops into the types and operators that a device has.
 
 Third step of a scheduled kernel (see `bind`). By `Limits.dtype_class`: a *stored* dtype is loaded in its storage type
-and computed in another (bool as bytes, bfloat16 as 16 bits in float32, float16 in float32); a *refused* one makes the
-kernel `Unsupported`. Operators without a row in the dialect are expanded into those that have one. Python numbers are
-passed in the type they are used in. Index divisions that cannot be negative become unsigned ones.
+and computed in another (bool as bytes or words; bfloat16 and float16 as their bits in float32; a small integer in a word
+that is cut to its width after each operation that may leave it); a *refused* one makes the kernel `Unsupported`; an
+*emulated* one passes as it is, until `emulate` takes the finished program apart. Operators without a row in the dialect
+are expanded into those that have one. Python numbers are passed in the type they are used in. Index divisions that
+cannot be negative become unsigned ones.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ _FREE = frozenset(
 )
 _WHOLE = frozenset("ne le gt ge maximum minimum".split())
 """Rows that a dialect has for integers, too."""
+_GROWING = frozenset("add sub mul neg not shl abs pow fma idiv bitcast stage".split())
+"""What can leave the range of a small integer that is computed in a wider one."""
 
 
 def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bits: int) -> Loops:
@@ -62,7 +66,7 @@ def _combined(write: Write, logical: DType, kept: DTypeClass) -> Expr:
     if logical is dt.bool_:
         made = there | value if write.combine in ("add", "max") else there & value
     else:
-        made = COMBINE[write.combine](there, value)
+        made = fitted(COMBINE[write.combine](there, value), logical, kept)
     return encode(made, logical, kept)
 
 
@@ -89,7 +93,7 @@ def decode(raw: Expr, logical: DType, kept: DTypeClass) -> Expr:
     if logical is dt.bfloat16 and kept.storage.kind == "u":
         return (convert(raw, dt.uint32) << 16).bitcast(dt.float32)
     if logical is dt.float16 and kept.storage.kind == "u":
-        raise Unsupported(f"float16 stored as {kept.storage.name} is not handled: declare its storage as float16")
+        return _float16_of(convert(raw, dt.uint32))
     return convert(raw, kept.compute)
 
 
@@ -101,7 +105,38 @@ def encode(value: Expr, logical: DType, kept: DTypeClass) -> Expr:
         return where(value, const(1, kept.storage), const(0, kept.storage))
     if logical is dt.bfloat16 and kept.storage.kind == "u":
         return convert(_bfloat16_bits(value), kept.storage)
+    if logical is dt.float16 and kept.storage.kind == "u":
+        return convert(_float16_bits(value), kept.storage)
     return convert(value, kept.storage)
+
+
+def fitted(value: Expr, logical: DType, kept: DTypeClass) -> Expr:
+    """``value``, which may have left the range of a small integer ``logical``, wrapped into it."""
+    spare = 8 * (kept.compute.itemsize - logical.itemsize)
+    if logical.kind not in "ui" or not spare:
+        return value
+    if logical.kind == "u":
+        return value & ((1 << 8 * logical.itemsize) - 1)
+    return (value << spare) >> spare
+
+
+def _float16_bits(x: Expr) -> Expr:
+    """The bits of float16 for the float32 ``x``, rounded to nearest even, by integers: flushed denormals do no harm."""
+    bits = x.bitcast(dt.uint32)
+    size = bits & 0x7FFFFFFF
+    normal = (size + (0xFFF + ((size >> 13) & 1)) >> 13) - (112 << 10)
+    tiny = ((size.bitcast(dt.float32) * 2.0**24 + 2.0**23).bitcast(dt.uint32)) - 0x4B000000
+    made = where(size < 0x38800000, tiny, normal)
+    made = where(size < 0x477FF000, made, where(size > 0x7F800000, 0x7E00, const(0x7C00, dt.uint32)))
+    return ((bits >> 16) & 0x8000) | made
+
+
+def _float16_of(half: Expr) -> Expr:
+    """The float32 with the value of float16 ``half`` (its bits in a uint32)."""
+    size = half & 0x7FFF
+    wide = (size << 13) + where(size < 0x7C00, const(112 << 23, dt.uint32), const(224 << 23, dt.uint32))
+    tiny = (size.cast(dt.float32) * 2.0**-24).bitcast(dt.uint32)
+    return (where(size < 0x400, tiny, wide) | ((half & 0x8000) << 16)).bitcast(dt.float32)
 
 
 def _bfloat16_bits(x: Expr) -> Expr:
@@ -137,8 +172,6 @@ class _Values(Rewrite):
         kept = self.limits.dtype_class(d)
         if kept.kind == "refused":
             raise Unsupported(kept.reason or f"the device has no {d.name}")
-        if kept.kind == "emulated":
-            raise Unsupported(f"the device would have to emulate {d.name}, which generated kernels do not do")
         if d.kind == "c":
             raise Unsupported("complex numbers are not supported yet")
         return kept
@@ -164,16 +197,25 @@ class _Values(Rewrite):
             return (
                 linear_node(node.value[0], dict(zip(args, node.value[1], strict=True))) if node.op == "linear" else node
             )
-        return Expr.of(node.op, args, made, node.value)
+        if node.op == "mulhi" and made.itemsize > node.dtype.itemsize:
+            return (args[0] * args[1]) >> 8 * node.dtype.itemsize
+        new = Expr.of(node.op, args, made, node.value)
+        return self._fitted(new, node.dtype) if node.op in _GROWING else new
 
     def __call__(self, root: Expr) -> Expr:
         return self._checked(super().__call__(root))
 
+    def _fitted(self, value: Expr, d: DType) -> Expr:
+        return fitted(value, d, self.type_class(d)) if d.kind in "ui" and value.dtype is not d else value
+
     def _checked(self, value: Expr) -> Expr:
-        if value.op == "param":
-            made = self.compute(value.dtype)
-            return value if made is value.dtype else Expr.of("param", (), made, value.value)
-        return value
+        return self._param(value, value.dtype) if value.op == "param" else value
+
+    def _param(self, value: Expr, d: DType) -> Expr:
+        """A number passed in the type that computes ``d``; it is no small integer before it is made one."""
+        made = self.compute(d)
+        new = value if made is value.dtype else Expr.of("param", (), made, value.value)
+        return self._fitted(new, d)
 
     def _const(self, node: Expr) -> Expr:
         if node.dtype is dt.float16 or node.dtype is dt.bfloat16:
@@ -184,19 +226,28 @@ class _Values(Rewrite):
     def _cast(self, node: Expr, arg: Expr) -> Expr:
         source, target = node.args[0].dtype, node.dtype
         if arg.op == "param" and target is not dt.index:
-            return Expr.of("param", (), self.compute(target), arg.value)
+            return self._param(arg, target)
         arg = self._checked(arg)
         if target is dt.index:
             return self._to_index(arg)
         if target is dt.bool_:
             return arg if arg.dtype is dt.bool_ else arg.ne(0)
-        made = convert(arg, self.compute(target))
+        made = self._converted(arg, source, target)
         if made.dtype is dt.float32 and source is not target and source is not dt.bool_:
             if target is dt.float16:
                 return round_float16(made)
             if target is dt.bfloat16:
                 return round_bfloat16(made)
         return made
+
+    def _converted(self, value: Expr, source: DType, target: DType) -> Expr:
+        """``value`` in the type that computes ``target``, and in its range."""
+        kept = self.compute(target)
+        if target.kind not in "ui" or kept is target:
+            return convert(value, kept)
+        if source.kind == "f":
+            value = convert(value, dt.int32)  # then it wraps, as everybody's does
+        return fitted(convert(value, kept), target, self.type_class(target))
 
     def _to_index(self, value: Expr) -> Expr:
         """A value as an index. What does not fit a 32-bit index is far out of range, and must stay so."""

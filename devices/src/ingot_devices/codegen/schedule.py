@@ -1,6 +1,6 @@
 """From a definition to launches on a device: the code generator of every device that builds kernels.
 
-    Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─▶ Launch (Program, grid, scalars)
+    Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─ emulate ─▶ Launch (Program, grid, scalars)
                          ─ renderer ─▶ source ─ device.build ─▶ entry ─▶ a Python function that packs and launches
 
 `ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source;
@@ -16,8 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
+from .. import dtypes as dt
 from .. import status
 from ..device import Arguments, Binding
+from ..dtypes import DType
 from ..ir.definition import Definition
 from ..ir.expr import walk
 from ..ir.program import Program
@@ -25,6 +27,7 @@ from ..layout import Layout
 from . import Compiled, Unsupported, arguments, monoids
 from .bind import STATUS, Loops, bind
 from .collapse import collapse
+from .emulate import emulate
 from .legalize import legalize
 from .nest import Slot, memory_name
 from .schedules import Launch, Plan, plan
@@ -105,9 +108,8 @@ class ScheduleCodegen:
     ) -> Plan:
         """The launches of ``definition``, unrendered: for tests and ``explain``."""
         loops = collapse(monoids.rewrite(bind(definition, layouts)))
-        return plan(
-            legalize(loops, device.limits, self.renderer.rows, index_bits), device.limits, index_bits, frozenset()
-        )
+        legal = legalize(loops, device.limits, self.renderer.rows, index_bits)
+        return emulate(plan(legal, device.limits, index_bits, frozenset()), device.limits)
 
     def cache(self, device: Device) -> _Cache:
         """The kernels of ``device``."""
@@ -172,7 +174,7 @@ class _Kernel:
         if bits not in self.plans:
             limits = self.device.limits
             loops = legalize(self.loops, limits, self.codegen.renderer.rows, bits)
-            made = plan(loops, limits, bits, self.aliased)
+            made = emulate(plan(loops, limits, bits, self.aliased), limits)
             for launch in made.launches:
                 _check_limits(launch, self.device)
             self.plans[bits] = made
@@ -256,10 +258,17 @@ def _scalar_text(slot: Slot, names: dict[str, Any]) -> str:
     if slot.source == "ticket":
         return "ticket(device, op, codes)"
     if slot.source == "param":
-        name = f"to_{slot.scalar.dtype.name}"
-        names[name] = arguments.converter(slot.scalar.dtype)
-        return f"{name}(x{slot.value})"
+        return f"{_converter(slot.scalar.dtype, names)}(x{slot.value})"
+    if slot.source in ("low", "high"):  # a word of a 64-bit number
+        return f"{_converter(dt.uint64, names)}(x{slot.value}) >> {32 * (slot.source == 'high')} & 0xFFFFFFFF"
     return str(slot.value)
+
+
+def _converter(dtype: DType, names: dict[str, Any]) -> str:
+    """The name of what makes a Python number a value of ``dtype``."""
+    name = f"to_{dtype.name}"
+    names[name] = arguments.converter(dtype)
+    return name
 
 
 def _dispatcher(

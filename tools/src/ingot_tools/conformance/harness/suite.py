@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from ..records.promotion import PROMOTED
 from ..records.record import Record
 from . import checks, derivatives, edges, forms, layouts, repeat, views
+from .compare import result_dtype
 from .subject import Subject
 
 
@@ -124,6 +125,8 @@ def each_case(records: Sequence[Record]) -> Iterator[tuple[Check, Record, str]]:
 
 
 def run_case(subject: Subject, check: Check, record: Record, case: str) -> None:
-    """Run one case: AssertionError where it is wrong, `Refused` where the device refuses the dtype."""
-    subject.need(*case.split("+"))
+    """Run one case: AssertionError where it is wrong, `Refused` where the device refuses the dtype of an operand or a result."""
+    given = case.split("+")
+    each = record.result if isinstance(record.result, tuple) else (record.result,)
+    subject.need(*given, *(result_dtype(rule, dtype) for rule in each for dtype in given))
     check.run(subject, record, case)

@@ -1,1 +1,0 @@
-"""What the behaviour tests share: tensors from NumPy and back, refusals, comparisons."""
