@@ -34,7 +34,6 @@ static void *scheduler;
 static sigjmp_buf out;
 static const Launch *launch;
 static unsigned current;
-static bool aborted;
 
 // ---- fibers: callee-saved registers on the stack, and the stack pointer kept ------------------------------------------
 extern "C" void cuda_sim_switch(void **keep, void *to);
@@ -257,7 +256,7 @@ CUresult run(const Launch &asked) {
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
   const int numbers[3] = {SIGSEGV, SIGBUS, SIGFPE};
   for (int i = 0; i < 3; i++) sigaction(numbers[i], &action, &before[i]);
-  begin_launch(asked);
+  begin_launch();
   if (sigsetjmp(out, 1) == 0) {
     run_blocks();
   } else {

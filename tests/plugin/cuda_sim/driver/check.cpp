@@ -59,9 +59,9 @@ static void fault(CUresult code, const char *kind, const char *what, const void 
   abandon();
 }
 
-static bool ordered(const Mark &m) {
+static bool ordered(const Mark &m, bool blocks_share) {
   if (m.block < first_block) return true;
-  if (m.block != here.serial) return false;
+  if (m.block != here.serial) return !blocks_share;
   if (m.thread == here.index || m.epoch < here.epoch) return true;
   return m.thread != SEVERAL && m.thread / 32 == here.index / 32 && m.warp_epoch < here.warp_epochs[here.index / 32];
 }
@@ -88,19 +88,20 @@ void settle() {
   }
 }
 
-static void watch(Cell *cells, char *where, size_t size, bool writes, const char *kind, const void *caller) {
+static void watch(Cell *cells, char *where, size_t size, bool writes, bool global, const void *caller) {
+  const char *kind = global ? "global memory" : "shared memory";
   for (size_t i = 0; i < size; i++) {
     Cell &cell = cells[i];
     if (!writes) {
-      if (!ordered(cell.wrote)) race(kind, "read", where, size, cell.wrote, caller);
+      if (!ordered(cell.wrote, global)) race(kind, "read", where, size, cell.wrote, caller);
       const bool more = cell.read.block == here.serial && cell.read.thread != here.index && cell.read.epoch == here.epoch;
-      const bool elsewhere = cell.read.block >= first_block && cell.read.block != here.serial;
+      const bool elsewhere = global && cell.read.block >= first_block && cell.read.block != here.serial;
       cell.read = mine();
-      if (more) cell.read.thread = SEVERAL;
-      if (elsewhere) cell.read.block = first_block ? first_block - 1 + 0x80000000u : 0, cell.read.thread = SEVERAL;
+      if (more || elsewhere) cell.read.thread = SEVERAL;
+      if (elsewhere) cell.read.block = UINT32_MAX;  // no block: never ordered
       continue;
     }
-    const Mark *before = !ordered(cell.wrote) ? &cell.wrote : !ordered(cell.read) ? &cell.read : nullptr;
+    const Mark *before = !ordered(cell.wrote, global) ? &cell.wrote : !ordered(cell.read, global) ? &cell.read : nullptr;
     if (before && !written_twice.open && size <= sizeof written_twice.before) {
       char text[700];
       snprintf(text, sizeof text, "%s race (missing barrier?): write of %zu bytes at %p, which %s used: %s", kind, size, where,
@@ -120,7 +121,7 @@ static void shared(char *base, size_t limit, Cell *cells, char *where, size_t si
       if (cells[at + i].wrote.block != here.serial)
         fault(CUDA_ERROR_LAUNCH_FAILED, "uninitialised shared memory", "read", where, size,
               "byte " + std::to_string(at + i) + " of " + std::to_string(limit), caller);
-  if (!atomic) watch(cells + at, where, size, writes, "shared memory", caller);
+  if (!atomic) watch(cells + at, where, size, writes, false, caller);
 }
 
 static void global(Allocation &a, char *where, size_t size, bool writes, bool atomic, const void *caller) {
@@ -138,7 +139,7 @@ static void global(Allocation &a, char *where, size_t size, bool writes, bool at
   if (at + size > range[1]) range[1] = at + size;
   if (a.size > CELLS_LIMIT || atomic) return;
   if (!a.cells) a.cells = static_cast<Cell *>(calloc(a.size, sizeof(Cell)));
-  if (a.cells) watch(a.cells + (at - a.base), where, size, writes, "global memory", caller);
+  if (a.cells) watch(a.cells + (at - a.base), where, size, writes, true, caller);
 }
 
 static void access(void *address, size_t size, bool writes, bool atomic, bool aligned, const void *caller) {
@@ -148,6 +149,7 @@ static void access(void *address, size_t size, bool writes, bool atomic, bool al
   const uintptr_t at = reinterpret_cast<uintptr_t>(address);
   const Kernel &kernel = *here.launch->kernel;
   if (on_stack(at)) return;
+  if (where >= here.launch->arguments.data() && where < here.launch->arguments.data() + here.launch->arguments.size()) return;
   if (aligned && at % size) fault(CUDA_ERROR_MISALIGNED_ADDRESS, "misaligned address", writes ? "write" : "read", where, size, describe(at), caller);
   if (where >= kernel.shared && where < kernel.shared_end)
     return shared(kernel.shared, size_t(kernel.shared_end - kernel.shared), static_cells, where, size, writes, atomic, caller);
@@ -159,7 +161,7 @@ static void access(void *address, size_t size, bool writes, bool atomic, bool al
   fault(CUDA_ERROR_ILLEGAL_ADDRESS, "out of bounds", writes ? "write" : "read", where, size, "no device memory at all", caller);
 }
 
-void begin_launch(const Launch &launch) {
+void begin_launch() {
   launches++;
   first_block = here.serial + 1;
   touched.clear();

@@ -47,7 +47,9 @@ static void write(const std::string &path, const std::string &text) {
 static std::string wrapped(const Source &source) {
   static const std::regex dynamic("extern\\s+__shared__\\s+([^;\\[]*?)(\\w+)\\s*\\[\\s*\\]\\s*;");
   static const std::regex align("__align__\\s*\\(\\s*\\d+\\s*\\)|alignas\\s*\\(\\s*\\d+\\s*\\)"), linkage("extern\\s+\"C\"\\s*(?=(static\\s+)?__global__)");
-  static const std::regex kernel("__global__\\s+(?:void\\s+)?(?:__launch_bounds__\\s*\\(\\s*(\\d+)[^)]*\\)\\s*)?(?:void\\s+)?(\\w+)\\s*\\(");
+  static const std::regex ptx("asm\\s*(?:volatile\\s*)?\\(\\s*\"([\\w.]+) %0, %1;\"\\s*:\\s*\"=\\w\"\\((\\w+)\\)\\s*:\\s*\"\\w\"\\((\\w+)\\)\\s*\\);");
+  static const std::regex dot("(sim_ptx_\\w*)\\.(\\w+)");
+  static const std::regex kernel("__global__\\s+(?:void\\s+)?(?:__launch_bounds__\\s*\\(([^),]+)[^)]*\\)\\s*)?(?:void\\s+)?(\\w+)\\s*\\(");
   const std::string id = key(source);
   std::string text;
   std::sregex_iterator it(source.text.begin(), source.text.end(), dynamic), end;
@@ -59,6 +61,8 @@ static std::string wrapped(const Source &source) {
   }
   text += source.text.substr(at);
   text = std::regex_replace(text, linkage, "");
+  text = std::regex_replace(text, ptx, "$2 = sim_ptx_$1($3);");  // asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
+  for (std::string before; before != text;) before = text, text = std::regex_replace(text, dot, "$1_$2");
   std::string rows;
   std::set<std::string> names;
   for (std::sregex_iterator k(text.begin(), text.end(), kernel); k != std::sregex_iterator(); ++k) {

@@ -123,6 +123,8 @@ CUresult CUDAAPI cuFuncSetAttribute(CUfunction function, CUfunction_attribute at
   return CUDA_SUCCESS;
 }
 
+CUresult CUDAAPI cuFuncSetBlockShape(CUfunction, int, int, int) { return CUDA_SUCCESS; }  // a launch says it anew
+CUresult CUDAAPI cuFuncSetSharedSize(CUfunction, unsigned) { return CUDA_SUCCESS; }
 CUresult CUDAAPI cuFuncSetCacheConfig(CUfunction, CUfunc_cache) { return CUDA_SUCCESS; }
 
 CUresult CUDAAPI cuOccupancyMaxActiveBlocksPerMultiprocessor(int *blocks, CUfunction, int threads, size_t) {

@@ -1,6 +1,9 @@
 // What the parts of the simulated driver share. Read driver.cpp (the API) first; each part's .cpp says what it does.
 #pragma once
+#pragma GCC visibility push(default)  // what cuda.h declares is what this library exports
 #include <cuda.h>
+#include <cudaProfiler.h>
+#pragma GCC visibility pop
 
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +13,8 @@
 #include <mutex>
 #include <string>
 #include <vector>
+
+#define SHARED __attribute__((visibility("default")))  // with libnvrtc
 
 namespace sim {
 
@@ -23,14 +28,14 @@ struct Settings {
   std::string folder;       // where this library lies; compiled kernels are kept below it
   std::string substitutes;  // a folder of sources that take the place of others, for mutants
 };
-const Settings &settings();
+SHARED const Settings &settings();
 
 // ---- faults.cpp: what was done wrong --------------------------------------------------------------------------------
 // A finding is a sentence that names the fault; tests read and clear them. A sticky one loses the context.
 void finding(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void sticky(CUresult code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern CUresult lost;
-std::recursive_mutex &lock();
+SHARED std::recursive_mutex &lock();
 
 // ---- memory.cpp -----------------------------------------------------------------------------------------------------
 struct Cell;  // check.cpp: what is known of one byte
@@ -95,9 +100,9 @@ struct Kernel {  // as include/cuda_sim.h has it: one row of a compiled source's
 struct Source {  // what the simulated compiler makes of a program: the "cubin" holds it as text
   std::string text, name, options;
 };
-std::string key(const Source &source);
-std::string compiled(const Source &source, std::string &log);  // path of a shared object, "" when it was refused
-std::string packed(const Source &source, const std::string &arch);
+SHARED std::string key(const Source &source);
+SHARED std::string compiled(const Source &source, std::string &log);  // path of a shared object, "" when it was refused
+SHARED std::string packed(const Source &source, const std::string &arch);
 bool unpacked(const void *image, Source &source, std::string &arch);
 
 // ---- block.cpp, check.cpp: running a kernel --------------------------------------------------------------------------
@@ -117,7 +122,7 @@ struct Where {
 };
 extern Where here;
 std::string place(const void *caller);  // "kernel f, block (0,0,0), thread (3,0,0), line 12"
-void begin_launch(const Launch &launch);
+void begin_launch();
 void begin_block();
 void end_launch();
 void settle();  // a write that another thread also made is looked at again

@@ -5,6 +5,9 @@ typedef __SIZE_TYPE__ size_t;
 typedef unsigned char uchar;
 #define __CUDACC__ 1
 #define __CUDACC_RTC__ 1
+#ifndef __CUDA_ARCH__
+#define __CUDA_ARCH__ 900
+#endif
 #define __CUDA_SIM__ 1
 #define __global__
 #define __device__
@@ -147,6 +150,10 @@ template <class T> SIM_FN void __stcg(T *p, T v) { *p = v; }
 #include "sim_vectors.h"
 #include "cuda_fp16.h"
 #include "cuda_bf16.h"
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+SIM_FN float sim_ptx_cvt_f32_f16(unsigned short h) { return sim_half_to_float(h); }  // inline PTX that kernels use
+SIM_FN unsigned short sim_ptx_cvt_rn_f16_f32(float f) { return sim_float_to_half(f); }
 
 // ---- how the driver finds and calls a kernel -------------------------------------------------------------------------------
 struct SimParameter { unsigned size, align; };
@@ -168,7 +175,7 @@ template <class... A> struct SimCall {
       at += parameters[k].size;
     }
   }
-  template <size_t... I> static void spread(void (*f)(A...), char *packed, SimPack<I...>) { f(*(A *)(packed + offset(I))...); }
+  template <size_t... I> __attribute__((no_sanitize("thread"))) static void spread(void (*f)(A...), char *packed, SimPack<I...>) { f(*(A *)(packed + offset(I))...); }
 };
 template <size_t N, size_t... I> struct SimCount : SimCount<N - 1, N - 1, I...> {};
 template <size_t... I> struct SimCount<0, I...> { typedef SimPack<I...> type; };
