@@ -40,7 +40,8 @@ class Simulator:
         self.library.cuda_sim_findings.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
 
     def findings(self) -> list[str]:
-        """What was done wrong since the last call, one sentence each."""
+        """What was done wrong since the last call, one sentence each; what is still queued is run first."""
+        self.library.cuda_sim_finish()
         size = int(self.library.cuda_sim_findings(None, 0)) + 1
         buffer = ctypes.create_string_buffer(size)
         self.library.cuda_sim_findings(buffer, size)
