@@ -68,20 +68,29 @@ class Built:
     driver: Path
 
 
-def build(say: Callable[[str], object] = lambda _: None) -> Built:
-    """Make what is missing; ``say`` is told what is being made. BuildFailed says what is wrong and what to do."""
+def build(say: Callable[[str], object] = lambda _: None, may_make: bool = True) -> Built:
+    """Make what is missing; ``say`` is told what is being made. BuildFailed says what is wrong and what to do.
+
+    Without ``may_make`` something missing is a BuildFailed, with the command that makes it.
+    """
     if shutil.which("g++") is None:
         raise BuildFailed("the simulated CUDA driver is compiled, and compiles kernels, with g++, which is not here: "
                           "`apt-get install g++`")  # fmt: skip
+    if not may_make:
+        say = _refuse
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
     headers = _made("headers", HEADERS, say, lambda out: _install(HEADERS, out))
     include = next(headers.glob("nvidia/*/include"))
-    stub = _made("stub", (*HEADERS, STUB), say, lambda out: _stub(include, out))
+    stub = _made("stub", (*HEADERS, STUB, _source(functions)), say, lambda out: _stub(include, out))
     site = _made("site", (python, PYCUDA, *BESIDE, *HEADERS, PARALLEL), say, lambda out: _site(include.parent, stub, out))
     sources = sorted([*HERE.glob("driver/*"), *HERE.glob("include/*")])
     key = [str(FLAGS), _source(_rest), *(f"{p.name}\0{p.read_text()}" for p in sources)]
     driver = _made("driver", key, say, lambda out: _driver(include, out))
     return Built(include, stub, site, driver)
+
+
+def _refuse(what: str) -> None:
+    raise BuildFailed(f"the simulated CUDA driver is not built ({what}): `python tools/ci/cuda_sim.py build` does that")
 
 
 def cache() -> Path:
@@ -133,7 +142,7 @@ def _install(requirements: Iterable[str], out: Path) -> None:
 def functions(include: Path) -> tuple[set[str], dict[str, str]]:
     """Every function that the headers declare, by its symbol; and for a name with versions, the newest symbol."""
     text = "".join((include / name).read_text() for name in ("cuda.h", "cudaProfiler.h"))
-    newest = dict(re.findall(r"^#\s*define\s+(cu[A-Z]\w+)\s+(cu[A-Z]\w+)\s*$", text, re.MULTILINE))
+    newest = dict(re.findall(r"^\s*#\s*define\s+(cu[A-Z]\w+)\s+(?:__CUDA_API_\w+\()?(cu[A-Z]\w+)\)?\s*$", text, re.MULTILINE))
     newest = {k: v for k, v in newest.items() if not v.endswith(("_ptds", "_ptsz"))}
     declared = set(re.findall(r"\bCUDAAPI\s+(cu[A-Z]\w+)\s*\(", text))
     return {newest.get(name, name) for name in declared} | declared | set(newest.values()), newest

@@ -161,10 +161,10 @@ static void let_warp_go(unsigned base, unsigned lanes) {
 static void diagnose() {
   const Thread *exited = nullptr, *waits = nullptr, *other = nullptr;
   for (const Thread &t : threads) {
-    if (t.state == DONE) exited = &t;
+    if (t.state == DONE && !exited) exited = &t;
     if (t.state == DONE) continue;
     if (!waits) waits = &t;
-    else if (t.line != waits->line || t.state != waits->state) other = &t;
+    else if (!other && (t.line != waits->line || t.state != waits->state)) other = &t;
   }
   const char *name = launch->kernel->name, *kind = waits->state == WARP ? "warp operation" : "barrier";
   const int at = int(waits - threads.data());

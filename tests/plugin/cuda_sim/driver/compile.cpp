@@ -145,14 +145,13 @@ bool unpacked(const void *image, Source &source, std::string &arch) {
   return true;
 }
 
-}  // namespace sim
-
-// Keep a source for a later call of the compiler together with others (the settings ask for that: "gather").
-extern "C" __attribute__((visibility("default"))) void cuda_sim_collect(const std::string &packed, const std::string &id) {
-  const std::string path = sim::settings().folder + "/collected";
+void collect(const Source &source, const std::string &arch) {
+  const std::string path = settings().folder + "/collected", id = key(source);
   mkdir(path.c_str(), 0777);
-  if (sim::kept(id).empty()) sim::write(path + "/" + id, packed);
+  if (kept(id).empty()) write(path + "/" + id, packed(source, arch));
 }
+
+}  // namespace sim
 
 // Compile the files of sources at `paths`, one a line, in one call of g++; where that is refused, each by itself. Returns how many
 // are there afterwards.

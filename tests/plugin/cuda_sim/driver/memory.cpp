@@ -123,7 +123,7 @@ bool unregister_host(void *where) { return registered.erase(reinterpret_cast<uin
 bool pinned(const void *where) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(where);
   const Allocation *a = find(at);
-  if (a) return a->host && a->live;
+  if (a) return a->host && a->live && at >= a->base;
   auto r = registered.upper_bound(at);
   return r != registered.begin() && (--r, at < r->first + r->second);
 }
@@ -132,9 +132,12 @@ Allocation *find(uintptr_t where) {
   static Allocation *recent = nullptr;
   if (where < first || where >= last) return nullptr;
   if (recent && recent->live && where - recent->base < recent->size) return recent;
-  auto found = all.upper_bound(where);
-  if (found == all.begin()) return nullptr;
-  return recent = &(--found)->second;
+  auto after = all.upper_bound(where), before = after;
+  if (before != all.begin()) {
+    Allocation &a = (--before)->second;
+    if (where < up(a.base + a.size, PAGE) + PAGE) return recent = &a;
+  }
+  return after == all.end() ? nullptr : &after->second;
 }
 
 std::string describe(uintptr_t where) {
@@ -142,7 +145,9 @@ std::string describe(uintptr_t where) {
   const Allocation *a = find(where);
   if (!a) return "no allocation";
   const char *state = a->live ? "" : "freed ";
-  if (where < a->base + a->size)
+  if (where < a->base)
+    snprintf(text, sizeof text, "%zu bytes before the start of the %sallocation of %zu bytes", size_t(a->base - where), state, a->size);
+  else if (where < a->base + a->size)
     snprintf(text, sizeof text, "byte %zu of the %sallocation of %zu bytes", size_t(where - a->base), state, a->size);
   else
     snprintf(text, sizeof text, "%zu bytes after the end of the %sallocation of %zu bytes", size_t(where - a->base - a->size),
@@ -152,7 +157,7 @@ std::string describe(uintptr_t where) {
 
 bool inside(uintptr_t where, size_t size, const char *what) {
   const Allocation *a = find(where);
-  if (a && a->live && where + size <= a->base + a->size) return true;
+  if (a && a->live && where >= a->base && where + size <= a->base + a->size) return true;
   if (!size) return true;
   const char *kind = !a ? "out of bounds" : a->live ? "out of bounds" : "use after free";
   finding("%s: %s of %zu bytes at 0x%zx: %s", kind, what, size, size_t(where), describe(where).c_str());

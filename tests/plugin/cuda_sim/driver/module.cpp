@@ -52,6 +52,7 @@ CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *image) {
   if (!runs_here(arch)) return CUDA_ERROR_NO_BINARY_FOR_GPU;
   source = substituted(source);
   if (settings().gather) {
+    collect(source, arch);
     *module = new CUmod_st{source, nullptr, nullptr, {}};
     return CUDA_SUCCESS;
   }

@@ -55,7 +55,7 @@ CUresult unpin(void *where);
 void register_host(void *where, size_t size);
 bool unregister_host(void *where);
 bool pinned(const void *where);
-Allocation *find(uintptr_t where);        // the live or freed allocation at or before an address, within its guard
+Allocation *find(uintptr_t where);        // the live or freed allocation that an address, or the guard it lies in, belongs to
 std::string describe(uintptr_t where);    // "4 bytes after the allocation of 400 bytes at 0x…"
 bool inside(uintptr_t where, size_t size, const char *what);  // else a finding
 size_t used(int device);
@@ -103,6 +103,7 @@ struct Source {  // what the simulated compiler makes of a program: the "cubin" 
 SHARED std::string key(const Source &source);
 SHARED std::string compiled(const Source &source, std::string &log);  // path of a shared object, "" when it was refused
 SHARED std::string packed(const Source &source, const std::string &arch);
+void collect(const Source &source, const std::string &arch);  // for a later call of the compiler
 bool unpacked(const void *image, Source &source, std::string &arch);
 
 // ---- block.cpp, check.cpp: running a kernel --------------------------------------------------------------------------
