@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Generator
 from pathlib import Path
@@ -53,11 +54,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--budget", type=float, metavar="SECONDS", help="time for the op tests of each device"
     )
+    group.addoption(
+        "--cuda-driver",
+        choices=("real", "simulated"),
+        default="real",
+        help="simulated: run the kernels of cuda on the host (see plugin/cuda_sim); no GPU is tested",
+    )
     group.addoption("--full", action="store_true", help="run every op test, however long it takes")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[TALLY] = Tally()
+    if config.getoption("--cuda-driver") == "simulated":
+        sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
+        from cuda_sim.suite import Simulated
+
+        config.pluginmanager.register(Simulated(), "cuda_sim")
 
 
 def devices_under_test(config: pytest.Config) -> list[str]:

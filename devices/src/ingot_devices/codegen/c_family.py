@@ -36,7 +36,7 @@ class Dialect:
     restrict: str = "restrict"
     local: str = "__local {type} {name}[{size}];"
     barrier: str = "barrier(CLK_LOCAL_MEM_FENCE);"
-    specials: Mapping[str, str] = field(default_factory=dict)
+    specials: Mapping[str, str] = field(default_factory=dict)  # of a dimension as a number {0} and as a letter {1}
     loads: Mapping[str, str] = field(default_factory=dict)  # storage dtype → how a buffer's element is read
     stores: Mapping[str, str] = field(default_factory=dict)
     bitcast: str = "as_{type}({value})"
@@ -259,7 +259,9 @@ class _Source:
             case "const":
                 return self.literal(node)
             case "special":
-                return f"({self.ctype(dt.index)}){self.dialect.specials[node.value[0]].format(node.value[1])}"
+                name, dimension = node.value
+                text = self.dialect.specials[name].format(dimension, "xyz"[dimension])
+                return f"({self.ctype(dt.index)}){text}"
             case "get":
                 return self._get(node, args[0])
             case "cast":
@@ -320,7 +322,7 @@ class _Source:
 
     def _mulhi(self, d: DType, args: list[str]) -> str:
         if d.itemsize == 8 or "int64" not in self.dialect.types:
-            return self.dialect.mulhi.format(*args)
+            return self.dialect.mulhi.format(*args, sign="u" if d.kind == "u" else "")
         wide = self.dialect.types["uint64" if d.kind == "u" else "int64"]
         return f"({self.ctype(d)})((({wide}){args[0]} * ({wide}){args[1]}) >> {8 * d.itemsize})"
 

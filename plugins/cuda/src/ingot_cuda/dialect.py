@@ -1,0 +1,59 @@
+"""CUDA C as a dialect of the C family: an attribute table and the rows that the language has itself.
+
+No header is included: NVRTC finds none, and what kernels need of one is a line or two. float16 is kept as 16 bits and
+converted by the hardware's instructions; bfloat16 is the upper half of a float32, which the shared renderer knows.
+"""
+
+from __future__ import annotations
+
+from ingot_devices.codegen.c_family import CRenderer, Dialect
+
+_TYPES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "uint16": "unsigned short", "int16": "short",
+    "uint32": "unsigned int", "int32": "int", "uint64": "unsigned long long", "int64": "long long",
+    "float16": "float", "float32": "float", "float64": "double", "bool*": "unsigned char", "float16*": "unsigned short",
+}  # fmt: skip
+
+_UNARY = ("floor", "ceil", "trunc", "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "sin", "cos",
+          "asin", "atan", "tanh", "erf", "erfc")  # fmt: skip
+"""Functions whose stated error (CUDA C++ Programming Guide, mathematical functions) is no worse than the expansion's."""
+
+PROLOGUE = """\
+#ifndef INFINITY
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fffffff)
+#endif
+template <typename T, typename S> static __device__ __forceinline__ T ig_bits(S s) {
+  T t; static_assert(sizeof(T) == sizeof(S), ""); memcpy(&t, &s, sizeof(T)); return t; }
+#ifdef __CUDA_ARCH__
+static __device__ __forceinline__ float ig_half(unsigned short h) {
+  float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); return f; }
+static __device__ __forceinline__ unsigned short ig_to_half(float f) {
+  unsigned short h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f)); return h; }
+#endif"""
+"""A compiler for the host, under which these kernels are tested as well, brings the last two functions itself."""
+
+DIALECT = Dialect(
+    name="CUDA C",
+    types=_TYPES,
+    rows={
+        **{op: f"{op}({{0}})" for op in _UNARY},
+        "abs": "fabs({0})", "round": "rint({0})", "fma": "fma({0}, {1}, {2})", "fmod": "fmod({0}, {1})",
+    },
+    kernel='extern "C" __global__ void __launch_bounds__({x} * {y} * {z}) {name}({parameters})',
+    pointer="{const}{type} *{restrict} {name}",
+    cast_pointer="({const}{type} *)",
+    restrict="__restrict__",
+    local="__shared__ {type} {name}[{size}];",
+    barrier="__syncthreads();",
+    specials={"gid": "(blockIdx.{1} * blockDim.{1} + threadIdx.{1})", "lid": "threadIdx.{1}", "group": "blockIdx.{1}",
+              "groups": "gridDim.{1}", "size": "blockDim.{1}"},
+    loads={"float16": "ig_half({memory}[{offset}])"},
+    stores={"float16": "{memory}[{offset}] = ig_to_half({value})"},
+    bitcast="ig_bits<{type}>({value})",
+    mulhi="__{sign}mul64hi({0}, {1})",
+    function="static __device__ __forceinline__",
+    prologue=PROLOGUE,
+)  # fmt: skip
+
+RENDERER = CRenderer(DIALECT)

@@ -1,0 +1,1 @@
+"""What the behaviour tests share: tensors from NumPy and back, refusals, comparisons."""

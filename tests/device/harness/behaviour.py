@@ -1,0 +1,37 @@
+"""Helpers of the behaviour tests, which run on ingot and, in `tests/parity`, on PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+
+@contextmanager
+def refused(t: Any, error: type[BaseException], *words: str) -> Iterator[None]:
+    """The body raises ``error``; ingot's message has every one of ``words`` (PyTorch's may be
+    worded otherwise)."""
+    with pytest.raises(error) as caught:
+        yield
+    if t.__name__ == "ingot":
+        missing = [word for word in words if word not in str(caught.value)]
+        assert not missing, f"{missing} missing in: {caught.value}"
+
+
+def ours_only(t: Any, why: str) -> None:
+    """Skip where PyTorch differs on purpose."""
+    if t.__name__ != "ingot":
+        pytest.skip(f"ingot's own: {why}")
+
+
+def same(tensor: Any, expected: Any) -> None:
+    """Equal values, shape included."""
+    np.testing.assert_array_equal(tensor.detach().cpu().numpy(), np.asarray(expected))
+
+
+def near(tensor: Any, expected: Any, tolerance: float = 1e-5) -> None:
+    """Values close to ``expected``."""
+    np.testing.assert_allclose(tensor.detach().cpu().numpy(), np.asarray(expected), rtol=tolerance, atol=tolerance)
