@@ -54,7 +54,7 @@ def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int])
     from .two_phase import Workspaces
 
     groups = split(loops)
-    _check_order(loops, groups, aliased)
+    check_order(loops, groups, aliased)
     workspaces = Workspaces()
     launches = [x for g in groups for x in _choose(loops, g, limits, index_bits, workspaces)]
     return Plan(tuple(launches), workspaces.sizes)
@@ -116,7 +116,7 @@ def split(loops: Loops) -> list[tuple[Write, ...]]:
     return [tuple(g[0]) for g in groups]
 
 
-def _check_order(loops: Loops, groups: Sequence[tuple[Write, ...]], aliased: frozenset[int]) -> None:
+def check_order(loops: Loops, groups: Sequence[tuple[Write, ...]], aliased: frozenset[int]) -> None:
     """All loads see memory before any store: refuse what several launches or loops could not keep to."""
     outputs = {w.operand for w in loops.writes if w.operand != STATUS}
     if not (aliased or outputs & _reads(loops, loops.writes)):

@@ -1,0 +1,112 @@
+"""The CPU's code generator: native kernels, and NumPy where that is the same to the bit or native code cannot.
+
+Named by ``CpuDevice.codegen``. Which of the two computes a definition follows from the definition and the layouts alone, never
+from timing or from what is cached, so a definition always gives the same bits. NumPy keeps single operations that
+IEEE 754 rounds in one way, while they are small: it allocates the result itself. It has everything without llvmlite.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingot_devices.codegen import Compiled, Unsupported
+from ingot_devices.codegen.host import HostCodegen
+from ingot_devices.codegen.host_matmul import matrix_product
+from ingot_devices.errors import DeviceIndexError
+from ingot_devices.ir.definition import Definition
+from ingot_devices.layout import Layout
+
+from .jit import NoLLVM
+from .kernel import Native, build, runtime
+
+EXACT = frozenset("add sub mul div neg abs sqrt floor ceil trunc round eq ne lt le gt ge isnan isinf".split())
+"""Operators with one right answer: NumPy's and ours are the same bits."""
+SMALL = 32768
+"""Elements up to which NumPy computes them."""
+
+
+@dataclass
+class Statistics:
+    """What `doctor` prints."""
+
+    built: int = 0
+    compiled: int = 0
+    kernels: dict[str, int] = field(default_factory=dict)
+
+
+class CpuCodegen:
+    """A `Codegen` over NumPy arrays."""
+
+    def __init__(self) -> None:
+        self.host = HostCodegen()
+        self.statistics = Statistics()
+        self._kept: dict[Any, tuple[Any, Compiled]] = {}
+        self._lock = threading.Lock()
+
+    def available(self) -> str:
+        """Empty where native kernels can be made, else the reason why not."""
+        try:
+            runtime()
+        except NoLLVM as e:
+            return str(e)
+        return ""
+
+    def compile(
+        self, definition: Definition, layouts: Mapping[int, Layout], device: Any, aliased: frozenset[int] = frozenset()
+    ) -> Compiled:  # fmt: skip
+        """See `ingot_devices.codegen.Codegen`."""
+        if self.available() or keeps_numpy(definition, layouts):
+            return self.host.compile(definition, layouts, device, aliased)
+        try:
+            return self.native(definition, layouts, aliased)
+        except Unsupported:
+            return self.host.compile(definition, layouts, device, aliased)
+
+    def native(
+        self, definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int] = frozenset()
+    ) -> Compiled:
+        """The native kernel, or `Unsupported`."""
+        made = build(definition, layouts, aliased)
+        if made is None:
+            return Compiled(_nothing, f"; {definition.name}: no element to write", 0)
+        with self._lock:
+            self.statistics.compiled += 1
+            self.statistics.built = runtime().jit.linked
+        call = runtime().function("ingot_call", made.packed)
+        if definition.checks:
+            call = checked(call, definition)
+        return Compiled(call, "\n".join(g.text for g in made.groups))
+
+
+def _nothing(*operands: Any) -> None:
+    """The launch of a definition without elements."""
+
+
+def checked(call: Callable[..., Any], definition: Definition) -> Callable[..., None]:
+    """``call`` with a failed check as an error, at once: there is no queue."""
+    codes = tuple(c.code for c in definition.checks)
+
+    def run(*operands: Any) -> None:
+        failed = call(*operands)
+        if failed is not None:
+            raise DeviceIndexError(f"{definition.name}: {codes[failed - 1]}")
+
+    return run
+
+
+def keeps_numpy(definition: Definition, layouts: Mapping[int, Layout]) -> bool:
+    """True where NumPy computes a definition though native code could."""
+    if matrix_product(definition) is not None:
+        return True
+    if definition.stages or definition.checks or len(definition.stores) != 1:
+        return False
+    store = definition.stores[0]
+    if layouts[store.operand].size > SMALL or store.value.op not in EXACT or store.valid is not None or store.combine:
+        return False
+    return all(a.op in ("load", "param") or (a.op == "cast" and a.args[0].op == "param") for a in store.value.args)
+
+
+__all__ = ["CpuCodegen", "Native", "keeps_numpy"]

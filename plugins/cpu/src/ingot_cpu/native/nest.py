@@ -1,0 +1,394 @@
+"""One group of writes as a function: loops, stages, stores.
+
+    void NAME(arguments, constants, first unit, end)
+
+The outermost loop runs over units, which threads share; the lanes run along the axis on which most memory lies side by side.
+A stage is computed in the outermost loop that knows all axes it keeps. Along the lanes a reduction has one accumulator
+per lane and ends in a fixed tree; float sums of many terms go by blocks. Both depend on lengths and the definition alone, so
+the bits do not depend on threads or on the width of the processor's vectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ingot_devices import dtypes as dt
+from ingot_devices.codegen import Unsupported, monoids
+from ingot_devices.codegen.bind import STATUS, Loops, Write
+from ingot_devices.codegen.nest import Nest as Reach
+from ingot_devices.codegen.nest import free_axes
+from ingot_devices.dtypes import DType
+from ingot_devices.ir.definition import Stage
+from ingot_devices.ir.expr import Expr, walk
+
+from .access import Access, Scope, invariant
+from .elementary import Elementary
+from .emit import Value
+from .jit import Target
+from .rows import select
+
+FLAT = 4096
+"""Elements of a unit where the lanes run along the outermost loop."""
+COLUMNS = 256
+"""The same where a stage runs in every lane."""
+BLOCK = 128
+"""Steps of a float sum that go into one accumulator before it is added to the whole."""
+HEAVY = 24
+"""An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
+
+
+class Nest:
+    """Writes one group of writes of ``loops`` down."""
+
+    def __init__(
+        self, loops: Loops, writes: Sequence[Write], numbers: dict[int, DType], operands: int, target: Target
+    ) -> None:
+        self.loops, self.writes = loops, tuple(writes)
+        self.access = Access(loops, numbers, operands, target)
+        self.f = self.access.f
+        self.reach = Reach(loops, self.writes)
+        self.elementary = Elementary()
+        roots = [r for w in writes for r in w.roots()]
+        self.needed = self.reach.needed(roots)
+        self.stages = [loops.stages[n] for n in self.needed]
+        self.axis = self._axis()
+        self.units = 1
+        self.parallel = False
+        self._write_group()
+
+    # ---- the whole -----------------------------------------------------------------------------------------------------
+    def text(self) -> str:
+        """The function's IR."""
+        return self.f.text()
+
+    def _write_group(self) -> None:
+        common = frozenset.intersection(*(frozenset(w.axes) for w in self.writes))
+        serial = {a for w in self.writes for a in w.axes if a not in w.parallel}
+        scans = {a for s in self.stages if s.kind == "scan" for a in s.over}
+        if len(scans) > 1:
+            raise Unsupported("scans along two axes cannot run in one loop")
+        rows = self._rows(common, scans)
+        outer = [a for a in sorted(rows) if a not in serial and a != self.axis]
+        ordered = [a for a in self.writes[0].axes if a in rows and a in serial and a != self.axis]
+        last = [self.axis] if self.axis in rows else []
+        if self.axis in serial or (scans and self.axis in scans):
+            raise Unsupported("its order counts along the axis that memory lies on")
+        if self.stages and last:
+            self._open(outer, last, ordered)
+        else:
+            self._open(outer, [], [*ordered, *last])
+
+    def _rows(self, common: frozenset[int], scans: set[int]) -> frozenset[int]:
+        """The axes that are open when the stages are computed; all of them where there is no stage."""
+        if not self.stages:
+            return common
+        if scans:
+            return common - scans
+        kept = frozenset[int]().union(*(free_axes(self.loops, n) for n in self.needed))
+        return kept & common
+
+    def _open(self, outer: list[int], lanes: list[int], inner: list[int]) -> None:
+        """The loops over rows, in order; units are the first of them."""
+        scope = Scope()
+        if outer:
+            first = max(outer, key=lambda a: (self.loops.extents[a] > 1, -outer.index(a)))
+            rest = [a for a in outer if a != first]
+            self.units, self.parallel = self.loops.extents[first], True
+            lo, hi = Value("%lo", dt.index), Value("%hi", dt.index)
+            self._each(scope, first, lo, hi, lambda s: self._deeper(s, [*rest, *lanes, *inner]))
+        elif lanes or (inner and inner[0] == self.axis and not self.stages):
+            axis, unit = self.axis, COLUMNS if self.stages else FLAT
+            self.units, self.parallel = -(-self.loops.extents[axis] // unit), True
+            size, step = self.access.extent(axis), self.access.number(unit)
+            lo = self.f.times(Value("%lo", dt.index), step)
+            hi = self.f.least(self.f.times(Value("%hi", dt.index), step), size)
+            self._lanes(scope, axis, lo, hi, self._roots(), lambda s: self._deeper(s, inner if lanes else inner[1:]))
+        else:
+            self._deeper(scope, inner)
+
+    def _deeper(self, scope: Scope, axes: list[int]) -> None:
+        if not axes:
+            self._settled(scope, self.writes)
+            return
+        axis, rest = axes[0], axes[1:]
+        self._hoist(scope, self._roots(), axes)
+        none, size = self.access.number(0), self.access.extent(axis)
+        if axis == self.axis and not scope.lanes:
+            self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest))
+        else:
+            self._each(scope, axis, none, size, lambda s: self._deeper(s, rest))
+
+    def _roots(self) -> list[Expr]:
+        return [r for w in self.writes for r in w.roots()] + [v for s in self.stages for v in s.values]
+
+    # ---- loops ---------------------------------------------------------------------------------------------------------
+    def _each(self, scope: Scope, axis: int, lo: Value, hi: Value, body: Callable[[Scope], None]) -> None:
+        """``body`` for one index of ``axis`` after another."""
+
+        def one(index: Value, carried: list[Value]) -> list[Value]:
+            body(scope.inside(axis, index))
+            return carried
+
+        self.f.loop(lo, hi, self.access.number(1), [], one)
+
+    def _lanes(
+        self, scope: Scope, axis: int, lo: Value, hi: Value, roots: Sequence[Expr], body: Callable[[Scope], None]
+    ) -> None:
+        """``body`` for vectors of indices of ``axis``."""
+
+        def carry(inner: Scope, carried: list[Value]) -> list[Value]:
+            body(inner)
+            return carried
+
+        heavy = weight(roots) > HEAVY
+        self._vectors(scope, axis, lo, hi, _lanes(roots, 1 if heavy else 2), heavy, [], carry)
+
+    def _vectors(
+        self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, once: bool, carried: list[Value],
+        body: Callable[[Scope, list[Value]], list[Value]],
+    ) -> list[Value]:  # fmt: skip
+        """A loop of whole vectors, and a partial one for the rest; ``once``: the same code for both."""
+        step = self.access.number(lanes)
+
+        def part(index: Value, held: list[Value]) -> list[Value]:
+            count = self.f.least(self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0), step)
+            mask = self._mask(count, lanes)
+            inner = scope.inside(axis, index, lanes=lanes, vector=axis, mask=mask.text, count=count)
+            return [
+                v if v.lanes != lanes else select(self.f, mask, v, h)
+                for v, h in zip(body(inner, held), held, strict=True)
+            ]
+
+        if once:
+            return self.f.loop(lo, hi, step, carried, part)
+
+        def whole(index: Value, held: list[Value]) -> list[Value]:
+            return body(scope.inside(axis, index, lanes=lanes, vector=axis), held)
+
+        length = self.f.op(f"sub nsw i64 {hi.text}, {lo.text}", dt.index, 0)
+        full = self.f.op(f"and i64 {length.text}, {-lanes}", dt.index, 0)
+        middle = self.f.add(lo, full)
+        held = self.f.loop(lo, middle, step, carried, whole)
+        return self.f.loop(middle, hi, step, held, part)
+
+    def _mask(self, count: Value, lanes: int) -> Value:
+        """True in the first ``count`` lanes."""
+        narrow = self.f.op(f"trunc i64 {count.text} to i32", dt.int32, 0)
+        wide = self.f.spread(narrow, lanes)
+        return self.f.op(f"icmp slt <{lanes} x i32> {self.f.iota(dt.int32, lanes).text}, {wide.text}", dt.bool_, lanes)
+
+    def _hoist(self, scope: Scope, roots: Sequence[Expr], axes: Sequence[int]) -> None:
+        """Compute what does not change in the loops over ``axes`` before them."""
+        for part in invariant(roots, self._unopened(scope), scope.stages):
+            self.access.value(scope, part)
+
+    def _unopened(self, scope: Scope) -> list[int]:
+        return [a for a in range(len(self.loops.extents)) if a not in scope.axes]
+
+    # ---- stages --------------------------------------------------------------------------------------------------------
+    def _settle(self, scope: Scope, roots: Sequence[Expr]) -> None:
+        """Compute the reductions that ``roots`` read and that keep only open axes."""
+        for n in self.reach.needed(roots):
+            stage = self.loops.stages[n]
+            if n not in scope.stages and stage.kind == "reduce" and free_axes(self.loops, n) <= scope.axes.keys():
+                scope.stages[n] = self._reduce(scope, n, stage)
+
+    def _reduce(self, scope: Scope, number: int, stage: Stage) -> tuple[Value, ...]:
+        values = stage.values
+        if not stage.over:
+            self._settle(scope, values)
+            return tuple(self.access.vector(scope, v) for v in values)
+        nested = any(n not in scope.stages for n in self.reach.needed(values))
+        if not nested:
+            self._hoist(scope, values, stage.over)
+        axis = -1 if scope.lanes or nested else self._best(stage.over, values)
+        heavy = weight(values) > HEAVY
+        lanes = scope.lanes or (_lanes(values, 2 if heavy else 4) if axis >= 0 else 0)
+        first = [self.access.value(scope, v) for v in monoids.initial(stage)]
+        first = [self.f.spread(v, lanes) for v in first] if lanes else first
+        order = [a for a in stage.over if a != axis] + ([axis] if axis >= 0 else [])
+
+        def deeper(inner: Scope, held: list[Value], k: int) -> list[Value]:
+            if k == len(order):
+                return self._step(inner, stage, values, held)
+            if k == len(order) - 1:
+                return self._last(inner, order[k], stage, lanes if order[k] == axis else 0, heavy, held,
+                                  lambda s, h: deeper(s, h, k + 1))
+            none, size, one = self.access.number(0), self.access.extent(order[k]), self.access.number(1)
+            return self.f.loop(none, size, one, held, lambda i, h: deeper(inner.inside(order[k], i), h, k + 1))
+
+        held = deeper(scope, first, 0)
+        if axis >= 0:
+            held = self._across(scope, stage, held)
+        return self._finished(scope, stage, held)
+
+    def _last(
+        self, scope: Scope, axis: int, stage: Stage, lanes: int, heavy: bool, held: list[Value],
+        body: Callable[[Scope, list[Value]], list[Value]],
+    ) -> list[Value]:  # fmt: skip
+        """The innermost loop of a reduction, a float sum by blocks."""
+        none, size = self.access.number(0), self.access.extent(axis)
+
+        def run(lo: Value, hi: Value, carried: list[Value]) -> list[Value]:
+            if lanes:
+                return self._vectors(scope, axis, lo, hi, lanes, heavy, carried, body)
+            return self.f.loop(lo, hi, self.access.number(1), carried, lambda i, h: body(scope.inside(axis, i), h))
+
+        if not (stage.monoid == "sum" and held[0].dtype.kind == "f"):
+            return run(none, size, held)
+        first = [self.access.value(scope, v) for v in monoids.initial(stage)]
+        first = [self.f.spread(v, held[0].lanes) for v in first] if held[0].lanes else first
+        step = self.access.number(BLOCK * (lanes or 1))
+
+        def block(start: Value, total: list[Value]) -> list[Value]:
+            part = run(start, self.f.least(self.f.add(start, step), size), first)
+            return self._merged(scope, stage, total, part)
+
+        return self.f.loop(none, size, step, held, block)
+
+    def _step(self, scope: Scope, stage: Stage, values: Sequence[Expr], held: list[Value]) -> list[Value]:
+        self._settle(scope, values)
+        carried = [self.access.variable(scope, h) for h in held]
+        made = [self.access.variable(scope, self.access.vector(scope, v)) for v in values]
+        return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
+
+    def _merged(self, scope: Scope, stage: Stage, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
+        left, right = ([self.access.variable(scope, v) for v in side] for side in (a, b))
+        inner = replace(scope, memo=dict(scope.memo))
+        return [self.access.value(inner, v) for v in monoids.merge(stage, left, right)]
+
+    def _across(self, scope: Scope, stage: Stage, held: list[Value]) -> list[Value]:
+        """The lanes as one value: halves, quarters, … in a fixed tree."""
+        while held[0].lanes:
+            pairs = [self.f.halves(h) for h in held]
+            held = self._merged(scope, stage, [p[0] for p in pairs], [p[1] for p in pairs])
+        return held
+
+    def _finished(self, scope: Scope, stage: Stage, held: Sequence[Value]) -> tuple[Value, ...]:
+        carried = [self.access.variable(scope, h) for h in held]
+        return tuple(self.access.value(scope, self.elementary(v)) for v in monoids.finished(stage, carried))
+
+    # ---- stores --------------------------------------------------------------------------------------------------------
+    def _settled(self, scope: Scope, writes: Sequence[Write]) -> None:
+        """All rows are open: the stages, then the writes, those with the same axes in one loop."""
+        self._settle(scope, [r for w in writes for r in w.roots()])
+        groups: dict[tuple[int, ...], list[Write]] = {}
+        for w in writes:
+            groups.setdefault(tuple(a for a in w.axes if a not in scope.axes), []).append(w)
+        for axes in sorted(groups, key=len):
+            self._stores(scope, list(axes), groups[axes])
+
+    def _stores(self, scope: Scope, axes: list[int], writes: list[Write]) -> None:
+        roots = [r for w in writes for r in w.roots()]
+        scans = [n for n in self.reach.needed(roots) if self.loops.stages[n].kind == "scan" and n not in scope.stages]
+        if scans:
+            along = self.loops.stages[scans[0]].over
+            axes = [a for a in axes if a not in along] + [a for a in axes if a in along]
+        elif axes and not scope.lanes and not self._waiting(scope, roots):
+            best = self._best(axes, roots)
+            axes = [a for a in axes if a != best] + [best]
+        self._loops(scope, axes, scans, roots, writes)
+
+    def _waiting(self, scope: Scope, roots: Sequence[Expr]) -> bool:
+        """True where a reduction is left that wants the lanes for itself."""
+        left = [n for n in self.reach.needed(roots) if n not in scope.stages]
+        return any(self.loops.stages[n].kind == "reduce" and self.axis in self.loops.stages[n].over for n in left)
+
+    def _loops(self, scope: Scope, axes: list[int], scans: list[int], roots: list[Expr], writes: list[Write]) -> None:
+        if not axes:
+            self._put(scope, scans, writes)
+            return
+        axis, rest = axes[0], axes[1:]
+        if not scans:
+            self._hoist(scope, roots, axes)
+        none, size, one = self.access.number(0), self.access.extent(axis), self.access.number(1)
+        if rest or scans or scope.lanes or self._waiting(scope, roots):
+            starting = [n for n in scans if axis in self.loops.stages[n].over]
+            first = [self._start(scope, n) for n in starting]
+            flat = [v for values in first for v in values]
+
+            def each(index: Value, held: list[Value]) -> list[Value]:
+                inner, given = scope.inside(axis, index), iter(held)
+                for n, values in zip(starting, first, strict=True):
+                    inner.carried[n] = [next(given) for _ in values]
+                self._loops(inner, rest, scans, roots, writes)
+                return [v for n in starting for v in inner.carried[n]]
+
+            self.f.loop(none, size, one, flat, each)
+        else:
+            self._lanes(scope, axis, none, size, roots, lambda s: self._put(s, [], writes))
+
+    def _start(self, scope: Scope, number: int) -> list[Value]:
+        return [self.access.vector(scope, v) for v in monoids.initial(self.loops.stages[number])]
+
+    def _scan(self, scope: Scope, number: int) -> None:
+        stage = self.loops.stages[number]
+        values = stage.values
+        if not stage.over:
+            self._settle(scope, values)
+            scope.stages[number] = tuple(self.access.vector(scope, v) for v in values)
+            return
+        if number not in scope.carried:
+            raise Unsupported("a scan is read where its axis does not run in order")
+        for inner in self.reach.needed(values):
+            if inner not in scope.stages:
+                raise Unsupported("a scan reads a stage that is not known before its loop")
+        held = self._step(scope, stage, values, scope.carried[number])
+        scope.carried[number] = held
+        scope.stages[number] = self._finished(scope, stage, held)
+
+    def _put(self, scope: Scope, scans: list[int], writes: Sequence[Write]) -> None:
+        """Every value, then every store."""
+        for n in scans:
+            self._scan(scope, n)
+        self._settle(scope, [r for w in writes for r in w.roots()])
+        made = []
+        for w in writes:
+            value = self.access.value(scope, w.value)
+            valid = None if w.valid is None else self.access.vector(scope, w.valid)
+            made.append((w, value, valid))
+        for w, value, valid in made:
+            if w.operand == STATUS:
+                assert valid is not None
+                self.access.fail(scope, valid, value)
+            else:
+                self.access.store(scope, w.operand, w.offset, value, valid)
+
+    # ---- the axis of the lanes -----------------------------------------------------------------------------------------
+    def _axis(self) -> int:
+        """The axis on which most memory lies side by side; it may be one that stages reduce."""
+        offsets = [n.args[0] for n in walk(*self._roots()) if n.op == "get"] + [w.offset for w in self.writes]
+        used = sorted({a for w in self.writes for a in w.axes} | {a for s in self.stages for a in s.over})
+        scans = {a for s in self.stages if s.kind == "scan" for a in s.over}
+        serial = {a for w in self.writes for a in w.axes if a not in w.parallel}
+        free = [a for a in used if a not in scans and a not in serial]
+        return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
+
+    def _best(self, axes: Sequence[int], roots: Sequence[Expr]) -> int:
+        """The best of ``axes`` for the lanes of a loop over them."""
+        if self.axis in axes:
+            return self.axis
+        offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
+        return max(axes, key=lambda a: (_score(offsets, a), a))
+
+
+def _score(offsets: Sequence[Expr], axis: int) -> int:
+    total = 0
+    for form in offsets:
+        terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
+        for atom, factor in terms.items():
+            if atom.op == "index" and atom.value == axis:
+                total += 2 if factor == 1 else -1
+    return total
+
+
+def weight(roots: Sequence[Expr]) -> int:
+    """How many operators an evaluation takes."""
+    return sum(1 for n in walk(*roots) if n.args and n.op not in ("get", "linear"))
+
+
+def _lanes(roots: Sequence[Expr], vectors: int) -> int:
+    """Lanes of ``vectors`` times 64 bytes of the widest dtype that is computed with, 64 at most."""
+    widest = max((n.dtype.itemsize for n in walk(*roots) if n.dtype is not dt.index), default=4)
+    return min(64, 64 * vectors // max(widest, 2))

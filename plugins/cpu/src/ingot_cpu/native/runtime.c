@@ -1,0 +1,236 @@
+/* What calls the generated kernels: the entry from Python, the replay of programs, the thread pool.
+ *
+ * Shipped as LLVM IR (runtime.ll), so that nobody needs a C compiler; made from this file by `make_runtime.py`. Only
+ * CPython's stable C API and libc are called, by name. Everything that a call needs lies in the `bytes` object that is
+ * the function's `self`: see kernel.py, which packs it.
+ *
+ * A kernel is words of 64 bits:   operands | groups | released | workspace bytes | kind of each operand … |
+ *                                 (function, offset of its constants in words, units, grain) of each group … | constants
+ * A group is one loop nest: function(arguments, constants, first unit, end). Arguments are one word for each operand (a data
+ * pointer, or a number's bits), then the status word, then the workspace's pointer.
+ */
+typedef long long i64;
+typedef struct object { i64 refcount; void *type; } object; /* CPython's PyObject, with a GIL */
+typedef struct { object head; void *data; } array;          /* the beginning of NumPy's PyArrayObject_fields */
+typedef void (*group)(i64 *, const i64 *, i64, i64);
+
+extern void PyErr_SetString(object *, const char *);
+extern object *PyErr_Occurred(void);
+extern object *PyExc_TypeError;
+extern object _Py_NoneStruct;
+extern void Py_IncRef(object *);
+extern double PyFloat_AsDouble(object *);
+extern unsigned long long PyLong_AsUnsignedLongLongMask(object *);
+extern int PyObject_IsTrue(object *);
+extern object *PyLong_FromLongLong(long long);
+extern int PyType_IsSubtype(void *, void *);
+extern void *PyEval_SaveThread(void);
+extern void PyEval_RestoreThread(void *);
+extern object *PyErr_NoMemory(void);
+extern void *malloc(unsigned long);
+extern void free(void *);
+extern int pthread_create(unsigned long *, const void *, void *(*)(void *), void *);
+extern int pthread_detach(unsigned long);
+extern long syscall(long, ...);
+
+enum { ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN };   /* kinds of operands */
+enum { NOTHING, PINNED, SLOT, NUMBER, LITERAL };   /* where a program's operand comes from */
+enum { HEAD = 4, GROUP = 4, MOST = 128 };          /* words; operands of a kernel at most */
+
+static void *array_type;
+static i64 bytes_payload;
+static long futex_call; /* its number; 0 where there is none: one thread */
+
+/* ---- the pool ------------------------------------------------------------------------------------------------------
+ * One job at a time; who cannot have the pool runs alone. Chunks are taken by whoever is free, so the caller finishes
+ * by itself where no other core comes. A worker enters (`inside`), then looks whether the job is still open: the caller
+ * closes it and waits until nobody is inside, so that what a worker reads is the job it entered. */
+enum { SPINS = 2000, WAITS = 20000 };
+static struct {
+  int workers, started;
+  _Alignas(64) int busy;
+  _Alignas(64) int generation;
+  _Alignas(64) int sleeping;
+  _Alignas(64) int open;
+  _Alignas(64) int inside;
+  _Alignas(64) int waiting;
+  _Alignas(64) i64 next;
+  _Alignas(64) group function;
+  i64 *arguments;
+  const i64 *constants;
+  i64 units, grain;
+} pool;
+
+static void sleep_on(int *word, int value) { syscall(futex_call, word, 128 /* wait, private */, value, 0, 0, 0); }
+static void wake(int *word) { syscall(futex_call, word, 129 /* wake, private */, 0x7fffffff, 0, 0, 0); }
+
+static void work(void) {
+  for (;;) {
+    i64 first = __atomic_fetch_add(&pool.next, pool.grain, __ATOMIC_RELAXED);
+    if (first >= pool.units) return;
+    i64 end = first + pool.grain;
+    pool.function(pool.arguments, pool.constants, first, end < pool.units ? end : pool.units);
+  }
+}
+
+static void *worker(void *unused) {
+  int seen = 0;
+  for (;;) {
+    for (int spin = 0; __atomic_load_n(&pool.generation, __ATOMIC_ACQUIRE) == seen;)
+      if (++spin > SPINS) {
+        __atomic_fetch_add(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+        sleep_on(&pool.generation, seen);
+        __atomic_fetch_sub(&pool.sleeping, 1, __ATOMIC_SEQ_CST);
+        spin = 0;
+      }
+    seen = __atomic_load_n(&pool.generation, __ATOMIC_ACQUIRE);
+    __atomic_fetch_add(&pool.inside, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&pool.open, __ATOMIC_SEQ_CST)) work();
+    if (__atomic_sub_fetch(&pool.inside, 1, __ATOMIC_SEQ_CST) == 0 && __atomic_load_n(&pool.waiting, __ATOMIC_SEQ_CST)) wake(&pool.inside);
+  }
+  return unused;
+}
+
+static void start(void) {
+  pool.started = 1;
+  for (int k = 0; k < pool.workers; k++) {
+    unsigned long thread;
+    if (pthread_create(&thread, 0, worker, 0)) { pool.workers = k; return; }
+    pthread_detach(thread);
+  }
+}
+
+static void run_units(group function, i64 *arguments, const i64 *constants, i64 units, i64 grain) {
+  int idle = 0;
+  if (!pool.workers || !grain || units <= grain ||
+      !__atomic_compare_exchange_n(&pool.busy, &idle, 1, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED)) {
+    function(arguments, constants, 0, units);
+    return;
+  }
+  if (!pool.started) start();
+  pool.function = function, pool.arguments = arguments, pool.constants = constants;
+  pool.units = units, pool.grain = grain;
+  __atomic_store_n(&pool.next, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&pool.open, 1, __ATOMIC_SEQ_CST);
+  __atomic_fetch_add(&pool.generation, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&pool.sleeping, __ATOMIC_SEQ_CST)) wake(&pool.generation);
+  work();
+  __atomic_store_n(&pool.open, 0, __ATOMIC_SEQ_CST);
+  for (int spin = 0;; spin++) {
+    int inside = __atomic_load_n(&pool.inside, __ATOMIC_SEQ_CST);
+    if (!inside) break;
+    if (spin < WAITS) continue;
+    __atomic_store_n(&pool.waiting, 1, __ATOMIC_SEQ_CST);
+    sleep_on(&pool.inside, inside);
+  }
+  __atomic_store_n(&pool.waiting, 0, __ATOMIC_RELAXED);
+  __atomic_store_n(&pool.busy, 0, __ATOMIC_RELEASE);
+}
+
+/* workers: beside the calling thread. After a fork there are none, and nobody holds the pool. */
+void ingot_setup(void *type, i64 payload, i64 futex, i64 workers) {
+  array_type = type, bytes_payload = payload, futex_call = futex;
+  pool.workers = futex ? (int)workers : 0;
+  pool.busy = pool.open = pool.inside = pool.sleeping = pool.waiting = pool.started = 0;
+}
+
+/* How many threads may take part; changing it once workers run only ever lowers it. */
+i64 ingot_threads(i64 most) {
+  if (most > 0 && (!pool.started || most <= pool.workers)) pool.workers = (int)most - 1;
+  return pool.workers + 1;
+}
+
+/* ---- operands ------------------------------------------------------------------------------------------------------ */
+static int is_array(object *value) {
+  return value->type == array_type || PyType_IsSubtype(value->type, array_type);
+}
+
+/* The word of one operand; 0 with a Python error where it is of another kind. */
+static int word(i64 kind, object *value, i64 *out) {
+  union { double real; i64 bits; } number;
+  switch (kind) {
+    case ABSENT: *out = 0; return 1;
+    case ARRAY:
+      if (!is_array(value)) { PyErr_SetString(PyExc_TypeError, "a kernel's tensor operand is a NumPy array on the CPU"); return 0; }
+      *out = (i64)((array *)value)->data;
+      return 1;
+    case FLOAT:
+      number.real = PyFloat_AsDouble(value), *out = number.bits;
+      return !(number.real == -1.0 && PyErr_Occurred());
+    case INTEGER:
+      *out = (i64)PyLong_AsUnsignedLongLongMask(value);
+      return !(*out == -1 && PyErr_Occurred());
+  }
+  *out = PyObject_IsTrue(value);
+  return *out >= 0;
+}
+
+/* ---- kernels --------------------------------------------------------------------------------------------------------- */
+static i64 run_kernel(const i64 *kernel, i64 *arguments) {
+  i64 operands = kernel[0], groups = kernel[1];
+  const i64 *g = kernel + HEAD + operands;
+  arguments[operands] = 0;
+  for (i64 k = 0; k < groups; k++, g += GROUP) {
+    if (g[2] == 1) ((group)g[0])(arguments, kernel + g[1], 0, 1);
+    else run_units((group)g[0], arguments, kernel + g[1], g[2], g[3]);
+  }
+  return arguments[operands];
+}
+
+static object *answer(i64 status) {
+  if (status) return PyLong_FromLongLong(status);
+  Py_IncRef(&_Py_NoneStruct);
+  return &_Py_NoneStruct;
+}
+
+/* A kernel as a Python function (METH_FASTCALL): None, or the number of the check that failed. */
+object *ingot_call(object *self, object *const *values, i64 count) {
+  const i64 *kernel = (const i64 *)((char *)self + bytes_payload);
+  i64 arguments[MOST + 2], operands = kernel[0], status;
+  void *space = 0, *thread = 0;
+  if (count < operands) { PyErr_SetString(PyExc_TypeError, "a kernel was called with too few operands"); return 0; }
+  for (i64 k = 0; k < operands; k++)
+    if (!word(kernel[HEAD + k], values[k], arguments + k)) return 0;
+  if (kernel[3] && !(space = malloc((unsigned long)kernel[3]))) return PyErr_NoMemory();
+  arguments[operands + 1] = (i64)space;
+  if (kernel[2]) thread = PyEval_SaveThread();
+  status = run_kernel(kernel, arguments);
+  if (kernel[2]) PyEval_RestoreThread(thread);
+  if (space) free(space);
+  return answer(status);
+}
+
+/* A program as a Python function: slots' arrays, then numbers. Words:
+ *   slots | numbers | launches | released | workspace bytes | launches: kernel's address, (source, index, offset) of each operand …
+ * The answer is None, or launch · 65536 + the number of its check. */
+object *ingot_replay(object *self, object *const *values, i64 count) {
+  const i64 *program = (const i64 *)((char *)self + bytes_payload), *at = program + 5;
+  i64 slots = program[0], arguments[MOST + 2], status = 0;
+  void *space = 0, *thread = 0;
+  if (count != slots + program[1]) { PyErr_SetString(PyExc_TypeError, "a program was called with another number of slots and numbers"); return 0; }
+  for (i64 k = 0; k < slots; k++)
+    if (!is_array(values[k])) { PyErr_SetString(PyExc_TypeError, "a program's slot is a NumPy array on the CPU"); return 0; }
+  if (program[4] && !(space = malloc((unsigned long)program[4]))) return PyErr_NoMemory();
+  if (program[3]) thread = PyEval_SaveThread();
+  for (i64 launch = 0; launch < program[2] && !status; launch++) {
+    const i64 *kernel = (const i64 *)*at++;
+    i64 operands = kernel[0];
+    for (i64 k = 0; k < operands; k++, at += 3) {
+      i64 source = at[0];
+      if (source == SLOT) arguments[k] = (i64)((array *)values[at[1]])->data + at[2];
+      else if (source == NUMBER) {
+        int fine;
+        if (thread) PyEval_RestoreThread(thread);
+        fine = word(kernel[HEAD + k], values[slots + at[1]], arguments + k);
+        if (thread) thread = PyEval_SaveThread();
+        if (!fine) { if (thread) PyEval_RestoreThread(thread); if (space) free(space); return 0; }
+      } else arguments[k] = at[2];
+    }
+    arguments[operands + 1] = (i64)space;
+    status = run_kernel(kernel, arguments);
+    if (status) status += launch * 65536;
+  }
+  if (thread) PyEval_RestoreThread(thread);
+  if (space) free(space);
+  return answer(status);
+}

@@ -1,0 +1,829 @@
+; Made from runtime.c by make_runtime.py; sha256 8594c7d930fb5874672ae40753a9b3fb633e9a7a43aa3b0a4f30c2b2d6f4cf0e
+%struct.anon = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
+%struct.object = type { i64, ptr }
+
+@array_type = internal unnamed_addr global ptr null, align 8
+@bytes_payload = internal unnamed_addr global i64 0, align 8
+@futex_call = internal unnamed_addr global i64 0, align 8
+@pool = internal global %struct.anon zeroinitializer, align 64
+@PyExc_TypeError = external local_unnamed_addr global ptr, align 8
+@.str = private unnamed_addr constant [42 x i8] c"a kernel was called with too few operands\00", align 1
+@.str.1 = private unnamed_addr constant [62 x i8] c"a program was called with another number of slots and numbers\00", align 1
+@.str.2 = private unnamed_addr constant [45 x i8] c"a program's slot is a NumPy array on the CPU\00", align 1
+@.str.3 = private unnamed_addr constant [54 x i8] c"a kernel's tensor operand is a NumPy array on the CPU\00", align 1
+@_Py_NoneStruct = external global %struct.object, align 8
+
+; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(write, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
+define void @ingot_setup(ptr noundef %0, i64 noundef %1, i64 noundef %2, i64 noundef %3) local_unnamed_addr #0 {
+  store ptr %0, ptr @array_type, align 8, !tbaa !10
+  store i64 %1, ptr @bytes_payload, align 8, !tbaa !12
+  store i64 %2, ptr @futex_call, align 8, !tbaa !14
+  %5 = icmp eq i64 %2, 0
+  %6 = trunc i64 %3 to i32
+  %7 = select i1 %5, i32 0, i32 %6
+  store i32 %7, ptr @pool, align 64, !tbaa !16
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384), align 64, !tbaa !20
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192), align 64, !tbaa !21
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320), align 64, !tbaa !22
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256), align 64, !tbaa !23
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64), align 64, !tbaa !24
+  ret void
+}
+
+; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(readwrite, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
+define range(i64 -2147483647, 2147483648) i64 @ingot_threads(i64 noundef %0) local_unnamed_addr #1 {
+  %2 = icmp sgt i64 %0, 0
+  %3 = load i32, ptr @pool, align 64, !tbaa !16
+  br i1 %2, label %4, label %13
+
+4:                                                ; preds = %1
+  %5 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  %6 = icmp ne i32 %5, 0
+  %7 = sext i32 %3 to i64
+  %8 = icmp sgt i64 %0, %7
+  %9 = select i1 %6, i1 %8, i1 false
+  br i1 %9, label %13, label %10
+
+10:                                               ; preds = %4
+  %11 = trunc i64 %0 to i32
+  %12 = add nsw i32 %11, -1
+  store i32 %12, ptr @pool, align 64, !tbaa !16
+  br label %13
+
+13:                                               ; preds = %4, %10, %1
+  %14 = phi i32 [ %3, %4 ], [ %12, %10 ], [ %3, %1 ]
+  %15 = add nsw i32 %14, 1
+  %16 = sext i32 %15 to i64
+  ret i64 %16
+}
+
+; Function Attrs: nounwind uwtable
+define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i64 noundef %2) local_unnamed_addr #2 {
+  %4 = alloca [130 x i64], align 16
+  %5 = load i64, ptr @bytes_payload, align 8, !tbaa !12
+  %6 = getelementptr inbounds i8, ptr %0, i64 %5
+  call void @llvm.lifetime.start.p0(ptr nonnull %4) #9
+  %7 = load i64, ptr %6, align 8, !tbaa !12
+  %8 = icmp slt i64 %2, %7
+  br i1 %8, label %11, label %9
+
+9:                                                ; preds = %3
+  %10 = icmp sgt i64 %7, 0
+  br i1 %10, label %16, label %26
+
+11:                                               ; preds = %3
+  %12 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  tail call void @PyErr_SetString(ptr noundef %12, ptr noundef nonnull @.str) #9
+  br label %59
+
+13:                                               ; preds = %16
+  %14 = add nuw nsw i64 %17, 1
+  %15 = icmp eq i64 %14, %7
+  br i1 %15, label %26, label %16, !llvm.loop !27
+
+16:                                               ; preds = %9, %13
+  %17 = phi i64 [ %14, %13 ], [ 0, %9 ]
+  %18 = getelementptr inbounds nuw i64, ptr %6, i64 %17
+  %19 = getelementptr inbounds nuw i8, ptr %18, i64 32
+  %20 = load i64, ptr %19, align 8, !tbaa !12
+  %21 = getelementptr inbounds nuw ptr, ptr %1, i64 %17
+  %22 = load ptr, ptr %21, align 8, !tbaa !25
+  %23 = getelementptr inbounds nuw i64, ptr %4, i64 %17
+  %24 = call fastcc i32 @word(i64 noundef %20, ptr noundef %22, ptr noundef %23)
+  %25 = icmp eq i32 %24, 0
+  br i1 %25, label %59, label %13
+
+26:                                               ; preds = %13, %9
+  %27 = getelementptr inbounds nuw i8, ptr %6, i64 24
+  %28 = load i64, ptr %27, align 8, !tbaa !12
+  %29 = icmp eq i64 %28, 0
+  br i1 %29, label %35, label %30
+
+30:                                               ; preds = %26
+  %31 = tail call ptr @malloc(i64 noundef %28) #10
+  %32 = icmp eq ptr %31, null
+  br i1 %32, label %33, label %35
+
+33:                                               ; preds = %30
+  %34 = tail call ptr @PyErr_NoMemory() #9
+  br label %59
+
+35:                                               ; preds = %30, %26
+  %36 = phi ptr [ %31, %30 ], [ null, %26 ]
+  %37 = ptrtoint ptr %36 to i64
+  %38 = getelementptr i64, ptr %4, i64 %7
+  %39 = getelementptr i8, ptr %38, i64 8
+  store i64 %37, ptr %39, align 8, !tbaa !12
+  %40 = getelementptr inbounds nuw i8, ptr %6, i64 16
+  %41 = load i64, ptr %40, align 8, !tbaa !12
+  %42 = icmp eq i64 %41, 0
+  br i1 %42, label %45, label %43
+
+43:                                               ; preds = %35
+  %44 = tail call ptr @PyEval_SaveThread() #9
+  br label %45
+
+45:                                               ; preds = %43, %35
+  %46 = phi ptr [ %44, %43 ], [ null, %35 ]
+  %47 = call fastcc i64 @run_kernel(ptr noundef nonnull %6, ptr noundef %4)
+  %48 = load i64, ptr %40, align 8, !tbaa !12
+  %49 = icmp eq i64 %48, 0
+  br i1 %49, label %51, label %50
+
+50:                                               ; preds = %45
+  call void @PyEval_RestoreThread(ptr noundef %46) #9
+  br label %51
+
+51:                                               ; preds = %50, %45
+  %52 = icmp eq ptr %36, null
+  br i1 %52, label %54, label %53
+
+53:                                               ; preds = %51
+  call void @free(ptr noundef nonnull %36)
+  br label %54
+
+54:                                               ; preds = %53, %51
+  %55 = icmp eq i64 %47, 0
+  br i1 %55, label %58, label %56
+
+56:                                               ; preds = %54
+  %57 = call ptr @PyLong_FromLongLong(i64 noundef %47) #9
+  br label %59
+
+58:                                               ; preds = %54
+  call void @Py_IncRef(ptr noundef nonnull @_Py_NoneStruct) #9
+  br label %59
+
+59:                                               ; preds = %16, %58, %56, %33, %11
+  %60 = phi ptr [ null, %11 ], [ @_Py_NoneStruct, %58 ], [ %34, %33 ], [ %57, %56 ], [ null, %16 ]
+  call void @llvm.lifetime.end.p0(ptr nonnull %4) #9
+  ret ptr %60
+}
+
+; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
+declare void @llvm.lifetime.start.p0(ptr captures(none)) #3
+
+declare void @PyErr_SetString(ptr noundef, ptr noundef) local_unnamed_addr #4
+
+; Function Attrs: nounwind uwtable
+define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1, ptr noundef nonnull writeonly captures(none) %2) unnamed_addr #2 {
+  switch i64 %0, label %31 [
+    i64 0, label %4
+    i64 1, label %5
+    i64 2, label %19
+    i64 3, label %25
+  ]
+
+4:                                                ; preds = %3
+  store i64 0, ptr %2, align 8, !tbaa !12
+  br label %35
+
+5:                                                ; preds = %3
+  %6 = getelementptr inbounds nuw i8, ptr %1, i64 8
+  %7 = load ptr, ptr %6, align 8, !tbaa !29
+  %8 = load ptr, ptr @array_type, align 8, !tbaa !10
+  %9 = icmp eq ptr %7, %8
+  br i1 %9, label %15, label %10
+
+10:                                               ; preds = %5
+  %11 = tail call i32 @PyType_IsSubtype(ptr noundef %7, ptr noundef %8) #9
+  %12 = icmp eq i32 %11, 0
+  br i1 %12, label %13, label %15
+
+13:                                               ; preds = %10
+  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  tail call void @PyErr_SetString(ptr noundef %14, ptr noundef nonnull @.str.3) #9
+  br label %35
+
+15:                                               ; preds = %5, %10
+  %16 = getelementptr inbounds nuw i8, ptr %1, i64 16
+  %17 = load ptr, ptr %16, align 8, !tbaa !31
+  %18 = ptrtoint ptr %17 to i64
+  store i64 %18, ptr %2, align 8, !tbaa !12
+  br label %35
+
+19:                                               ; preds = %3
+  %20 = tail call double @PyFloat_AsDouble(ptr noundef %1) #9
+  store double %20, ptr %2, align 8, !tbaa !12
+  %21 = fcmp oeq double %20, -1.000000e+00
+  br i1 %21, label %22, label %35
+
+22:                                               ; preds = %19
+  %23 = tail call ptr @PyErr_Occurred() #9
+  %24 = icmp eq ptr %23, null
+  br label %35
+
+25:                                               ; preds = %3
+  %26 = tail call i64 @PyLong_AsUnsignedLongLongMask(ptr noundef %1) #9
+  store i64 %26, ptr %2, align 8, !tbaa !12
+  %27 = icmp eq i64 %26, -1
+  br i1 %27, label %28, label %35
+
+28:                                               ; preds = %25
+  %29 = tail call ptr @PyErr_Occurred() #9
+  %30 = icmp eq ptr %29, null
+  br label %35
+
+31:                                               ; preds = %3
+  %32 = tail call i32 @PyObject_IsTrue(ptr noundef %1) #9
+  %33 = sext i32 %32 to i64
+  store i64 %33, ptr %2, align 8, !tbaa !12
+  %34 = icmp sgt i32 %32, -1
+  br label %35
+
+35:                                               ; preds = %25, %28, %19, %22, %31, %15, %13, %4
+  %36 = phi i1 [ %34, %31 ], [ true, %4 ], [ true, %15 ], [ false, %13 ], [ %24, %22 ], [ true, %19 ], [ true, %25 ], [ %30, %28 ]
+  %37 = zext i1 %36 to i32
+  ret i32 %37
+}
+
+; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
+declare void @llvm.lifetime.end.p0(ptr captures(none)) #3
+
+; Function Attrs: mustprogress nofree nounwind willreturn allockind("alloc,uninitialized") allocsize(0) memory(inaccessiblemem: readwrite)
+declare noalias noundef ptr @malloc(i64 noundef) local_unnamed_addr #5
+
+declare ptr @PyErr_NoMemory() local_unnamed_addr #4
+
+declare ptr @PyEval_SaveThread() local_unnamed_addr #4
+
+; Function Attrs: nounwind uwtable
+define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) unnamed_addr #2 {
+  %3 = alloca i64, align 8
+  %4 = load i64, ptr %0, align 8, !tbaa !12
+  %5 = getelementptr inbounds nuw i8, ptr %0, i64 8
+  %6 = load i64, ptr %5, align 8, !tbaa !12
+  %7 = getelementptr inbounds i64, ptr %1, i64 %4
+  store i64 0, ptr %7, align 8, !tbaa !12
+  %8 = icmp sgt i64 %6, 0
+  br i1 %8, label %9, label %14
+
+9:                                                ; preds = %2
+  %10 = getelementptr inbounds nuw i8, ptr %0, i64 32
+  %11 = getelementptr inbounds i64, ptr %10, i64 %4
+  br label %16
+
+12:                                               ; preds = %98
+  %13 = load i64, ptr %7, align 8, !tbaa !12
+  br label %14
+
+14:                                               ; preds = %12, %2
+  %15 = phi i64 [ %13, %12 ], [ 0, %2 ]
+  ret i64 %15
+
+16:                                               ; preds = %9, %98
+  %17 = phi i64 [ %99, %98 ], [ 0, %9 ]
+  %18 = phi ptr [ %100, %98 ], [ %11, %9 ]
+  %19 = getelementptr inbounds nuw i8, ptr %18, i64 16
+  %20 = load i64, ptr %19, align 8, !tbaa !12
+  %21 = icmp eq i64 %20, 1
+  %22 = load i64, ptr %18, align 8, !tbaa !12
+  %23 = inttoptr i64 %22 to ptr
+  %24 = getelementptr inbounds nuw i8, ptr %18, i64 8
+  %25 = load i64, ptr %24, align 8, !tbaa !12
+  %26 = getelementptr inbounds i64, ptr %0, i64 %25
+  br i1 %21, label %27, label %28
+
+27:                                               ; preds = %16
+  call void %23(ptr noundef nonnull %1, ptr noundef nonnull %26, i64 noundef 0, i64 noundef 1) #9
+  br label %98
+
+28:                                               ; preds = %16
+  %29 = getelementptr inbounds nuw i8, ptr %18, i64 24
+  %30 = load i64, ptr %29, align 8, !tbaa !12
+  %31 = load i32, ptr @pool, align 64, !tbaa !16
+  %32 = icmp ne i32 %31, 0
+  %33 = icmp ne i64 %30, 0
+  %34 = and i1 %33, %32
+  %35 = icmp sgt i64 %20, %30
+  %36 = and i1 %35, %34
+  br i1 %36, label %37, label %40
+
+37:                                               ; preds = %28
+  %38 = cmpxchg ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64), i32 0, i32 1 acquire monotonic, align 64
+  %39 = extractvalue { i32, i1 } %38, 1
+  br i1 %39, label %41, label %40
+
+40:                                               ; preds = %37, %28
+  call void %23(ptr noundef nonnull %1, ptr noundef nonnull %26, i64 noundef 0, i64 noundef range(i64 2, 1) %20) #9
+  br label %98
+
+41:                                               ; preds = %37
+  %42 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  %43 = icmp eq i32 %42, 0
+  br i1 %43, label %44, label %58
+
+44:                                               ; preds = %41
+  store i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  %45 = load i32, ptr @pool, align 64, !tbaa !16
+  %46 = icmp sgt i32 %45, 0
+  br i1 %46, label %47, label %58
+
+47:                                               ; preds = %44, %52
+  %48 = phi i32 [ %55, %52 ], [ 0, %44 ]
+  call void @llvm.lifetime.start.p0(ptr nonnull %3) #9
+  %49 = call i32 @pthread_create(ptr noundef nonnull %3, ptr noundef null, ptr noundef nonnull @worker, ptr noundef null) #9
+  %50 = icmp eq i32 %49, 0
+  br i1 %50, label %52, label %51
+
+51:                                               ; preds = %47
+  store i32 %48, ptr @pool, align 64, !tbaa !16
+  call void @llvm.lifetime.end.p0(ptr nonnull %3) #9
+  br label %58
+
+52:                                               ; preds = %47
+  %53 = load i64, ptr %3, align 8, !tbaa !14
+  %54 = call i32 @pthread_detach(i64 noundef %53) #9
+  call void @llvm.lifetime.end.p0(ptr nonnull %3) #9
+  %55 = add nuw nsw i32 %48, 1
+  %56 = load i32, ptr @pool, align 64, !tbaa !16
+  %57 = icmp slt i32 %55, %56
+  br i1 %57, label %47, label %58, !llvm.loop !33
+
+58:                                               ; preds = %52, %51, %44, %41
+  store ptr %23, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
+  store ptr %1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
+  store ptr %26, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
+  store i64 %20, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  store i64 %30, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  store atomic i64 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448) monotonic, align 64
+  store atomic i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
+  %59 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 1 seq_cst, align 64
+  %60 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192) seq_cst, align 64
+  %61 = icmp eq i32 %60, 0
+  br i1 %61, label %65, label %62
+
+62:                                               ; preds = %58
+  %63 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %64 = call i64 (i64, ...) @syscall(i64 noundef %63, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 noundef 129, i32 noundef 2147483647, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  br label %65
+
+65:                                               ; preds = %62, %58
+  %66 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %67 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %66 monotonic, align 64
+  %68 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %69 = icmp slt i64 %67, %68
+  br i1 %69, label %70, label %83
+
+70:                                               ; preds = %65, %70
+  %71 = phi i64 [ %81, %70 ], [ %68, %65 ]
+  %72 = phi i64 [ %80, %70 ], [ %67, %65 ]
+  %73 = phi i64 [ %79, %70 ], [ %66, %65 ]
+  %74 = add nsw i64 %73, %72
+  %75 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
+  %76 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
+  %77 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
+  %78 = call i64 @llvm.smin.i64(i64 %74, i64 %71)
+  call void %75(ptr noundef %76, ptr noundef %77, i64 noundef %72, i64 noundef %78) #9
+  %79 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %80 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %79 monotonic, align 64
+  %81 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %82 = icmp slt i64 %80, %81
+  br i1 %82, label %70, label %83
+
+83:                                               ; preds = %70, %65
+  store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
+  %84 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
+  %85 = icmp eq i32 %84, 0
+  br i1 %85, label %97, label %86
+
+86:                                               ; preds = %83, %93
+  %87 = phi i32 [ %95, %93 ], [ %84, %83 ]
+  %88 = phi i32 [ %94, %93 ], [ 0, %83 ]
+  %89 = icmp samesign ult i32 %88, 20000
+  br i1 %89, label %93, label %90
+
+90:                                               ; preds = %86
+  store atomic i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384) seq_cst, align 64
+  %91 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %92 = call i64 (i64, ...) @syscall(i64 noundef %91, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 noundef 128, i32 noundef %87, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  br label %93
+
+93:                                               ; preds = %90, %86
+  %94 = add nuw nsw i32 %88, 1
+  %95 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
+  %96 = icmp eq i32 %95, 0
+  br i1 %96, label %97, label %86
+
+97:                                               ; preds = %93, %83
+  store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384) monotonic, align 64
+  store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64) release, align 64
+  br label %98
+
+98:                                               ; preds = %97, %40, %27
+  %99 = add nuw nsw i64 %17, 1
+  %100 = getelementptr inbounds nuw i8, ptr %18, i64 32
+  %101 = icmp eq i64 %99, %6
+  br i1 %101, label %12, label %16, !llvm.loop !39
+}
+
+declare void @PyEval_RestoreThread(ptr noundef) local_unnamed_addr #4
+
+; Function Attrs: mustprogress nounwind willreturn allockind("free") memory(argmem: readwrite, inaccessiblemem: readwrite)
+declare void @free(ptr allocptr noundef captures(none)) local_unnamed_addr #6
+
+; Function Attrs: nounwind uwtable
+define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef readonly captures(none) %1, i64 noundef %2) local_unnamed_addr #2 {
+  %4 = alloca [130 x i64], align 16
+  %5 = load i64, ptr @bytes_payload, align 8, !tbaa !12
+  %6 = getelementptr inbounds i8, ptr %0, i64 %5
+  %7 = getelementptr inbounds nuw i8, ptr %6, i64 40
+  %8 = load i64, ptr %6, align 8, !tbaa !12
+  call void @llvm.lifetime.start.p0(ptr nonnull %4) #9
+  %9 = getelementptr inbounds nuw i8, ptr %6, i64 8
+  %10 = load i64, ptr %9, align 8, !tbaa !12
+  %11 = add nsw i64 %10, %8
+  %12 = icmp eq i64 %2, %11
+  br i1 %12, label %13, label %17
+
+13:                                               ; preds = %3
+  %14 = icmp sgt i64 %8, 0
+  br i1 %14, label %15, label %37
+
+15:                                               ; preds = %13
+  %16 = load ptr, ptr @array_type, align 8, !tbaa !10
+  br label %19
+
+17:                                               ; preds = %3
+  %18 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  tail call void @PyErr_SetString(ptr noundef %18, ptr noundef nonnull @.str.1) #9
+  br label %149
+
+19:                                               ; preds = %15, %33
+  %20 = phi ptr [ %34, %33 ], [ %16, %15 ]
+  %21 = phi i64 [ %35, %33 ], [ 0, %15 ]
+  %22 = getelementptr inbounds nuw ptr, ptr %1, i64 %21
+  %23 = load ptr, ptr %22, align 8, !tbaa !25
+  %24 = getelementptr inbounds nuw i8, ptr %23, i64 8
+  %25 = load ptr, ptr %24, align 8, !tbaa !29
+  %26 = icmp eq ptr %25, %20
+  br i1 %26, label %33, label %27
+
+27:                                               ; preds = %19
+  %28 = tail call i32 @PyType_IsSubtype(ptr noundef %25, ptr noundef %20) #9
+  %29 = icmp eq i32 %28, 0
+  %30 = load ptr, ptr @array_type, align 8, !tbaa !10
+  br i1 %29, label %31, label %33
+
+31:                                               ; preds = %27
+  %32 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  tail call void @PyErr_SetString(ptr noundef %32, ptr noundef nonnull @.str.2) #9
+  br label %149
+
+33:                                               ; preds = %19, %27
+  %34 = phi ptr [ %20, %19 ], [ %30, %27 ]
+  %35 = add nuw nsw i64 %21, 1
+  %36 = icmp eq i64 %35, %8
+  br i1 %36, label %37, label %19, !llvm.loop !40
+
+37:                                               ; preds = %33, %13
+  %38 = getelementptr inbounds nuw i8, ptr %6, i64 32
+  %39 = load i64, ptr %38, align 8, !tbaa !12
+  %40 = icmp eq i64 %39, 0
+  br i1 %40, label %46, label %41
+
+41:                                               ; preds = %37
+  %42 = tail call ptr @malloc(i64 noundef %39) #10
+  %43 = icmp eq ptr %42, null
+  br i1 %43, label %44, label %46
+
+44:                                               ; preds = %41
+  %45 = tail call ptr @PyErr_NoMemory() #9
+  br label %149
+
+46:                                               ; preds = %41, %37
+  %47 = phi ptr [ %42, %41 ], [ null, %37 ]
+  %48 = getelementptr inbounds nuw i8, ptr %6, i64 24
+  %49 = load i64, ptr %48, align 8, !tbaa !12
+  %50 = icmp eq i64 %49, 0
+  br i1 %50, label %53, label %51
+
+51:                                               ; preds = %46
+  %52 = tail call ptr @PyEval_SaveThread() #9
+  br label %53
+
+53:                                               ; preds = %51, %46
+  %54 = phi ptr [ %52, %51 ], [ null, %46 ]
+  %55 = getelementptr inbounds nuw i8, ptr %6, i64 16
+  %56 = load i64, ptr %55, align 8, !tbaa !12
+  %57 = icmp slt i64 %56, 1
+  br i1 %57, label %136, label %58
+
+58:                                               ; preds = %53
+  %59 = getelementptr ptr, ptr %1, i64 %8
+  %60 = ptrtoint ptr %47 to i64
+  br label %61
+
+61:                                               ; preds = %58, %121
+  %62 = phi ptr [ %7, %58 ], [ %123, %121 ]
+  %63 = phi i64 [ 0, %58 ], [ %131, %121 ]
+  %64 = phi ptr [ %54, %58 ], [ %122, %121 ]
+  %65 = getelementptr inbounds nuw i8, ptr %62, i64 8
+  %66 = load i64, ptr %62, align 8, !tbaa !12
+  %67 = inttoptr i64 %66 to ptr
+  %68 = load i64, ptr %67, align 8, !tbaa !12
+  %69 = icmp sgt i64 %68, 0
+  br i1 %69, label %70, label %121
+
+70:                                               ; preds = %61, %116
+  %71 = phi ptr [ %119, %116 ], [ %65, %61 ]
+  %72 = phi i64 [ %118, %116 ], [ 0, %61 ]
+  %73 = phi ptr [ %117, %116 ], [ %64, %61 ]
+  %74 = load i64, ptr %71, align 8, !tbaa !12
+  switch i64 %74, label %110 [
+    i64 2, label %75
+    i64 3, label %86
+  ]
+
+75:                                               ; preds = %70
+  %76 = getelementptr inbounds nuw i8, ptr %71, i64 8
+  %77 = load i64, ptr %76, align 8, !tbaa !12
+  %78 = getelementptr inbounds ptr, ptr %1, i64 %77
+  %79 = load ptr, ptr %78, align 8, !tbaa !25
+  %80 = getelementptr inbounds nuw i8, ptr %79, i64 16
+  %81 = load ptr, ptr %80, align 8, !tbaa !31
+  %82 = ptrtoint ptr %81 to i64
+  %83 = getelementptr inbounds nuw i8, ptr %71, i64 16
+  %84 = load i64, ptr %83, align 8, !tbaa !12
+  %85 = add nsw i64 %84, %82
+  br label %113
+
+86:                                               ; preds = %70
+  %87 = icmp eq ptr %73, null
+  br i1 %87, label %89, label %88
+
+88:                                               ; preds = %86
+  call void @PyEval_RestoreThread(ptr noundef nonnull %73) #9
+  br label %89
+
+89:                                               ; preds = %88, %86
+  %90 = getelementptr inbounds nuw i64, ptr %67, i64 %72
+  %91 = getelementptr inbounds nuw i8, ptr %90, i64 32
+  %92 = load i64, ptr %91, align 8, !tbaa !12
+  %93 = getelementptr inbounds nuw i8, ptr %71, i64 8
+  %94 = load i64, ptr %93, align 8, !tbaa !12
+  %95 = getelementptr ptr, ptr %59, i64 %94
+  %96 = load ptr, ptr %95, align 8, !tbaa !25
+  %97 = getelementptr inbounds nuw i64, ptr %4, i64 %72
+  %98 = call fastcc i32 @word(i64 noundef %92, ptr noundef %96, ptr noundef %97)
+  br i1 %87, label %102, label %99
+
+99:                                               ; preds = %89
+  %100 = call ptr @PyEval_SaveThread() #9
+  %101 = icmp eq i32 %98, 0
+  br i1 %101, label %104, label %116
+
+102:                                              ; preds = %89
+  %103 = icmp eq i32 %98, 0
+  br i1 %103, label %107, label %116
+
+104:                                              ; preds = %99
+  %105 = icmp eq ptr %100, null
+  br i1 %105, label %107, label %106
+
+106:                                              ; preds = %104
+  call void @PyEval_RestoreThread(ptr noundef nonnull %100) #9
+  br label %107
+
+107:                                              ; preds = %102, %106, %104
+  %108 = icmp eq ptr %47, null
+  br i1 %108, label %149, label %109
+
+109:                                              ; preds = %107
+  call void @free(ptr noundef nonnull %47)
+  br label %149
+
+110:                                              ; preds = %70
+  %111 = getelementptr inbounds nuw i8, ptr %71, i64 16
+  %112 = load i64, ptr %111, align 8, !tbaa !12
+  br label %113
+
+113:                                              ; preds = %75, %110
+  %114 = phi i64 [ %112, %110 ], [ %85, %75 ]
+  %115 = getelementptr inbounds nuw i64, ptr %4, i64 %72
+  store i64 %114, ptr %115, align 8, !tbaa !12
+  br label %116
+
+116:                                              ; preds = %113, %102, %99
+  %117 = phi ptr [ %100, %99 ], [ null, %102 ], [ %73, %113 ]
+  %118 = add nuw nsw i64 %72, 1
+  %119 = getelementptr inbounds nuw i8, ptr %71, i64 24
+  %120 = icmp eq i64 %118, %68
+  br i1 %120, label %121, label %70, !llvm.loop !41
+
+121:                                              ; preds = %116, %61
+  %122 = phi ptr [ %64, %61 ], [ %117, %116 ]
+  %123 = phi ptr [ %65, %61 ], [ %119, %116 ]
+  %124 = getelementptr i64, ptr %4, i64 %68
+  %125 = getelementptr i8, ptr %124, i64 8
+  store i64 %60, ptr %125, align 8, !tbaa !12
+  %126 = call fastcc i64 @run_kernel(ptr noundef nonnull %67, ptr noundef %4)
+  %127 = icmp eq i64 %126, 0
+  %128 = shl nsw i64 %63, 16
+  %129 = add nsw i64 %126, %128
+  %130 = select i1 %127, i64 0, i64 %129
+  %131 = add nuw nsw i64 %63, 1
+  %132 = load i64, ptr %55, align 8, !tbaa !12
+  %133 = icmp sge i64 %131, %132
+  %134 = icmp ne i64 %130, 0
+  %135 = select i1 %133, i1 true, i1 %134
+  br i1 %135, label %136, label %61, !llvm.loop !42
+
+136:                                              ; preds = %121, %53
+  %137 = phi ptr [ %54, %53 ], [ %122, %121 ]
+  %138 = phi i64 [ 0, %53 ], [ %130, %121 ]
+  %139 = icmp eq ptr %137, null
+  br i1 %139, label %141, label %140
+
+140:                                              ; preds = %136
+  call void @PyEval_RestoreThread(ptr noundef nonnull %137) #9
+  br label %141
+
+141:                                              ; preds = %140, %136
+  %142 = icmp eq ptr %47, null
+  br i1 %142, label %144, label %143
+
+143:                                              ; preds = %141
+  call void @free(ptr noundef nonnull %47)
+  br label %144
+
+144:                                              ; preds = %143, %141
+  %145 = icmp eq i64 %138, 0
+  br i1 %145, label %148, label %146
+
+146:                                              ; preds = %144
+  %147 = call ptr @PyLong_FromLongLong(i64 noundef %138) #9
+  br label %149
+
+148:                                              ; preds = %144
+  call void @Py_IncRef(ptr noundef nonnull @_Py_NoneStruct) #9
+  br label %149
+
+149:                                              ; preds = %109, %107, %148, %146, %31, %44, %17
+  %150 = phi ptr [ null, %17 ], [ null, %31 ], [ @_Py_NoneStruct, %148 ], [ %45, %44 ], [ %147, %146 ], [ null, %107 ], [ null, %109 ]
+  call void @llvm.lifetime.end.p0(ptr nonnull %4) #9
+  ret ptr %150
+}
+
+declare double @PyFloat_AsDouble(ptr noundef) local_unnamed_addr #4
+
+declare ptr @PyErr_Occurred() local_unnamed_addr #4
+
+declare i64 @PyLong_AsUnsignedLongLongMask(ptr noundef) local_unnamed_addr #4
+
+declare i32 @PyObject_IsTrue(ptr noundef) local_unnamed_addr #4
+
+declare i32 @pthread_create(ptr noundef, ptr noundef, ptr noundef, ptr noundef) local_unnamed_addr #4
+
+; Function Attrs: noreturn nounwind uwtable
+define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) %0) #7 {
+  br label %2
+
+2:                                                ; preds = %51, %1
+  %3 = phi i32 [ 0, %1 ], [ %7, %51 ]
+  %4 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128) acquire, align 64
+  %5 = icmp eq i32 %4, %3
+  br i1 %5, label %11, label %6
+
+6:                                                ; preds = %20, %2
+  %7 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128) acquire, align 64
+  %8 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 1 seq_cst, align 64
+  %9 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
+  %10 = icmp eq i32 %9, 0
+  br i1 %10, label %42, label %24
+
+11:                                               ; preds = %2, %20
+  %12 = phi i32 [ %21, %20 ], [ 0, %2 ]
+  %13 = add nsw i32 %12, 1
+  %14 = icmp sgt i32 %12, 1999
+  br i1 %14, label %15, label %20
+
+15:                                               ; preds = %11
+  %16 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192), i32 1 seq_cst, align 64
+  %17 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %18 = tail call i64 (i64, ...) @syscall(i64 noundef %17, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 noundef 128, i32 noundef %3, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  %19 = atomicrmw sub ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192), i32 1 seq_cst, align 64
+  br label %20
+
+20:                                               ; preds = %15, %11
+  %21 = phi i32 [ 0, %15 ], [ %13, %11 ]
+  %22 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128) acquire, align 64
+  %23 = icmp eq i32 %22, %3
+  br i1 %23, label %11, label %6, !llvm.loop !43
+
+24:                                               ; preds = %6
+  %25 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %26 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %25 monotonic, align 64
+  %27 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %28 = icmp slt i64 %26, %27
+  br i1 %28, label %29, label %42
+
+29:                                               ; preds = %24, %29
+  %30 = phi i64 [ %40, %29 ], [ %27, %24 ]
+  %31 = phi i64 [ %39, %29 ], [ %26, %24 ]
+  %32 = phi i64 [ %38, %29 ], [ %25, %24 ]
+  %33 = add nsw i64 %32, %31
+  %34 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
+  %35 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
+  %36 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
+  %37 = tail call i64 @llvm.smin.i64(i64 %33, i64 %30)
+  tail call void %34(ptr noundef %35, ptr noundef %36, i64 noundef %31, i64 noundef %37) #9
+  %38 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %39 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %38 monotonic, align 64
+  %40 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %41 = icmp slt i64 %39, %40
+  br i1 %41, label %29, label %42
+
+42:                                               ; preds = %29, %24, %6
+  %43 = atomicrmw sub ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 1 seq_cst, align 64
+  %44 = icmp eq i32 %43, 1
+  br i1 %44, label %45, label %51
+
+45:                                               ; preds = %42
+  %46 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384) seq_cst, align 64
+  %47 = icmp eq i32 %46, 0
+  br i1 %47, label %51, label %48
+
+48:                                               ; preds = %45
+  %49 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %50 = tail call i64 (i64, ...) @syscall(i64 noundef %49, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 noundef 129, i32 noundef 2147483647, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  br label %51
+
+51:                                               ; preds = %48, %45, %42
+  br label %2
+}
+
+declare i32 @pthread_detach(i64 noundef) local_unnamed_addr #4
+
+declare i64 @syscall(i64 noundef, ...) local_unnamed_addr #4
+
+declare ptr @PyLong_FromLongLong(i64 noundef) local_unnamed_addr #4
+
+declare void @Py_IncRef(ptr noundef) local_unnamed_addr #4
+
+declare i32 @PyType_IsSubtype(ptr noundef, ptr noundef) local_unnamed_addr #4
+
+; Function Attrs: nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none)
+declare i64 @llvm.smin.i64(i64, i64) #8
+
+attributes #0 = { mustprogress nofree norecurse nosync nounwind willreturn memory(write, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable "min-legal-vector-width"="0" "no-trapping-math"="true" }
+attributes #1 = { mustprogress nofree norecurse nosync nounwind willreturn memory(readwrite, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable "min-legal-vector-width"="0" "no-trapping-math"="true" }
+attributes #2 = { nounwind uwtable "min-legal-vector-width"="0" "no-trapping-math"="true" }
+attributes #3 = { mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite) }
+attributes #4 = { "no-trapping-math"="true" }
+attributes #5 = { mustprogress nofree nounwind willreturn allockind("alloc,uninitialized") allocsize(0) memory(inaccessiblemem: readwrite) "alloc-family"="malloc" "no-trapping-math"="true" }
+attributes #6 = { mustprogress nounwind willreturn allockind("free") memory(argmem: readwrite, inaccessiblemem: readwrite) "alloc-family"="malloc" "no-trapping-math"="true" }
+attributes #7 = { noreturn nounwind uwtable "min-legal-vector-width"="0" "no-trapping-math"="true" }
+attributes #8 = { nocallback nocreateundeforpoison nofree nosync nounwind speculatable willreturn memory(none) }
+attributes #9 = { nounwind }
+attributes #10 = { allocsize(0) }
+
+!llvm.module.flags = !{!0, !1, !2, !3, !4}
+!llvm.ident = !{!5}
+!llvm.errno.tbaa = !{!6}
+
+!0 = !{i32 7, !"Dwarf Version", i32 4}
+!1 = !{i32 1, !"wchar_size", i32 4}
+!2 = !{i32 8, !"PIC Level", i32 2}
+!3 = !{i32 7, !"uwtable", i32 2}
+!4 = !{i32 7, !"frame-pointer", i32 2}
+!5 = !{!"clang version 22.1.8"}
+!6 = !{!7, !7, i64 0}
+!7 = !{!"int", !8, i64 0}
+!8 = !{!"omnipotent char", !9, i64 0}
+!9 = !{!"Simple C/C++ TBAA"}
+!10 = !{!11, !11, i64 0}
+!11 = !{!"any pointer", !8, i64 0}
+!12 = !{!13, !13, i64 0}
+!13 = !{!"long long", !8, i64 0}
+!14 = !{!15, !15, i64 0}
+!15 = !{!"long", !8, i64 0}
+!16 = !{!17, !7, i64 0}
+!17 = !{!"", !7, i64 0, !7, i64 4, !7, i64 64, !7, i64 128, !7, i64 192, !7, i64 256, !7, i64 320, !7, i64 384, !13, i64 448, !11, i64 512, !18, i64 520, !18, i64 528, !13, i64 536, !13, i64 544}
+!18 = !{!"p1 long long", !11, i64 0}
+!19 = !{!17, !7, i64 4}
+!20 = !{!17, !7, i64 384}
+!21 = !{!17, !7, i64 192}
+!22 = !{!17, !7, i64 320}
+!23 = !{!17, !7, i64 256}
+!24 = !{!17, !7, i64 64}
+!25 = !{!26, !26, i64 0}
+!26 = !{!"p1 _ZTS6object", !11, i64 0}
+!27 = distinct !{!27, !28}
+!28 = !{!"llvm.loop.mustprogress"}
+!29 = !{!30, !11, i64 8}
+!30 = !{!"object", !13, i64 0, !11, i64 8}
+!31 = !{!32, !11, i64 16}
+!32 = !{!"", !30, i64 0, !11, i64 16}
+!33 = distinct !{!33, !28}
+!34 = !{!17, !11, i64 512}
+!35 = !{!17, !18, i64 520}
+!36 = !{!17, !18, i64 528}
+!37 = !{!17, !13, i64 536}
+!38 = !{!17, !13, i64 544}
+!39 = distinct !{!39, !28}
+!40 = distinct !{!40, !28}
+!41 = distinct !{!41, !28}
+!42 = distinct !{!42, !28}
+!43 = distinct !{!43, !28}
