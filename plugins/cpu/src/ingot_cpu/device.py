@@ -10,12 +10,12 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.device import Device
 from ingot_devices.limits import Limits
 from ingot_devices.memory.block import HostMemory, held
 
 from . import memory
+from .native.codegen import CpuCodegen
 
 if TYPE_CHECKING:
     from ingot_devices.layout import Layout
@@ -37,7 +37,7 @@ class CpuDevice(Device):
         max_workgroup_dims=(1, 1, 1),
         workgroup_memory=0,
     )
-    codegen: ClassVar[Any] = HostCodegen()
+    codegen: ClassVar[Any] = CpuCodegen()
     host_visible: ClassVar[bool] = True
     numpy_handles: ClassVar[bool] = True
 

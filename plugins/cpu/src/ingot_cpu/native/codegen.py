@@ -8,19 +8,21 @@ IEEE 754 rounds in one way, while they are small: it allocates the result itself
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ingot_devices.codegen import Compiled, Unsupported
 from ingot_devices.codegen.host import HostCodegen
-from ingot_devices.codegen.host_matmul import matrix_product
+from ingot_devices.codegen.replay import Launch, Replay
 from ingot_devices.errors import DeviceIndexError
 from ingot_devices.ir.definition import Definition
 from ingot_devices.layout import Layout
+from ingot_devices.view import View
 
 from .jit import NoLLVM
-from .kernel import Native, build, runtime
+from .kernel import build, runtime
+from .program import Program
 
 EXACT = frozenset("add sub mul div neg abs sqrt floor ceil trunc round eq ne lt le gt ge isnan isinf".split())
 """Operators with one right answer: NumPy's and ours are the same bits."""
@@ -65,6 +67,10 @@ class CpuCodegen:
         except Unsupported:
             return self.host.compile(definition, layouts, device, aliased)
 
+    def program(self, launches: Sequence[Launch], device: Any, pinned: Mapping[int, View]) -> Replay | None:
+        """See `ingot_devices.codegen.replay`; None without LLVM."""
+        return None if self.available() else Program(launches, device, pinned, self.compile)
+
     def native(
         self, definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int] = frozenset()
     ) -> Compiled:
@@ -99,8 +105,6 @@ def checked(call: Callable[..., Any], definition: Definition) -> Callable[..., N
 
 def keeps_numpy(definition: Definition, layouts: Mapping[int, Layout]) -> bool:
     """True where NumPy computes a definition though native code could."""
-    if matrix_product(definition) is not None:
-        return True
     if definition.stages or definition.checks or len(definition.stores) != 1:
         return False
     store = definition.stores[0]
@@ -108,5 +112,3 @@ def keeps_numpy(definition: Definition, layouts: Mapping[int, Layout]) -> bool:
         return False
     return all(a.op in ("load", "param") or (a.op == "cast" and a.args[0].op == "param") for a in store.value.args)
 
-
-__all__ = ["CpuCodegen", "Native", "keeps_numpy"]

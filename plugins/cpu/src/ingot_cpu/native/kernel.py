@@ -12,7 +12,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -29,7 +29,7 @@ from ingot_devices.ir.expr import walk
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
-from . import rows
+from . import gemm, rows
 from .elementary import TABLE, Elementary
 from .jit import Jit, NoLLVM, jit
 from .nest import HEAVY, Nest, Reach, weight
@@ -64,6 +64,7 @@ class Runtime:
         futex = _FUTEX.get((os.uname().sysname, os.uname().machine), 0) if hasattr(os, "uname") else 0
         self._setup = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_longlong] * 3)(find("ingot_setup"))
         self._threads = ctypes.CFUNCTYPE(ctypes.c_longlong, ctypes.c_longlong)(find("ingot_threads"))
+        self.gemm = int(find("ingot_gemm"))
         self._arguments = (id(np.ndarray), bytes.__basicsize__ - 1, futex)
         self._setup(*self._arguments, threads_wanted() - 1)
         self._methods = {
@@ -178,15 +179,28 @@ def build(definition: Definition, layouts: Mapping[int, Layout], aliased: frozen
     loops = lower(definition, layouts)
     if not loops.writes:
         return None
-    parts = split(loops)
-    check_order(loops, parts, aliased)
     numbers = dict(definition.params)
     count = 1 + max([*(o.number for o in definition.operands), *numbers], default=-1)
     if count > MOST:
         raise Unsupported(f"it has {count} operands; a native kernel takes {MOST}")
-    groups = tuple(_group(loops, writes, numbers, count) for writes in parts)
-    kinds = _kinds(loops, numbers, count)
-    return Native(pack(kinds, groups), groups, kinds)
+    kinds, groups = _kinds(loops, numbers, count), list[Group]()
+    if gemm.is_product(loops):
+        product = gemm.match(loops, aliased)
+        if product is None:
+            raise Unsupported("BLAS does not take this product as it lies")
+        groups.append(_product(product))
+        loops = replace(product.loops, writes=product.rest)
+    if loops.writes:
+        parts = split(loops)
+        check_order(loops, parts, aliased)
+        groups += [_group(loops, writes, numbers, count) for writes in parts]
+    return Native(pack(kinds, groups), tuple(groups), kinds)
+
+
+def _product(product: gemm.Product) -> Group:
+    shared, grain = gemm.units(product)
+    text = f"; product of matrices by BLAS: {product.constants[1:]}"
+    return Group(runtime().gemm, product.constants, shared, grain, product.work * gemm.NANOSECONDS, text)
 
 
 def _group(loops: Loops, writes: Sequence[Write], numbers: dict[int, dt.DType], operands: int) -> Group:

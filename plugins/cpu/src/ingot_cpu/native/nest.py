@@ -208,32 +208,33 @@ class Nest:
         first = [self.access.value(scope, v) for v in monoids.initial(stage)]
         first = [self.f.spread(v, lanes) for v in first] if lanes else first
         order = [a for a in stage.over if a != axis] + ([axis] if axis >= 0 else [])
-
-        def deeper(inner: Scope, held: list[Value], k: int) -> list[Value]:
-            if k == len(order):
-                return self._step(inner, stage, values, held)
-            if k == len(order) - 1:
-                return self._last(inner, order[k], stage, lanes if order[k] == axis else 0, heavy, held,
-                                  lambda s, h: deeper(s, h, k + 1))
-            none, size, one = self.access.number(0), self.access.extent(order[k]), self.access.number(1)
-            return self.f.loop(none, size, one, held, lambda i, h: deeper(inner.inside(order[k], i), h, k + 1))
-
-        held = deeper(scope, first, 0)
+        held = self._folded(scope, stage, order, lanes if axis >= 0 else 0, heavy, first)
         if axis >= 0:
             held = self._across(scope, stage, held)
         return self._finished(scope, stage, held)
 
+    def _folded(
+        self, scope: Scope, stage: Stage, order: Sequence[int], lanes: int, heavy: bool, held: list[Value]
+    ) -> list[Value]:
+        """The carried values after loops over ``order``, the last of them in ``lanes`` lanes (0: one by one)."""
+        axis, rest = order[0], order[1:]
+        if not rest:
+            return self._last(scope, axis, stage, lanes, heavy, held)
+        none, size, one = self.access.number(0), self.access.extent(axis), self.access.number(1)
+        return self.f.loop(none, size, one, held,
+                           lambda i, h: self._folded(scope.inside(axis, i), stage, rest, lanes, heavy, h))
+
     def _last(
-        self, scope: Scope, axis: int, stage: Stage, lanes: int, heavy: bool, held: list[Value],
-        body: Callable[[Scope, list[Value]], list[Value]],
-    ) -> list[Value]:  # fmt: skip
+        self, scope: Scope, axis: int, stage: Stage, lanes: int, heavy: bool, held: list[Value]
+    ) -> list[Value]:
         """The innermost loop of a reduction, a float sum by blocks."""
         none, size = self.access.number(0), self.access.extent(axis)
 
         def run(lo: Value, hi: Value, carried: list[Value]) -> list[Value]:
             if lanes:
-                return self._vectors(scope, axis, lo, hi, lanes, heavy, carried, body)
-            return self.f.loop(lo, hi, self.access.number(1), carried, lambda i, h: body(scope.inside(axis, i), h))
+                return self._vectors(scope, axis, lo, hi, lanes, heavy, carried, lambda s, h: self._step(s, stage, h))
+            one = self.access.number(1)
+            return self.f.loop(lo, hi, one, carried, lambda i, h: self._step(scope.inside(axis, i), stage, h))
 
         if not (stage.monoid == "sum" and held[0].dtype.kind == "f"):
             return run(none, size, held)
@@ -247,10 +248,10 @@ class Nest:
 
         return self.f.loop(none, size, step, held, block)
 
-    def _step(self, scope: Scope, stage: Stage, values: Sequence[Expr], held: list[Value]) -> list[Value]:
-        self._settle(scope, values)
+    def _step(self, scope: Scope, stage: Stage, held: list[Value]) -> list[Value]:
+        self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
-        made = [self.access.variable(scope, self.access.vector(scope, v)) for v in values]
+        made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
 
     def _merged(self, scope: Scope, stage: Stage, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
@@ -334,7 +335,7 @@ class Nest:
         for inner in self.reach.needed(values):
             if inner not in scope.stages:
                 raise Unsupported("a scan reads a stage that is not known before its loop")
-        held = self._step(scope, stage, values, scope.carried[number])
+        held = self._step(scope, stage, scope.carried[number])
         scope.carried[number] = held
         scope.stages[number] = self._finished(scope, stage, held)
 

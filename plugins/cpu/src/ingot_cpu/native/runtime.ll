@@ -1,4 +1,4 @@
-; Made from runtime.c by make_runtime.py; sha256 8594c7d930fb5874672ae40753a9b3fb633e9a7a43aa3b0a4f30c2b2d6f4cf0e
+; Made from runtime.c by make_runtime.py; sha256 8c5b2e75112c8347a616ea019b758be3bdb2ab4a3f49f6cb0f92c692d637cf4a
 %struct.anon = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
 %struct.object = type { i64, ptr }
 
@@ -59,6 +59,102 @@ define range(i64 -2147483647, 2147483648) i64 @ingot_threads(i64 noundef %0) loc
 }
 
 ; Function Attrs: nounwind uwtable
+define void @ingot_gemm(ptr noundef readonly captures(none) %0, ptr noundef readonly captures(none) %1, i64 noundef %2, i64 noundef %3) local_unnamed_addr #2 {
+  %5 = getelementptr inbounds nuw i8, ptr %1, i64 16
+  %6 = load i64, ptr %5, align 8, !tbaa !12
+  %7 = getelementptr inbounds i64, ptr %0, i64 %6
+  %8 = load i64, ptr %7, align 8, !tbaa !12
+  %9 = inttoptr i64 %8 to ptr
+  %10 = getelementptr inbounds nuw i8, ptr %1, i64 40
+  %11 = load i64, ptr %10, align 8, !tbaa !12
+  %12 = getelementptr inbounds i8, ptr %9, i64 %11
+  %13 = getelementptr inbounds nuw i8, ptr %1, i64 24
+  %14 = load i64, ptr %13, align 8, !tbaa !12
+  %15 = getelementptr inbounds i64, ptr %0, i64 %14
+  %16 = load i64, ptr %15, align 8, !tbaa !12
+  %17 = inttoptr i64 %16 to ptr
+  %18 = getelementptr inbounds nuw i8, ptr %1, i64 48
+  %19 = load i64, ptr %18, align 8, !tbaa !12
+  %20 = getelementptr inbounds i8, ptr %17, i64 %19
+  %21 = getelementptr inbounds nuw i8, ptr %1, i64 32
+  %22 = load i64, ptr %21, align 8, !tbaa !12
+  %23 = getelementptr inbounds i64, ptr %0, i64 %22
+  %24 = load i64, ptr %23, align 8, !tbaa !12
+  %25 = inttoptr i64 %24 to ptr
+  %26 = getelementptr inbounds nuw i8, ptr %1, i64 56
+  %27 = load i64, ptr %26, align 8, !tbaa !12
+  %28 = getelementptr inbounds i8, ptr %25, i64 %27
+  %29 = getelementptr inbounds nuw i8, ptr %1, i64 64
+  %30 = load i64, ptr %29, align 8, !tbaa !12
+  %31 = icmp eq i64 %30, 0
+  %32 = select i1 %31, i32 111, i32 112
+  %33 = getelementptr inbounds nuw i8, ptr %1, i64 72
+  %34 = load i64, ptr %33, align 8, !tbaa !12
+  %35 = icmp eq i64 %34, 0
+  %36 = select i1 %35, i32 111, i32 112
+  %37 = icmp slt i64 %2, %3
+  br i1 %37, label %38, label %49
+
+38:                                               ; preds = %4
+  %39 = getelementptr inbounds nuw i8, ptr %1, i64 128
+  %40 = getelementptr inbounds nuw i8, ptr %1, i64 136
+  %41 = getelementptr inbounds nuw i8, ptr %1, i64 144
+  %42 = getelementptr inbounds nuw i8, ptr %1, i64 8
+  %43 = getelementptr inbounds nuw i8, ptr %1, i64 80
+  %44 = getelementptr inbounds nuw i8, ptr %1, i64 88
+  %45 = getelementptr inbounds nuw i8, ptr %1, i64 96
+  %46 = getelementptr inbounds nuw i8, ptr %1, i64 104
+  %47 = getelementptr inbounds nuw i8, ptr %1, i64 112
+  %48 = getelementptr inbounds nuw i8, ptr %1, i64 120
+  br label %50
+
+49:                                               ; preds = %73, %4
+  ret void
+
+50:                                               ; preds = %38, %73
+  %51 = phi i64 [ %2, %38 ], [ %74, %73 ]
+  %52 = load i64, ptr %39, align 8, !tbaa !12
+  %53 = mul nsw i64 %52, %51
+  %54 = getelementptr inbounds i8, ptr %12, i64 %53
+  %55 = load i64, ptr %40, align 8, !tbaa !12
+  %56 = mul nsw i64 %55, %51
+  %57 = getelementptr inbounds i8, ptr %20, i64 %56
+  %58 = load i64, ptr %41, align 8, !tbaa !12
+  %59 = mul nsw i64 %58, %51
+  %60 = getelementptr inbounds i8, ptr %28, i64 %59
+  %61 = load i64, ptr %42, align 8, !tbaa !12
+  %62 = icmp eq i64 %61, 0
+  %63 = load i64, ptr %1, align 8, !tbaa !12
+  %64 = inttoptr i64 %63 to ptr
+  %65 = load i64, ptr %43, align 8, !tbaa !12
+  %66 = load i64, ptr %44, align 8, !tbaa !12
+  %67 = load i64, ptr %45, align 8, !tbaa !12
+  %68 = load i64, ptr %46, align 8, !tbaa !12
+  %69 = load i64, ptr %47, align 8, !tbaa !12
+  %70 = load i64, ptr %48, align 8, !tbaa !12
+  br i1 %62, label %72, label %71
+
+71:                                               ; preds = %50
+  tail call void %64(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %65, i64 noundef %66, i64 noundef %67, double noundef 1.000000e+00, ptr noundef %54, i64 noundef %68, ptr noundef %57, i64 noundef %69, double noundef 0.000000e+00, ptr noundef %60, i64 noundef %70) #9
+  br label %73
+
+72:                                               ; preds = %50
+  tail call void %64(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %65, i64 noundef %66, i64 noundef %67, float noundef 1.000000e+00, ptr noundef %54, i64 noundef %68, ptr noundef %57, i64 noundef %69, float noundef 0.000000e+00, ptr noundef %60, i64 noundef %70) #9
+  br label %73
+
+73:                                               ; preds = %72, %71
+  %74 = add i64 %51, 1
+  %75 = icmp eq i64 %74, %3
+  br i1 %75, label %49, label %50, !llvm.loop !25
+}
+
+; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
+declare void @llvm.lifetime.start.p0(ptr captures(none)) #3
+
+; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
+declare void @llvm.lifetime.end.p0(ptr captures(none)) #3
+
+; Function Attrs: nounwind uwtable
 define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i64 noundef %2) local_unnamed_addr #2 {
   %4 = alloca [130 x i64], align 16
   %5 = load i64, ptr @bytes_payload, align 8, !tbaa !12
@@ -73,14 +169,14 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
   br i1 %10, label %16, label %26
 
 11:                                               ; preds = %3
-  %12 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  %12 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
   tail call void @PyErr_SetString(ptr noundef %12, ptr noundef nonnull @.str) #9
   br label %59
 
 13:                                               ; preds = %16
   %14 = add nuw nsw i64 %17, 1
   %15 = icmp eq i64 %14, %7
-  br i1 %15, label %26, label %16, !llvm.loop !27
+  br i1 %15, label %26, label %16, !llvm.loop !29
 
 16:                                               ; preds = %9, %13
   %17 = phi i64 [ %14, %13 ], [ 0, %9 ]
@@ -88,7 +184,7 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
   %19 = getelementptr inbounds nuw i8, ptr %18, i64 32
   %20 = load i64, ptr %19, align 8, !tbaa !12
   %21 = getelementptr inbounds nuw ptr, ptr %1, i64 %17
-  %22 = load ptr, ptr %21, align 8, !tbaa !25
+  %22 = load ptr, ptr %21, align 8, !tbaa !27
   %23 = getelementptr inbounds nuw i64, ptr %4, i64 %17
   %24 = call fastcc i32 @word(i64 noundef %20, ptr noundef %22, ptr noundef %23)
   %25 = icmp eq i32 %24, 0
@@ -161,9 +257,6 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
   ret ptr %60
 }
 
-; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
-declare void @llvm.lifetime.start.p0(ptr captures(none)) #3
-
 declare void @PyErr_SetString(ptr noundef, ptr noundef) local_unnamed_addr #4
 
 ; Function Attrs: nounwind uwtable
@@ -181,7 +274,7 @@ define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1,
 
 5:                                                ; preds = %3
   %6 = getelementptr inbounds nuw i8, ptr %1, i64 8
-  %7 = load ptr, ptr %6, align 8, !tbaa !29
+  %7 = load ptr, ptr %6, align 8, !tbaa !30
   %8 = load ptr, ptr @array_type, align 8, !tbaa !10
   %9 = icmp eq ptr %7, %8
   br i1 %9, label %15, label %10
@@ -192,13 +285,13 @@ define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1,
   br i1 %12, label %13, label %15
 
 13:                                               ; preds = %10
-  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
   tail call void @PyErr_SetString(ptr noundef %14, ptr noundef nonnull @.str.3) #9
   br label %35
 
 15:                                               ; preds = %5, %10
   %16 = getelementptr inbounds nuw i8, ptr %1, i64 16
-  %17 = load ptr, ptr %16, align 8, !tbaa !31
+  %17 = load ptr, ptr %16, align 8, !tbaa !32
   %18 = ptrtoint ptr %17 to i64
   store i64 %18, ptr %2, align 8, !tbaa !12
   br label %35
@@ -237,9 +330,6 @@ define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1,
   %37 = zext i1 %36 to i32
   ret i32 %37
 }
-
-; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
-declare void @llvm.lifetime.end.p0(ptr captures(none)) #3
 
 ; Function Attrs: mustprogress nofree nounwind willreturn allockind("alloc,uninitialized") allocsize(0) memory(inaccessiblemem: readwrite)
 declare noalias noundef ptr @malloc(i64 noundef) local_unnamed_addr #5
@@ -339,14 +429,14 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   %55 = add nuw nsw i32 %48, 1
   %56 = load i32, ptr @pool, align 64, !tbaa !16
   %57 = icmp slt i32 %55, %56
-  br i1 %57, label %47, label %58, !llvm.loop !33
+  br i1 %57, label %47, label %58, !llvm.loop !34
 
 58:                                               ; preds = %52, %51, %44, %41
-  store ptr %23, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
-  store ptr %1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
-  store ptr %26, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
-  store i64 %20, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
-  store i64 %30, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  store ptr %23, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
+  store ptr %1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
+  store ptr %26, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
+  store i64 %20, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
+  store i64 %30, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
   store atomic i64 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448) monotonic, align 64
   store atomic i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
   %59 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 1 seq_cst, align 64
@@ -360,9 +450,9 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   br label %65
 
 65:                                               ; preds = %62, %58
-  %66 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %66 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
   %67 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %66 monotonic, align 64
-  %68 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %68 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
   %69 = icmp slt i64 %67, %68
   br i1 %69, label %70, label %83
 
@@ -371,14 +461,14 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   %72 = phi i64 [ %80, %70 ], [ %67, %65 ]
   %73 = phi i64 [ %79, %70 ], [ %66, %65 ]
   %74 = add nsw i64 %73, %72
-  %75 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
-  %76 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
-  %77 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
+  %75 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
+  %76 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
+  %77 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
   %78 = call i64 @llvm.smin.i64(i64 %74, i64 %71)
   call void %75(ptr noundef %76, ptr noundef %77, i64 noundef %72, i64 noundef %78) #9
-  %79 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %79 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
   %80 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %79 monotonic, align 64
-  %81 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %81 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
   %82 = icmp slt i64 %80, %81
   br i1 %82, label %70, label %83
 
@@ -415,7 +505,7 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   %99 = add nuw nsw i64 %17, 1
   %100 = getelementptr inbounds nuw i8, ptr %18, i64 32
   %101 = icmp eq i64 %99, %6
-  br i1 %101, label %12, label %16, !llvm.loop !39
+  br i1 %101, label %12, label %16, !llvm.loop !40
 }
 
 declare void @PyEval_RestoreThread(ptr noundef) local_unnamed_addr #4
@@ -446,7 +536,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   br label %19
 
 17:                                               ; preds = %3
-  %18 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  %18 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
   tail call void @PyErr_SetString(ptr noundef %18, ptr noundef nonnull @.str.1) #9
   br label %149
 
@@ -454,9 +544,9 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %20 = phi ptr [ %34, %33 ], [ %16, %15 ]
   %21 = phi i64 [ %35, %33 ], [ 0, %15 ]
   %22 = getelementptr inbounds nuw ptr, ptr %1, i64 %21
-  %23 = load ptr, ptr %22, align 8, !tbaa !25
+  %23 = load ptr, ptr %22, align 8, !tbaa !27
   %24 = getelementptr inbounds nuw i8, ptr %23, i64 8
-  %25 = load ptr, ptr %24, align 8, !tbaa !29
+  %25 = load ptr, ptr %24, align 8, !tbaa !30
   %26 = icmp eq ptr %25, %20
   br i1 %26, label %33, label %27
 
@@ -467,7 +557,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   br i1 %29, label %31, label %33
 
 31:                                               ; preds = %27
-  %32 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !25
+  %32 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
   tail call void @PyErr_SetString(ptr noundef %32, ptr noundef nonnull @.str.2) #9
   br label %149
 
@@ -475,7 +565,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %34 = phi ptr [ %20, %19 ], [ %30, %27 ]
   %35 = add nuw nsw i64 %21, 1
   %36 = icmp eq i64 %35, %8
-  br i1 %36, label %37, label %19, !llvm.loop !40
+  br i1 %36, label %37, label %19, !llvm.loop !41
 
 37:                                               ; preds = %33, %13
   %38 = getelementptr inbounds nuw i8, ptr %6, i64 32
@@ -540,9 +630,9 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %76 = getelementptr inbounds nuw i8, ptr %71, i64 8
   %77 = load i64, ptr %76, align 8, !tbaa !12
   %78 = getelementptr inbounds ptr, ptr %1, i64 %77
-  %79 = load ptr, ptr %78, align 8, !tbaa !25
+  %79 = load ptr, ptr %78, align 8, !tbaa !27
   %80 = getelementptr inbounds nuw i8, ptr %79, i64 16
-  %81 = load ptr, ptr %80, align 8, !tbaa !31
+  %81 = load ptr, ptr %80, align 8, !tbaa !32
   %82 = ptrtoint ptr %81 to i64
   %83 = getelementptr inbounds nuw i8, ptr %71, i64 16
   %84 = load i64, ptr %83, align 8, !tbaa !12
@@ -564,7 +654,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %93 = getelementptr inbounds nuw i8, ptr %71, i64 8
   %94 = load i64, ptr %93, align 8, !tbaa !12
   %95 = getelementptr ptr, ptr %59, i64 %94
-  %96 = load ptr, ptr %95, align 8, !tbaa !25
+  %96 = load ptr, ptr %95, align 8, !tbaa !27
   %97 = getelementptr inbounds nuw i64, ptr %4, i64 %72
   %98 = call fastcc i32 @word(i64 noundef %92, ptr noundef %96, ptr noundef %97)
   br i1 %87, label %102, label %99
@@ -610,7 +700,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %118 = add nuw nsw i64 %72, 1
   %119 = getelementptr inbounds nuw i8, ptr %71, i64 24
   %120 = icmp eq i64 %118, %68
-  br i1 %120, label %121, label %70, !llvm.loop !41
+  br i1 %120, label %121, label %70, !llvm.loop !42
 
 121:                                              ; preds = %116, %61
   %122 = phi ptr [ %64, %61 ], [ %117, %116 ]
@@ -628,7 +718,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %133 = icmp sge i64 %131, %132
   %134 = icmp ne i64 %130, 0
   %135 = select i1 %133, i1 true, i1 %134
-  br i1 %135, label %136, label %61, !llvm.loop !42
+  br i1 %135, label %136, label %61, !llvm.loop !43
 
 136:                                              ; preds = %121, %53
   %137 = phi ptr [ %54, %53 ], [ %122, %121 ]
@@ -710,12 +800,12 @@ define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) 
   %21 = phi i32 [ 0, %15 ], [ %13, %11 ]
   %22 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128) acquire, align 64
   %23 = icmp eq i32 %22, %3
-  br i1 %23, label %11, label %6, !llvm.loop !43
+  br i1 %23, label %11, label %6, !llvm.loop !44
 
 24:                                               ; preds = %6
-  %25 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %25 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
   %26 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %25 monotonic, align 64
-  %27 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %27 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
   %28 = icmp slt i64 %26, %27
   br i1 %28, label %29, label %42
 
@@ -724,14 +814,14 @@ define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) 
   %31 = phi i64 [ %39, %29 ], [ %26, %24 ]
   %32 = phi i64 [ %38, %29 ], [ %25, %24 ]
   %33 = add nsw i64 %32, %31
-  %34 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !34
-  %35 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !35
-  %36 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !36
+  %34 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
+  %35 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
+  %36 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
   %37 = tail call i64 @llvm.smin.i64(i64 %33, i64 %30)
   tail call void %34(ptr noundef %35, ptr noundef %36, i64 noundef %31, i64 noundef %37) #9
-  %38 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !38
+  %38 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
   %39 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %38 monotonic, align 64
-  %40 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !37
+  %40 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
   %41 = icmp slt i64 %39, %40
   br i1 %41, label %29, label %42
 
@@ -808,22 +898,23 @@ attributes #10 = { allocsize(0) }
 !22 = !{!17, !7, i64 320}
 !23 = !{!17, !7, i64 256}
 !24 = !{!17, !7, i64 64}
-!25 = !{!26, !26, i64 0}
-!26 = !{!"p1 _ZTS6object", !11, i64 0}
-!27 = distinct !{!27, !28}
-!28 = !{!"llvm.loop.mustprogress"}
-!29 = !{!30, !11, i64 8}
-!30 = !{!"object", !13, i64 0, !11, i64 8}
-!31 = !{!32, !11, i64 16}
-!32 = !{!"", !30, i64 0, !11, i64 16}
-!33 = distinct !{!33, !28}
-!34 = !{!17, !11, i64 512}
-!35 = !{!17, !18, i64 520}
-!36 = !{!17, !18, i64 528}
-!37 = !{!17, !13, i64 536}
-!38 = !{!17, !13, i64 544}
-!39 = distinct !{!39, !28}
-!40 = distinct !{!40, !28}
-!41 = distinct !{!41, !28}
-!42 = distinct !{!42, !28}
-!43 = distinct !{!43, !28}
+!25 = distinct !{!25, !26}
+!26 = !{!"llvm.loop.mustprogress"}
+!27 = !{!28, !28, i64 0}
+!28 = !{!"p1 _ZTS6object", !11, i64 0}
+!29 = distinct !{!29, !26}
+!30 = !{!31, !11, i64 8}
+!31 = !{!"object", !13, i64 0, !11, i64 8}
+!32 = !{!33, !11, i64 16}
+!33 = !{!"", !31, i64 0, !11, i64 16}
+!34 = distinct !{!34, !26}
+!35 = !{!17, !11, i64 512}
+!36 = !{!17, !18, i64 520}
+!37 = !{!17, !18, i64 528}
+!38 = !{!17, !13, i64 536}
+!39 = !{!17, !13, i64 544}
+!40 = distinct !{!40, !26}
+!41 = distinct !{!41, !26}
+!42 = distinct !{!42, !26}
+!43 = distinct !{!43, !26}
+!44 = distinct !{!44, !26}

@@ -1,0 +1,203 @@
+"""Products of matrices by the BLAS that NumPy brings, called by its address: no NumPy in between.
+
+`kernel.build` asks `match` first. A definition whose one stage sums a product over one axis becomes a group that runs the BLAS
+into the output, and a nest for what the definition does with the sum (a bias, an activation), in place. The eager op and a
+replayed program run the same two, so they agree to the bit. Where no BLAS is found, or an operand lies so that BLAS does
+not take it, NumPy's matmul computes the product.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from ingot_devices import dtypes as dt
+from ingot_devices.codegen.bind import STATUS, Loops, Rewrite, Write
+from ingot_devices.codegen.nest import free_axes
+from ingot_devices.dtypes import DType
+from ingot_devices.ir.expr import Expr, walk
+
+NAMES = {dt.float32: "scipy_cblas_sgemm64_", dt.float64: "scipy_cblas_dgemm64_"}
+"""How the OpenBLAS in NumPy's wheels is called, with integers of 64 bits."""
+NANOSECONDS = 0.02
+"""What a multiplication and addition takes, roughly: for choosing chunks."""
+
+
+@cache
+def blas() -> dict[DType, int]:
+    """The addresses of the products by dtype; empty where NumPy brings no OpenBLAS that is known."""
+    home = Path(np.__file__).parent
+    for path in sorted([*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]):
+        try:
+            library = ctypes.CDLL(str(path))
+            return {d: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for d, name in NAMES.items()}
+        except (OSError, AttributeError):
+            continue
+    return {}
+
+
+@dataclass(frozen=True)
+class Side:
+    """A matrix of a batch: its operand, first element, strides of (batch, rows, columns) in elements."""
+
+    operand: int
+    start: int
+    batch: int
+    rows: int
+    columns: int
+
+    def leading(self, rows: int, columns: int) -> tuple[bool, int] | None:
+        """(stored by columns, distance of rows or columns), None where BLAS does not take it."""
+        if (self.columns == 1 or columns == 1) and (rows == 1 or self.rows >= columns):
+            return False, max(self.rows if rows > 1 else columns, columns, 1)
+        if (self.rows == 1 or rows == 1) and (columns == 1 or self.columns >= rows):
+            return True, max(self.columns if columns > 1 else rows, rows, 1)
+        return None
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matched definition: the constants of `ingot_gemm`, the batch, and the loops that are left."""
+
+    constants: tuple[int, ...]
+    batch: int
+    work: int
+    rest: tuple[Write, ...]
+    loops: Loops
+
+
+def is_product(loops: Loops) -> bool:
+    """True where a stage sums products of factors of which each varies over an axis that the other does not."""
+    for stage in loops.stages:
+        node = stage.value
+        if (stage.kind, stage.monoid, node.op) == ("reduce", "sum", "mul") and node.dtype.kind != "b":
+            x, y = ({n.value for n in walk(a) if n.op == "index"} for a in node.args)
+            if set(stage.over) <= x & y and x - y and y - x:
+                return True
+    return False
+
+
+def _stage(loops: Loops) -> tuple[Expr, Expr, int] | None:
+    """The two loads and the axis of a single sum of a product."""
+    if len(loops.stages) != 1:
+        return None
+    stage = loops.stages[0]
+    node = stage.value
+    if (stage.kind, stage.monoid, len(stage.over), node.op) != ("reduce", "sum", 1, "mul"):
+        return None
+    x, y = node.args
+    return (x, y, stage.over[0]) if x.op == y.op == "get" and node.dtype in NAMES else None
+
+
+def _axes(load: Expr) -> dict[int, int] | None:
+    """Axis → stride of a load whose offset is affine."""
+    form = load.args[0]
+    return {a.value: c for a, c in zip(form.args, form.value[1], strict=True)} if all(
+        a.op == "index" for a in form.args) else None
+
+
+def match(loops: Loops, aliased: frozenset[int]) -> Product | None:
+    """The product in ``loops``, where BLAS can compute it into an output that a store covers."""
+    found = _stage(loops)
+    if found is None or aliased or loops.stages[0].value.dtype not in blas():
+        return None
+    x, y, k = found
+    ax, ay = _axes(x), _axes(y)
+    if ax is None or ay is None or k not in ax or k not in ay:
+        return None
+    read = {n.value for w in loops.writes for r in w.roots() for n in walk(r) if n.op == "get"}
+    kept = free_axes(loops, 0)
+    for w in loops.writes:
+        target = _target(w, kept, x.dtype)
+        if target is None or w.operand in read | {x.value, y.value}:
+            continue
+        if any(o.operand == w.operand and o is not w for o in loops.writes):
+            continue
+        constants = _constants(loops, x, y, k, w, target)
+        if constants is not None:
+            return _product(loops, x.dtype, w, constants)
+    return None
+
+
+def _target(w: Write, kept: frozenset[int], d: DType) -> dict[int, int] | None:
+    """Axis → stride of a store that covers all results in their own type."""
+    if w.operand == STATUS or w.combine or w.valid is not None or w.value.dtype is not d or set(w.axes) != kept:
+        return None
+    form = w.offset
+    return {a.value: c for a, c in zip(form.args, form.value[1], strict=True)} if all(
+        a.op == "index" for a in form.args) and {a.value for a in form.args} == kept else None
+
+
+def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, int]) -> tuple[int, ...] | None:
+    """The words of `ingot_gemm`; m·n·k and the batch are among them."""
+    ax, ay = _axes(x) or {}, _axes(y) or {}
+    rows, columns = ax.keys() - ay.keys(), ay.keys() - ax.keys()
+    batch = (ax.keys() & ay.keys()) - {k}
+    if len(rows) != 1 or len(columns) != 1 or len(batch) > 1:
+        return None
+    (i,), (j,) = rows, columns
+    b = next(iter(batch), -1)
+    m, n, size = loops.extents[i], loops.extents[j], loops.extents[k]
+    sides = (
+        Side(x.value, x.args[0].value[0], ax.get(b, 0), ax[i], ax[k]),
+        Side(y.value, y.args[0].value[0], ay.get(b, 0), ay[k], ay[j]),
+        Side(w.operand, w.offset.value[0], out.get(b, 0), out[i], out[j]),
+    )
+    left, right, made = sides[0].leading(m, size), sides[1].leading(size, n), sides[2].leading(m, n)
+    if left is None or right is None or made is None:
+        return None
+    if made[0]:  # outᵀ = yᵀ·xᵀ
+        sides = (_turned(sides[1]), _turned(sides[0]), _turned(sides[2]))
+        m, n = n, m
+        left, right, made = (not right[0], right[1]), (not left[0], left[1]), (False, made[1])
+    item = x.dtype.itemsize
+    return (
+        blas()[x.dtype], int(x.dtype is dt.float64), *(s.operand for s in sides), *(s.start * item for s in sides),
+        int(left[0]), int(right[0]), m, n, size, left[1], right[1], made[1], *(s.batch * item for s in sides),
+    )  # fmt: skip
+
+
+def _turned(side: Side) -> Side:
+    return replace(side, rows=side.columns, columns=side.rows)
+
+
+def _product(loops: Loops, d: DType, w: Write, constants: tuple[int, ...]) -> Product:
+    """What is left when the sum lies in the output of ``w``."""
+    batches = [a for a in free_axes(loops, 0) if a in _both(loops)]
+    batch = loops.extents[batches[0]] if batches else 1
+    change = _Sum(Expr.of("get", (w.offset,), d, w.operand))
+    left = replace(loops, stages=()).rewrite(change)
+    rest = tuple(new for new, old in zip(left.writes, loops.writes, strict=True)
+                 if not (old is w and old.value.op == "stage"))
+    return Product(constants, batch, batch * constants[10] * constants[11] * max(constants[12], 1), rest, left)
+
+
+def _both(loops: Loops) -> set[int]:
+    x, y, _ = _stage(loops) or (None, None, 0)
+    assert x is not None and y is not None
+    return set(_axes(x) or {}) & set(_axes(y) or {})
+
+
+class _Sum(Rewrite):
+    """The sum, read back from where it lies."""
+
+    def __init__(self, made: Expr) -> None:
+        super().__init__()
+        self.made = made
+
+    def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "stage":
+            return self.made
+        return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
+
+
+def units(product: Product) -> Sequence[int]:
+    """(units, grain): a batch of small matrices is shared by our threads, a large product by BLAS's own."""
+    if product.work * NANOSECONDS / max(product.batch, 1) > 50_000:
+        return product.batch, 0
+    each = product.work * NANOSECONDS / max(product.batch, 1)
+    return product.batch, max(1, round(10_000 / max(each, 1)))
