@@ -49,7 +49,7 @@ class Access:
 
     def __init__(self, loops: Loops, numbers: dict[int, DType], operands: int, target: Target) -> None:
         self.loops, self.numbers, self.operands, self.target = loops, numbers, operands, target
-        self.f = Function()
+        self.f = Function(target.halves)
         self.constants: list[int] = []
         self.pointers: dict[int, None] = {}
         self._places: dict[Any, Value] = {}
@@ -155,7 +155,7 @@ class Access:
         if lanes:
             args = [self.f.spread(a, lanes) for a in args]
         if node.op == "cast":
-            return self._cast(args[0], node.dtype)
+            return rows.cast(self.f, args[0], node.dtype)
         if node.op == "bitcast":
             return rows.bitcast(self.f, args[0], node.dtype)
         if node.op in ("far_sin", "far_cos"):
@@ -164,11 +164,6 @@ class Access:
         if row is None:
             raise Unsupported(f"native code has no {node.op} of {node.dtype.name}")
         return row(self.f, args)
-
-    def _cast(self, value: Value, to: DType) -> Value:
-        if dt.float16 in (value.dtype, to) and not self.target.halves:
-            raise Unsupported("this instruction set has no float16")
-        return rows.cast(self.f, value, to)
 
     def _index(self, scope: Scope, axis: int) -> Value:
         index = scope.axes[axis]

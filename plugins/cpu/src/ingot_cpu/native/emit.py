@@ -54,7 +54,8 @@ def literal(value: bool | int | float, d: DType) -> str:
 class Function:
     """The body of one function under construction."""
 
-    def __init__(self) -> None:
+    def __init__(self, halves: bool = True) -> None:
+        self.has_float16 = halves  # float16 and float32 are converted by an instruction
         self.lines: list[str] = []
         self.entry: list[str] = []  # what stands before the body: constants, pointers, buffers
         self.declared: dict[str, None] = {}

@@ -50,7 +50,8 @@ class Nest:
         self.reach = Reach(loops, self.writes)
         self.elementary = Elementary()
         roots = [r for w in writes for r in w.roots()]
-        self.needed = self.reach.needed(roots)
+        self._reads: dict[tuple[Expr, ...], list[int]] = {}
+        self.needed = self._needs(roots)
         self.stages = [loops.stages[n] for n in self.needed]
         self.axis = self._axis()
         self.units = 1
@@ -118,6 +119,15 @@ class Nest:
             self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest))
         else:
             self._each(scope, axis, none, size, lambda s: self._deeper(s, rest))
+
+    def _needs(self, roots: Sequence[Expr]) -> list[int]:
+        """The stages that ``roots`` read, also through others, in order."""
+        if not self.loops.stages:
+            return []
+        key = tuple(roots)
+        if key not in self._reads:
+            self._reads[key] = self.reach.needed(roots)
+        return self._reads[key]
 
     def _roots(self) -> list[Expr]:
         return [r for w in self.writes for r in w.roots()] + [v for s in self.stages for v in s.values]
@@ -189,7 +199,7 @@ class Nest:
     # ---- stages --------------------------------------------------------------------------------------------------------
     def _settle(self, scope: Scope, roots: Sequence[Expr]) -> None:
         """Compute the reductions that ``roots`` read and that keep only open axes."""
-        for n in self.reach.needed(roots):
+        for n in self._needs(roots):
             stage = self.loops.stages[n]
             if n not in scope.stages and stage.kind == "reduce" and free_axes(self.loops, n) <= scope.axes.keys():
                 scope.stages[n] = self._reduce(scope, n, stage)
@@ -199,7 +209,7 @@ class Nest:
         if not stage.over:
             self._settle(scope, values)
             return tuple(self.access.vector(scope, v) for v in values)
-        nested = any(n not in scope.stages for n in self.reach.needed(values))
+        nested = any(n not in scope.stages for n in self._needs(values))
         if not nested:
             self._hoist(scope, values, stage.over)
         axis = -1 if scope.lanes or nested else self._best(stage.over, values)
@@ -282,7 +292,7 @@ class Nest:
 
     def _stores(self, scope: Scope, axes: list[int], writes: list[Write]) -> None:
         roots = [r for w in writes for r in w.roots()]
-        scans = [n for n in self.reach.needed(roots) if self.loops.stages[n].kind == "scan" and n not in scope.stages]
+        scans = [n for n in self._needs(roots) if self.loops.stages[n].kind == "scan" and n not in scope.stages]
         if scans:
             along = self.loops.stages[scans[0]].over
             axes = [a for a in axes if a not in along] + [a for a in axes if a in along]
@@ -293,7 +303,7 @@ class Nest:
 
     def _waiting(self, scope: Scope, roots: Sequence[Expr]) -> bool:
         """True where a reduction is left that wants the lanes for itself."""
-        left = [n for n in self.reach.needed(roots) if n not in scope.stages]
+        left = [n for n in self._needs(roots) if n not in scope.stages]
         return any(self.loops.stages[n].kind == "reduce" and self.axis in self.loops.stages[n].over for n in left)
 
     def _loops(self, scope: Scope, axes: list[int], scans: list[int], roots: list[Expr], writes: list[Write]) -> None:
@@ -332,7 +342,7 @@ class Nest:
             return
         if number not in scope.carried:
             raise Unsupported("a scan is read where its axis does not run in order")
-        for inner in self.reach.needed(values):
+        for inner in self._needs(values):
             if inner not in scope.stages:
                 raise Unsupported("a scan reads a stage that is not known before its loop")
         held = self._step(scope, stage, scope.carried[number])

@@ -229,6 +229,8 @@ def cast(f: Function, v: Value, to: DType) -> Value:
     if v.dtype.kind == "f":
         if to.kind != "f":
             return _to_whole(f, v, to)
+        if dt.float16 in (v.dtype, to) and not f.has_float16:
+            return _from_half(f, v) if v.dtype is dt.float16 else _to_half(f, v)
         how = "fpext" if to.itemsize > v.dtype.itemsize else "fptrunc"
     elif to.kind == "f":
         how = "sitofp" if v.dtype.kind in "in" else "uitofp"
@@ -257,6 +259,44 @@ def _to_whole(f: Function, v: Value, to: DType) -> Value:
         big = f.op(f"fptosi {source} {part.text} to {type_of(dt.int64, lanes)}", dt.int64, lanes)
         made = select(f, upper, _plain(f, "xor", big, least), made)
     return cast(f, made, to)
+
+
+def _from_half(f: Function, v: Value) -> Value:
+    """float32 of a float16, exactly, in integers: the exponent is moved by a product with a power of two."""
+    lanes = v.lanes
+
+    def whole(value: int) -> Value:
+        return f.const(value, dt.uint32, lanes)
+
+    h = cast(f, bitcast(f, v, dt.uint16), dt.uint32)
+    sign = _plain(f, "shl", _plain(f, "and", h, whole(0x8000)), whole(16))
+    size = _plain(f, "and", h, whole(0x7FFF))
+    moved = _plain(f, "shl", size, whole(13))
+    scaled = _plain(f, "fmul", bitcast(f, moved, dt.float32), f.const(2.0**112, dt.float32, lanes))
+    special = compare(f, "icmp uge", size, whole(0x7C00))
+    made = select(f, special, _plain(f, "or", moved, whole(0x7F800000)), bitcast(f, scaled, dt.uint32))
+    return bitcast(f, _plain(f, "or", made, sign), dt.float32)
+
+
+def _to_half(f: Function, v: Value) -> Value:
+    """float16 of a float32, to nearest even, in integers; a denormal one is rounded by adding 1/2."""
+    lanes = v.lanes
+
+    def whole(value: int) -> Value:
+        return f.const(value, dt.uint32, lanes)
+
+    bits = bitcast(f, v, dt.uint32)
+    sign = _plain(f, "lshr", _plain(f, "and", bits, whole(0x80000000)), whole(16))
+    size = _plain(f, "and", bits, whole(0x7FFFFFFF))
+    odd = _plain(f, "and", _plain(f, "lshr", size, whole(13)), whole(1))
+    normal = _plain(f, "lshr", _plain(f, "add", _plain(f, "add", size, whole((1 << 32) - (112 << 23) + 0xFFF)), odd), whole(13))
+    pushed = _plain(f, "fadd", bitcast(f, size, dt.float32), f.const(0.5, dt.float32, lanes))
+    tiny = _plain(f, "sub", bitcast(f, pushed, dt.uint32), whole(0x3F000000))
+    made = select(f, compare(f, "icmp ult", size, whole(0x38800000)), tiny, normal)
+    made = select(f, compare(f, "icmp uge", size, whole(0x477FF000)), whole(0x7C00), made)
+    payload = _plain(f, "or", _plain(f, "and", _plain(f, "lshr", size, whole(13)), whole(0x3FF)), whole(0x7E00))
+    made = select(f, compare(f, "icmp ugt", size, whole(0x7F800000)), payload, made)
+    return bitcast(f, cast(f, _plain(f, "or", made, sign), dt.uint16), dt.float16)
 
 
 def bitcast(f: Function, v: Value, to: DType) -> Value:
