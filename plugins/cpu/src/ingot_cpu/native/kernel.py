@@ -193,7 +193,7 @@ def build(definition: Definition, layouts: Mapping[int, Layout], aliased: frozen
     if loops.writes:
         parts = split(loops)
         check_order(loops, parts, aliased)
-        groups += [_group(loops, writes, numbers, count) for writes in parts]
+        groups += [_group(loops, writes, numbers, count, bool(aliased)) for writes in parts]
     return Native(pack(kinds, groups), tuple(groups), kinds)
 
 
@@ -203,9 +203,11 @@ def _product(product: gemm.Product) -> Group:
     return Group(runtime().gemm, product.constants, shared, grain, product.work * gemm.NANOSECONDS, text)
 
 
-def _group(loops: Loops, writes: Sequence[Write], numbers: dict[int, dt.DType], operands: int) -> Group:
+def _group(
+    loops: Loops, writes: Sequence[Write], numbers: dict[int, dt.DType], operands: int, aliased: bool
+) -> Group:
     made = runtime().jit
-    nest = Nest(loops, writes, numbers, operands, made.target)
+    nest = Nest(loops, writes, numbers, operands, made.target, aliased)
     text = nest.text()
     address = made.address(text, loops.name)
     cost = _cost(loops, writes)

@@ -32,6 +32,8 @@ FLAT = 4096
 """Elements of a unit where the lanes run along the outermost loop."""
 COLUMNS = 256
 """The same where a stage runs in every lane."""
+WIDE = 1024
+"""Columns from which each step of such a stage takes many at once. No result depends on it."""
 BLOCK = 128
 """Steps of a float sum that go into one accumulator before it is added to the whole."""
 HEAVY = 24
@@ -42,8 +44,11 @@ class Nest:
     """Writes one group of writes of ``loops`` down."""
 
     def __init__(
-        self, loops: Loops, writes: Sequence[Write], numbers: dict[int, DType], operands: int, target: Target
-    ) -> None:
+        self, loops: Loops, writes: Sequence[Write], numbers: dict[int, DType], operands: int, target: Target,
+        aliased: bool = False,
+    ) -> None:  # fmt: skip
+        self.aliased = aliased
+        self.kept: dict[int, tuple[Expr, Write]] = {}  # stage → a part of it that a store needs again, and where it waits
         self.loops, self.writes = loops, tuple(writes)
         self.access = Access(loops, numbers, operands, target)
         self.f = self.access.f
@@ -152,7 +157,10 @@ class Nest:
             return carried
 
         heavy = weight(roots) > HEAVY
-        self._vectors(scope, axis, lo, hi, _lanes(roots, 1 if heavy else 2), heavy, [], carry)
+        vectors = 1 if heavy else 2
+        if self.stages and not heavy and self.loops.extents[axis] >= WIDE:
+            vectors = 16  # each step of a stage reads as far along memory as it can
+        self._vectors(scope, axis, lo, hi, _lanes(roots, vectors), heavy, [], carry)
 
     def _vectors(
         self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, once: bool, carried: list[Value],
@@ -262,6 +270,8 @@ class Nest:
         self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
         made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
+        for part, w in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
+            self.access.store(scope, w.operand, w.offset, self.access.vector(scope, part), None)
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
 
     def _merged(self, scope: Scope, stage: Stage, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
@@ -283,12 +293,30 @@ class Nest:
     # ---- stores --------------------------------------------------------------------------------------------------------
     def _settled(self, scope: Scope, writes: Sequence[Write]) -> None:
         """All rows are open: the stages, then the writes, those with the same axes in one loop."""
+        self._keep(scope, writes)
         self._settle(scope, [r for w in writes for r in w.roots()])
         groups: dict[tuple[int, ...], list[Write]] = {}
         for w in writes:
             groups.setdefault(tuple(a for a in w.axes if a not in scope.axes), []).append(w)
         for axes in sorted(groups, key=len):
             self._stores(scope, list(axes), groups[axes])
+
+    def _keep(self, scope: Scope, writes: Sequence[Write]) -> None:
+        """What a stage computes at length and a store needs again waits in the output (softmax: the exponentials)."""
+        read = {n.value for n in walk(*self._roots()) if n.op == "get"}
+        for w in writes if not self.aliased and not scope.lanes else ():
+            terms = dict(zip((a.value for a in w.offset.args if a.op == "index"), w.offset.value[1], strict=False))
+            left = [a for a in w.axes if a not in scope.axes]
+            plain = len(terms) == len(w.offset.args) and w.combine is None and w.valid is None
+            if not plain or left != [self.axis] or terms.get(self.axis) != 1 or w.operand in read or w.operand == STATUS:
+                continue
+            mine = set(walk(w.value))
+            for n in self.needed:
+                stage = self.loops.stages[n]
+                part = stage.values[0]
+                fits = stage.kind == "reduce" and stage.over == (self.axis,) and part.dtype is w.value.dtype
+                if fits and part in mine and weight([part]) > HEAVY // 2 and not self.kept:
+                    self.kept[n] = (part, w)
 
     def _stores(self, scope: Scope, axes: list[int], writes: list[Write]) -> None:
         roots = [r for w in writes for r in w.roots()]
@@ -354,6 +382,10 @@ class Nest:
         for n in scans:
             self._scan(scope, n)
         self._settle(scope, [r for w in writes for r in w.roots()])
+        for part, w in self.kept.values():
+            if self.axis in scope.axes and w in writes:
+                again = self.access.value(scope, Expr.of("get", (w.offset,), part.dtype, w.operand))
+                scope.memo[part] = again
         made = []
         for w in writes:
             value = self.access.value(scope, w.value)
@@ -402,4 +434,4 @@ def weight(roots: Sequence[Expr]) -> int:
 def _lanes(roots: Sequence[Expr], vectors: int) -> int:
     """Lanes of ``vectors`` times 64 bytes of the widest dtype that is computed with, 64 at most."""
     widest = max((n.dtype.itemsize for n in walk(*roots) if n.dtype is not dt.index), default=4)
-    return min(64, 64 * vectors // max(widest, 2))
+    return min(64 if vectors < 16 else 256, 64 * vectors // max(widest, 2))
