@@ -1,7 +1,7 @@
 """Expressions and memory in the scope of a loop: the part of `nest` that computes values.
 
-A `Scope` knows the index of each open axis; one of them may run along the lanes. Everything that does not depend on that axis is
-a scalar. Loads and stores along it are vectors where neighbours lie side by side, else one element after another.
+A `Scope` knows the index of each open axis; one of them may run along the lanes. What does not depend on that axis is a
+scalar. Loads and stores along it are vectors where neighbours lie side by side, else one element after another.
 Sizes and strides are constants of the launch (`Access.constant`), so one text serves a class of layouts.
 """
 
@@ -145,7 +145,8 @@ class Access:
                 number, component = node.value
                 if number not in scope.stages:
                     raise Unsupported("a stage is read where it has no value")
-                return scope.stages[number][component]
+                held: Value = scope.stages[number][component]
+                return held
             case "linear":
                 return self._linear_value(scope, node)
             case "get":
@@ -290,7 +291,7 @@ class Access:
             if valid is None:
                 self.f.store(value, address)
             else:
-                self.f.when(valid, lambda: self.f.store(value, address) or ())
+                self.f.when(valid, lambda: self.f.store(value, address))
             return
         value = self.f.spread(value, scope.lanes)
         near = not place.varying and place.step is not None and place.step.text == "1"
@@ -323,7 +324,7 @@ class Access:
             if allowed is None:
                 put(lane)
             else:
-                self.f.when(self.f.load(self.f.at(allowed, dt.bool_, lane), dt.bool_, 0), lambda: put(lane) or ())
+                self.f.when(self.f.load(self.f.at(allowed, dt.bool_, lane), dt.bool_, 0), lambda: put(lane))
             return carried
 
         self.f.loop(self.number(0), size, self.number(1), [], one)
@@ -338,7 +339,7 @@ class Access:
             whole = self.f.op(f"bitcast <{failed.lanes} x i1> {text} to i{failed.lanes}", dt.uint64, 0)
             some = self.f.op(f"icmp ne i{failed.lanes} {whole.text}, 0", dt.bool_, 0)
         word = rows.cast(self.f, ticket, dt.int64)
-        self.f.when(some, lambda: self.f.store(word, self.base(STATUS)) or ())
+        self.f.when(some, lambda: self.f.store(word, self.base(STATUS)))
 
 
 @dataclass(frozen=True)

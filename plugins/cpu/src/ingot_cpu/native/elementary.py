@@ -4,8 +4,8 @@ Between `legalize` and `nest`. No branches and no tables, so they run in all lan
 interpolate at Chebyshev nodes (computed with 60 digits, the error in their comments). Everything else, from pow to
 acosh, is the contract's expansion into these (`ingot_devices.ir.expand`).
 
-Bounds in units in the last place (tests measure them): exp and log 1; erf of float32, and sin and cos up to `FAR`, 1.6; expm1 2;
-tanh 2.5. Beyond `FAR`, sin and cos are the C library's. NaN, infinities, denormals and signs of zeros are right.
+Bounds in units in the last place (tests measure them): exp and log 1; erf of float32, and sin and cos up to `FAR`, 1.6;
+expm1 2; tanh 2.5. Beyond `FAR`, sin and cos are the C library's. NaN, infinities, denormals and signs of zeros are right.
 """
 
 from __future__ import annotations

@@ -225,12 +225,12 @@ class Function:
         self.begin(f"done{number}")
         return held
 
-    def when(self, condition: Value, body: Callable[[], Sequence[Value]], otherwise: Sequence[Value] = ()) -> list[Value]:
+    def when(self, condition: Value, body: Callable[[], Sequence[Value] | None], otherwise: Sequence[Value] = ()) -> list[Value]:
         """``body()`` where a scalar ``condition`` holds, else ``otherwise``."""
         number, before = self.fresh(""), self.block
         self.do(f"br i1 {condition.text}, label %then{number}, label %after{number}")
         self.begin(f"then{number}")
-        made = body()
+        made = body() or ()
         last = self.block
         self.do(f"br label %after{number}")
         self.begin(f"after{number}")

@@ -71,7 +71,7 @@ class Jit:
             raise NoLLVM("INGOT_CPU_LLVM=0")
         try:
             import llvmlite
-            import llvmlite.binding as binding
+            from llvmlite import binding
         except (ImportError, OSError) as e:
             raise NoLLVM(f"llvmlite cannot be imported: {e}") from e
         binding.initialize_native_target()

@@ -1,6 +1,6 @@
 """A definition as a Python function: its nests, built, and packed with their constants.
 
-    definition + layouts ─ `lower` ─▶ Loops ─ `Nest` for each group of writes ─▶ IR ─ jit ─▶ address ─ `pack` ─▶ bytes ─▶ function
+    definition + layouts ─ `lower` ─▶ Loops ─ `Nest` for each group ─▶ IR ─ jit ─▶ address ─ `pack` ─▶ bytes ─▶ function
 
 The function is CPython's own kind (METH_FASTCALL over machine code): a call costs no ctypes. Its ``self`` is the `bytes` that
 `pack` makes; `runtime.c` says what the words are.
@@ -23,6 +23,7 @@ from ingot_devices.codegen import Unsupported, monoids
 from ingot_devices.codegen.bind import Loops, Write, bind
 from ingot_devices.codegen.collapse import collapse
 from ingot_devices.codegen.legalize import legalize
+from ingot_devices.codegen.nest import Nest as Reach
 from ingot_devices.codegen.schedules import check_order, split
 from ingot_devices.ir.definition import Definition
 from ingot_devices.ir.expr import walk
@@ -32,7 +33,7 @@ from ingot_devices.limits import DTypeClass, Limits
 from . import gemm, rows
 from .elementary import TABLE, Elementary
 from .jit import Jit, NoLLVM, jit
-from .nest import HEAVY, Nest, Reach, weight
+from .nest import HEAVY, Nest, weight
 
 ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
 KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}

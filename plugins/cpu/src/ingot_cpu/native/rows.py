@@ -211,7 +211,7 @@ ROWS: dict[str, Row] = {
     "sqrt": _intrinsic("sqrt"), "fma": lambda f, args: f.call("fma", args[0].dtype, args),
     "copysign": lambda f, args: f.call("copysign", args[0].dtype, args),
     "isnan": lambda f, args: compare(f, "fcmp uno", args[0], args[0]),
-    "isinf": lambda f, args: compare(f, "fcmp oeq", f.call("fabs", args[0].dtype, args), f.const(float("inf"), args[0].dtype, args[0].lanes)),
+    "isinf": lambda f, args: compare(f, "fcmp oeq", absolute(f, args), f.const(float("inf"), args[0].dtype, args[0].lanes)),
     "where": lambda f, args: select(f, *args),
 }  # fmt: skip
 """Operator → its instructions. ``where`` takes a bool first."""
