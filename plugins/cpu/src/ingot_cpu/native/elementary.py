@@ -16,9 +16,12 @@ from functools import reduce
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.bind import Rewrite
 from ingot_devices.ir import scalar as s
+from ingot_devices.ir.expand import lower
 from ingot_devices.ir.expr import Expr, const, where
 from ingot_devices.ir.floats import bits, form, magnitude, power_of_two, split, with_sign
 from ingot_devices.ir.polynomials import coefficients
+
+from .rows import ROWS
 
 _INVERSE_LN2 = 1.4426950408889634
 _LN2 = {
@@ -179,10 +182,16 @@ TABLE: dict[str, Callable[[Expr], Expr]] = {
 """Operator → what it is made of. erf of float64 is the contract's."""
 
 
+KNOWN = frozenset(ROWS) | frozenset(TABLE)
+"""Every operator that native code has, by instructions or by the table."""
+
+
 class Elementary(Rewrite):
     """Replaces the operators of `TABLE`."""
 
     def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "erf" and node.dtype is dt.float64:
+            return self(lower(Expr.of("erf", args, node.dtype), KNOWN - {"erf"}))
         if node.op in TABLE and args[0].dtype.kind == "f":
             return TABLE[node.op](args[0])
         return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)

@@ -225,7 +225,9 @@ class Function:
         self.begin(f"done{number}")
         return held
 
-    def when(self, condition: Value, body: Callable[[], Sequence[Value] | None], otherwise: Sequence[Value] = ()) -> list[Value]:
+    def when(
+        self, condition: Value, body: Callable[[], Sequence[Value] | None], otherwise: Sequence[Value] = ()
+    ) -> list[Value]:
         """``body()`` where a scalar ``condition`` holds, else ``otherwise``."""
         number, before = self.fresh(""), self.block
         self.do(f"br i1 {condition.text}, label %then{number}, label %after{number}")

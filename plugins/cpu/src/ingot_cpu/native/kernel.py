@@ -30,8 +30,8 @@ from ingot_devices.ir.expr import walk
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
-from . import gemm, rows
-from .elementary import TABLE, Elementary
+from . import gemm
+from .elementary import KNOWN, Elementary
 from .jit import Jit, NoLLVM, jit
 from .nest import HEAVY, Nest, weight
 
@@ -45,7 +45,6 @@ LIMITS = Limits(
     }
 )
 """How native code keeps dtypes: halves are computed in float32."""
-KNOWN = frozenset(rows.ROWS) | frozenset(TABLE)
 RELEASE = 100_000
 """Nanoseconds of work from which other Python threads may run beside."""
 GRAIN = 10_000

@@ -30,6 +30,8 @@ from .rows import select
 
 FLAT = 4096
 """Elements of a unit where the lanes run along the outermost loop."""
+SHORT = 256
+"""An axis up to this length has one loop, under a mask, instead of one for whole vectors and one for the rest."""
 COLUMNS = 256
 """The same where a stage runs in every lane."""
 WIDE = 1024
@@ -168,6 +170,7 @@ class Nest:
     ) -> list[Value]:  # fmt: skip
         """A loop of whole vectors, and a partial one for the rest; ``once``: the same code for both."""
         step = self.access.number(lanes)
+        once = once or self.loops.extents[axis] <= SHORT
 
         def part(index: Value, held: list[Value]) -> list[Value]:
             count = self.f.least(self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0), step)

@@ -1,8 +1,8 @@
 """A whole program as one native call: `ingot_devices.codegen.replay` on the CPU.
 
 Consecutive launches with native kernels are one segment, which `runtime.c` runs through; what only Python can call (a
-hand-written kernel, a product that BLAS does not take) stands between segments. A launch's operands are places in slots, addresses of
-pinned memory, numbers of the run, or literals. Kernels are those of the eager ops, so results are the same bits.
+hand-written kernel, a product that BLAS does not take) stands between segments. A launch's operands are places in slots,
+addresses of pinned memory, numbers of the run, or literals. Kernels are those of the eager ops, so results are the same bits.
 """
 
 from __future__ import annotations
