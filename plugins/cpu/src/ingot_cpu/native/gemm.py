@@ -74,7 +74,7 @@ def is_product(loops: Loops) -> bool:
     """True where a stage sums products of factors of which each varies over an axis that the other does not."""
     for stage in loops.stages:
         node = stage.value
-        if (stage.kind, stage.monoid, node.op) == ("reduce", "sum", "mul") and node.dtype.kind != "b":
+        if stage.over and (stage.kind, stage.monoid, node.op) == ("reduce", "sum", "mul") and node.dtype.kind != "b":
             x, y = ({n.value for n in walk(a) if n.op == "index"} for a in node.args)
             if set(stage.over) <= x & y and x - y and y - x:
                 return True

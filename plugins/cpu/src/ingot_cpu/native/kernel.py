@@ -140,6 +140,11 @@ def runtime() -> Runtime:
     return found
 
 
+def usable() -> bool:
+    """True where native kernels can be made."""
+    return not isinstance(_opened(), NoLLVM)
+
+
 # ---- one kernel ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Group:
