@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ingot_devices.codegen import Compiled, Unsupported
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.codegen.replay import Launch, Replay
+from ingot_devices.codegen.schedule import Statistics
+from ingot_devices.context import state
 from ingot_devices.errors import DeviceIndexError
 from ingot_devices.ir.definition import Definition
 from ingot_devices.layout import Layout
@@ -30,22 +31,12 @@ SMALL = 32768
 """Elements up to which NumPy computes them."""
 
 
-@dataclass
-class Statistics:
-    """What `doctor` prints."""
-
-    built: int = 0
-    compiled: int = 0
-    kernels: dict[str, int] = field(default_factory=dict)
-
-
 class CpuCodegen:
     """A `Codegen` over NumPy arrays."""
 
     def __init__(self) -> None:
         self.host = HostCodegen()
         self.statistics = Statistics()
-        self._kept: dict[Any, tuple[Any, Compiled]] = {}
         self._lock = threading.Lock()
 
     def available(self) -> str:
@@ -60,12 +51,18 @@ class CpuCodegen:
         self, definition: Definition, layouts: Mapping[int, Layout], device: Any, aliased: frozenset[int] = frozenset()
     ) -> Compiled:  # fmt: skip
         """See `ingot_devices.codegen.Codegen`."""
-        if self.available() or keeps_numpy(definition, layouts):
-            return self.host.compile(definition, layouts, device, aliased)
+        before = state.context
+        if before.recording:  # how a kernel is made is no part of what a recorder listens to
+            state.context = before.change(recording=False)
         try:
+            if self.available() or keeps_numpy(definition, layouts):
+                return self.host.compile(definition, layouts, device, aliased)
+            device.codegen_stats = self.statistics
             return self.native(definition, layouts, aliased)
         except Unsupported:
             return self.host.compile(definition, layouts, device, aliased)
+        finally:
+            state.context = before
 
     def program(self, launches: Sequence[Launch], device: Any, pinned: Mapping[int, View]) -> Replay | None:
         """See `ingot_devices.codegen.replay`; None without LLVM."""
@@ -80,7 +77,8 @@ class CpuCodegen:
             return Compiled(_nothing, f"; {definition.name}: no element to write", 0)
         with self._lock:
             self.statistics.compiled += 1
-            self.statistics.built = runtime().jit.linked
+            self.statistics.built = runtime().jit.linked - 1  # less the runtime
+            self.statistics.kernels[definition.name] = self.statistics.kernels.get(definition.name, 0) + 1
         call = runtime().function("ingot_call", made.packed)
         if definition.checks:
             call = checked(call, definition)
