@@ -51,6 +51,8 @@ PARTS = (
     Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py", tests=True),
     Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
     Part("ops on cpu", 90, f"{OPS} cpu:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("cpu by NumPy", 60, f"INGOT_CPU_LLVM=0 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
+    Part("cpu with SSE2", 60, f"INGOT_CPU_ISA=sse2 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
     Part("ops on opencl", 150, f"{OPS} opencl:0 --budget {{budget}}", tests=True, share=1.5),
     Part("ops on sim", 90, f"{OPS} sim:0 --budget {{budget}}", tests=True, share=1.0),
     Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),

@@ -1,4 +1,4 @@
-"""Ingot on the CPU: NumPy kernels, pooled and aligned memory.
+"""Ingot on the CPU: native kernels by LLVM, or NumPy's; pooled and aligned memory.
 
 The light module that the entry point names: it declares the backend. `device` is imported
 when it is opened.

@@ -1,7 +1,7 @@
 """The CPU as a device: memory is NumPy's, an operand is a NumPy array, a call is done on return.
 
 Opened by the backend in ``ingot_cpu``; the kernels are registered by that package too, and what
-has no registered kernel is computed by the contract's generator for NumPy.
+has no registered kernel is generated: natively, or as NumPy source (`ingot_cpu.native.codegen`).
 """
 
 from __future__ import annotations

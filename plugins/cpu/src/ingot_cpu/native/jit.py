@@ -7,6 +7,7 @@ set than the processor has; results are the same bits, because no kernel's arith
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import threading
@@ -43,18 +44,18 @@ def _host(binding: Any) -> tuple[str, dict[str, bool]]:
 
 
 def _target(binding: Any) -> Target:
-    """The host's instruction set, or the one that ``INGOT_CPU_ISA`` asks for."""
+    """The host's instruction set, or the one that ``INGOT_CPU_ISA`` asks for; ValueError where that cannot be had."""
     asked = os.environ.get("INGOT_CPU_ISA", "native")
     name, has = _host(binding)
     if platform.machine().lower() not in ("x86_64", "amd64"):
         if asked != "native":
-            raise NoLLVM(f"INGOT_CPU_ISA={asked} is a level of x86-64; this machine is {platform.machine()}")
+            raise ValueError(f"INGOT_CPU_ISA={asked} is a level of x86-64; this machine is {platform.machine()}")
         return Target("native", name, binding.get_host_cpu_features().flatten(), frozenset(), False)
     if asked not in ("native", *_LEVELS):
-        raise NoLLVM(f"INGOT_CPU_ISA={asked} is not known; it may be native, {', '.join(_LEVELS)}")
+        raise ValueError(f"INGOT_CPU_ISA={asked} is not known; it may be native, {', '.join(_LEVELS)}")
     missing = [f for f in _NEEDS.get(asked, ()) if not has.get(f)]
     if missing:
-        raise NoLLVM(f"INGOT_CPU_ISA={asked} needs {', '.join(missing)}, which this processor has not")
+        raise ValueError(f"INGOT_CPU_ISA={asked} needs {', '.join(missing)}, which this processor has not")
     levels = [level for level, needs in _NEEDS.items() if all(has.get(f) for f in needs)]
     level = levels[-1] if asked == "native" else asked
     masked = {"sse2": frozenset[int](), "avx2": frozenset({4, 8}), "avx512": frozenset({1, 2, 4, 8})}[level]
@@ -83,6 +84,7 @@ class Jit:
             cpu=self.target.cpu, features=self.target.features, opt=2, jit=True
         )
         self._engine = binding.create_mcjit_compiler(binding.parse_assembly(""), self._machine)
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._engine))  # never unmapped: parked threads lie in its code
         self._cache = Cache("cpu")
         self._lock = threading.RLock()
         self._loaded: dict[str, int] = {}
