@@ -291,7 +291,7 @@ def test_without_native_code_numpy_computes() -> None:
 
 def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGOT_CPU_ISA", "mmx")
-    with pytest.raises(ValueError, match="INGOT_CPU_ISA=mmx is (not known; it may be native, sse2, avx2, avx512|a level)"):
+    with pytest.raises(ValueError, match=r"INGOT_CPU_ISA=mmx is (not known; it may be native, sse2, avx2, avx512|a level)"):
         jit_module.Jit()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import native_cases
 import numpy as np
 import pytest
 from ingot_cpu.native.codegen import CpuCodegen
@@ -16,8 +17,6 @@ from ingot_devices.ir.definition import Definition
 from ingot_devices.layout import Layout
 from ingot_devices.plan import Ref
 from ingot_devices.view import View
-
-import native_cases
 from native_cases import Array
 
 REASON = CpuCodegen().available()
@@ -109,7 +108,8 @@ def test_what_python_calls_stands_between_segments() -> None:
 def test_a_program_names_the_kernel_that_refused_an_index() -> None:
     x, at = np.ones((4, 3), np.float32), np.array([1, 7])
     device = open_device("cpu")
-    shapes = [Layout.dense((4, 3), dt.float32, device), Layout.dense((2,), dt.int64, device), Layout.dense((2, 3), dt.float32, device)]
+    kinds = (((4, 3), dt.float32), ((2,), dt.int64), ((2, 3), dt.float32))
+    shapes = [Layout.dense(shape, dtype, device) for shape, dtype in kinds]
     launches = [
         launch("exp", (x,), (Ref(0, shapes[0]), Ref(0, shapes[0]))),
         launch("index_select", (x, at), (Ref(0, shapes[0]), Ref(1, shapes[1]), Ref(2, shapes[2])), axis=-2),
