@@ -24,8 +24,14 @@ def layouts_of(node: Node) -> dict[int, Layout]:
 
 
 def shape_of(node: Node, device: Any) -> Any:
-    """What decides the order of a node's reductions on ``device``; equal for two nodes that round alike."""
+    """What decides the order of a node's reductions on ``device``; equal for two nodes that round alike.
+
+    A code generator that does not use the contract's schedules says it itself: ``tree(definition, layouts)``.
+    """
     assert node.definition is not None
+    own = getattr(device.codegen, "tree", None)
+    if own is not None:
+        return own(node.definition, layouts_of(node))
     loops = collapse(monoids.rewrite(bind(node.definition, layouts_of(node))))
     stages = [(s.kind, s.monoid, tuple(loops.extents[a] for a in s.over)) for s in loops.stages]
     return stages, [choice(loops, group, device.limits)[0] for group in split(loops)]

@@ -22,7 +22,7 @@ from ingot_devices.layout import Layout
 from ingot_devices.view import View
 
 from .jit import NoLLVM
-from .kernel import build, runtime
+from .kernel import build, order, runtime
 from .program import Program
 
 EXACT = frozenset("add sub mul div neg abs sqrt floor ceil trunc round eq ne lt le gt ge isnan isinf".split())
@@ -67,6 +67,15 @@ class CpuCodegen:
     def program(self, launches: Sequence[Launch], device: Any, pinned: Mapping[int, View]) -> Replay | None:
         """See `ingot_devices.codegen.replay`; None without LLVM."""
         return None if self.available() else Program(launches, device, pinned, self.compile)
+
+    @property
+    def fuses(self) -> tuple[str, ...]:
+        """What may be joined without another bit (`ingot_devices.program.fuse`); NumPy's reductions may not."""
+        return ("pointwise",) if self.available() else ("pointwise", "reduce", "contraction")
+
+    def tree(self, definition: Definition, layouts: Mapping[int, Layout]) -> Any:
+        """What decides the order in which a definition's sums round."""
+        return order(definition, layouts)
 
     def native(
         self, definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int] = frozenset()

@@ -144,6 +144,11 @@ class Function:
         below = self.op(f"icmp slt i64 {a.text}, {b.text}", dt.bool_, 0)
         return self.op(f"select i1 {below.text}, i64 {a.text}, i64 {b.text}", dt.index, 0)
 
+    def most(self, a: Value, b: Value) -> Value:
+        """The larger of two scalar indices."""
+        above = self.op(f"icmp sgt i64 {a.text}, {b.text}", dt.bool_, 0)
+        return self.op(f"select i1 {above.text}, i64 {a.text}, i64 {b.text}", dt.index, 0)
+
     # ---- memory ------------------------------------------------------------------------------------------------------
     def buffer(self, size: int) -> str:
         """The address of ``size`` bytes of the stack, zero at first."""

@@ -202,6 +202,19 @@ def build(definition: Definition, layouts: Mapping[int, Layout], aliased: frozen
     return Native(pack(kinds, groups), tuple(groups), kinds)
 
 
+def order(definition: Definition, layouts: Mapping[int, Layout]) -> Any:
+    """What decides the order in which a definition's sums round: equal for two that give the same bits."""
+    loops = lower(definition, layouts)
+    if gemm.is_product(loops):
+        product = gemm.match(loops, frozenset())
+        if product is None:
+            raise Unsupported("BLAS does not take this product as it lies")
+        return "product", product.batch, product.constants[8:16]
+    numbers, parts = dict(definition.params), split(loops)
+    check_order(loops, parts, frozenset())
+    return [Nest(loops, writes, numbers, MOST, runtime().jit.target).trees for writes in parts]
+
+
 def _product(product: gemm.Product) -> Group:
     shared, grain = gemm.units(product)
     text = f"; product of matrices by BLAS: {product.constants[1:]}"

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any, NamedTuple
 
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported, monoids
@@ -38,8 +39,18 @@ WIDE = 1024
 """Columns from which each step of such a stage takes many at once. No result depends on it."""
 BLOCK = 128
 """Steps of a float sum that go into one accumulator before it is added to the whole."""
+TREE = 256
+"""Bytes of the accumulators of a reduction along the lanes: how many there are is part of its tree."""
 HEAVY = 24
 """An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
+
+
+class _Shape(NamedTuple):
+    """How the last loop of a reduction runs: in ``parts`` vectors of ``lanes`` (0: one by one), as `weight` says."""
+
+    lanes: int
+    parts: int
+    heavy: bool
 
 
 class Nest:
@@ -62,6 +73,7 @@ class Nest:
         self.stages = [loops.stages[n] for n in self.needed]
         self.axis = self._axis()
         self.units = 1
+        self.trees: list[tuple[Any, ...]] = []
         self.parallel = False
         self._write_group()
 
@@ -162,36 +174,45 @@ class Nest:
         vectors = 1 if heavy else 2
         if self.stages and not heavy and self.loops.extents[axis] >= WIDE:
             vectors = 16  # each step of a stage reads as far along memory as it can
-        self._vectors(scope, axis, lo, hi, _lanes(roots, vectors), heavy, [], carry)
+        self._vectors(scope, axis, lo, hi, _lanes(roots, vectors), 1, heavy, [], carry)
 
     def _vectors(
-        self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, once: bool, carried: list[Value],
+        self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, parts: int, once: bool, carried: list[Value],
         body: Callable[[Scope, list[Value]], list[Value]],
     ) -> list[Value]:  # fmt: skip
-        """A loop of whole vectors, and a partial one for the rest; ``once``: the same code for both."""
-        step = self.access.number(lanes)
+        """A loop of ``parts`` vectors a step, and a partial one for the rest; ``once``: the same code for both.
+
+        ``carried`` has the values of each part in turn.
+        """
+        step, none = self.access.number(lanes * parts), self.access.number(0)
         once = once or self.loops.extents[axis] <= SHORT
 
-        def part(index: Value, held: list[Value]) -> list[Value]:
-            count = self.f.least(self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0), step)
+        def each(index: Value, held: list[Value], one: Callable[[Value, list[Value]], list[Value]]) -> list[Value]:
+            size = len(held) // parts
+            made: list[Value] = []
+            for k in range(parts):
+                made += one(self.f.add(index, self.access.number(k * lanes)), held[k * size : (k + 1) * size])
+            return made
+
+        def some(index: Value, held: list[Value]) -> list[Value]:
+            rest = self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0)
+            count = self.f.least(rest, self.access.number(lanes))
+            count = self.f.most(count, none) if parts > 1 else count
             mask = self._mask(count, lanes)
             inner = scope.inside(axis, index, lanes=lanes, vector=axis, mask=mask.text, count=count)
-            return [
-                v if v.lanes != lanes else select(self.f, mask, v, h)
-                for v, h in zip(body(inner, held), held, strict=True)
-            ]
+            return [select(self.f, mask, v, h) for v, h in zip(body(inner, held), held, strict=True)]
 
         if once:
-            return self.f.loop(lo, hi, step, carried, part)
+            return self.f.loop(lo, hi, step, carried, lambda i, h: each(i, h, some))
 
-        def whole(index: Value, held: list[Value]) -> list[Value]:
+        def all_(index: Value, held: list[Value]) -> list[Value]:
             return body(scope.inside(axis, index, lanes=lanes, vector=axis), held)
 
         length = self.f.op(f"sub nsw i64 {hi.text}, {lo.text}", dt.index, 0)
-        full = self.f.op(f"and i64 {length.text}, {-lanes}", dt.index, 0)
+        full = self.f.op(f"and i64 {length.text}, {-lanes * parts}", dt.index, 0)
         middle = self.f.add(lo, full)
-        held = self.f.loop(lo, middle, step, carried, whole)
-        return self.f.loop(middle, hi, step, held, part)
+        held = self.f.loop(lo, middle, step, carried, lambda i, h: each(i, h, all_))
+        return self.f.loop(middle, hi, step, held, lambda i, h: each(i, h, some))
 
     def _mask(self, count: Value, lanes: int) -> Value:
         """True in the first ``count`` lanes."""
@@ -225,47 +246,60 @@ class Nest:
             self._hoist(scope, values, stage.over)
         axis = -1 if scope.lanes or nested else self._best(stage.over, values)
         heavy = weight(values) > HEAVY
-        lanes = scope.lanes or (_lanes(values, 2 if heavy else 4) if axis >= 0 else 0)
-        first = [self.access.value(scope, v) for v in monoids.initial(stage)]
-        first = [self.f.spread(v, lanes) for v in first] if lanes else first
+        width = min(64, TREE // values[0].dtype.itemsize)
+        parts = 2 if heavy and axis >= 0 else 1
         order = [a for a in stage.over if a != axis] + ([axis] if axis >= 0 else [])
-        held = self._folded(scope, stage, order, lanes if axis >= 0 else 0, heavy, first)
+        self._note(stage, order, axis >= 0)
+        shape = _Shape(width // parts if axis >= 0 else 0, parts, heavy)
+        first = self._first(scope, stage, shape.lanes or scope.lanes) * parts
+        held = self._folded(scope, stage, order, shape, first)
         if axis >= 0:
-            held = self._across(scope, stage, held)
+            held = self._across(scope, stage, held, parts)
         return self._finished(scope, stage, held)
 
+    def _first(self, scope: Scope, stage: Stage, lanes: int) -> list[Value]:
+        """The carried values before any element."""
+        made = [self.access.value(scope, v) for v in monoids.initial(stage)]
+        return [self.f.spread(v, lanes) for v in made] if lanes else made
+
+    def _note(self, stage: Stage, order: Sequence[int], lanes: bool) -> None:
+        """What decides the order in which a stage rounds."""
+        if stage.monoid in ("sum", "prod") and stage.values[0].dtype.kind == "f":
+            extents = tuple(self.loops.extents[a] for a in order)
+            self.trees.append((stage.monoid, stage.values[0].dtype.name, extents, lanes))
+
     def _folded(
-        self, scope: Scope, stage: Stage, order: Sequence[int], lanes: int, heavy: bool, held: list[Value]
+        self, scope: Scope, stage: Stage, order: Sequence[int], shape: _Shape, held: list[Value]
     ) -> list[Value]:
-        """The carried values after loops over ``order``, the last of them in ``lanes`` lanes (0: one by one)."""
+        """The carried values after loops over ``order``."""
         axis, rest = order[0], order[1:]
         if not rest:
-            return self._last(scope, axis, stage, lanes, heavy, held)
+            return self._last(scope, axis, stage, shape, held)
         none, size, one = self.access.number(0), self.access.extent(axis), self.access.number(1)
         return self.f.loop(none, size, one, held,
-                           lambda i, h: self._folded(scope.inside(axis, i), stage, rest, lanes, heavy, h))
+                           lambda i, h: self._folded(scope.inside(axis, i), stage, rest, shape, h))
 
-    def _last(
-        self, scope: Scope, axis: int, stage: Stage, lanes: int, heavy: bool, held: list[Value]
-    ) -> list[Value]:
+    def _last(self, scope: Scope, axis: int, stage: Stage, shape: _Shape, held: list[Value]) -> list[Value]:
         """The innermost loop of a reduction, a float sum by blocks."""
         none, size = self.access.number(0), self.access.extent(axis)
 
         def run(lo: Value, hi: Value, carried: list[Value]) -> list[Value]:
-            if lanes:
-                return self._vectors(scope, axis, lo, hi, lanes, heavy, carried, lambda s, h: self._step(s, stage, h))
+            if shape.lanes:
+                return self._vectors(scope, axis, lo, hi, shape.lanes, shape.parts, shape.heavy, carried,
+                                     lambda s, h: self._step(s, stage, h))
             one = self.access.number(1)
             return self.f.loop(lo, hi, one, carried, lambda i, h: self._step(scope.inside(axis, i), stage, h))
 
         if not (stage.monoid == "sum" and held[0].dtype.kind == "f"):
             return run(none, size, held)
-        first = [self.access.value(scope, v) for v in monoids.initial(stage)]
-        first = [self.f.spread(v, held[0].lanes) for v in first] if held[0].lanes else first
-        step = self.access.number(BLOCK * (lanes or 1))
+        first = self._first(scope, stage, held[0].lanes) * shape.parts
+        step = self.access.number(BLOCK * (shape.lanes * shape.parts or 1))
 
         def block(start: Value, total: list[Value]) -> list[Value]:
             part = run(start, self.f.least(self.f.add(start, step), size), first)
-            return self._merged(scope, stage, total, part)
+            size_ = len(total) // shape.parts
+            pieces = [slice(k * size_, (k + 1) * size_) for k in range(shape.parts)]
+            return [v for piece in pieces for v in self._merged(scope, stage, total[piece], part[piece])]
 
         return self.f.loop(none, size, step, held, block)
 
@@ -282,8 +316,15 @@ class Nest:
         inner = replace(scope, memo=dict(scope.memo))
         return [self.access.value(inner, v) for v in monoids.merge(stage, left, right)]
 
-    def _across(self, scope: Scope, stage: Stage, held: list[Value]) -> list[Value]:
-        """The lanes as one value: halves, quarters, … in a fixed tree."""
+    def _across(self, scope: Scope, stage: Stage, held: list[Value], parts: int) -> list[Value]:
+        """The lanes as one value: halves, quarters, … in a fixed tree. Parts are lanes that lie apart."""
+        while parts > 1:
+            half = len(held) // 2
+            size = half // (parts // 2)
+            pieces = [slice(k * size, (k + 1) * size) for k in range(parts // 2)]
+            lower, upper = held[:half], held[half:]
+            held = [v for piece in pieces for v in self._merged(scope, stage, lower[piece], upper[piece])]
+            parts //= 2
         while held[0].lanes:
             pairs = [self.f.halves(h) for h in held]
             held = self._merged(scope, stage, [p[0] for p in pairs], [p[1] for p in pairs])
