@@ -14,10 +14,12 @@ import gc
 import sys
 import sysconfig
 from collections import deque
+from importlib.metadata import entry_points
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from ingot_devices.context import state
+from ingot_devices.hooks import GROUP
 
 PURE = frozenset(
     "len isinstance issubclass hasattr getattr abs min max sum sorted any all divmod round pow id hash iter next callable ord "
@@ -57,8 +59,15 @@ def _caller(frame: FrameType) -> FrameType:
 
 def ours(frame: FrameType) -> bool:
     """True for a frame of ingot's own code."""
-    name = frame.f_globals.get("__name__", "")
-    return name == "ingot" or name.startswith(("ingot.", "ingot_devices")) or frame.f_code.co_filename.startswith("<ingot")
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return package in trusted() or frame.f_code.co_filename.startswith("<ingot")
+
+
+@functools.cache
+def trusted() -> frozenset[str]:
+    """The packages of ingot and of its plugins: what they do on the way to a launch is no part of what is recorded."""
+    points = entry_points(group=GROUP)
+    return frozenset({"ingot", "ingot_devices", *(p.value.partition(":")[0].partition(".")[0] for p in points)})
 
 
 class Watch:
@@ -154,8 +163,7 @@ class Watch:
 
 
 def _of_ingot(owner: Any) -> bool:
-    home = type(owner).__module__
-    return home == "ingot" or home.startswith(("ingot.", "ingot_devices"))
+    return type(owner).__module__.partition(".")[0] in trusted()
 
 
 @functools.lru_cache(maxsize=4096)
