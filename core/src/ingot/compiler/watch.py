@@ -70,6 +70,12 @@ def trusted() -> frozenset[str]:
     return frozenset({"ingot", "ingot_devices", *(p.value.partition(":")[0].partition(".")[0] for p in points)})
 
 
+def can_watch() -> bool:
+    """False while a profiler runs that cannot be told of what happens in between (`cProfile`)."""
+    before = sys.getprofile()
+    return before is None or callable(before)
+
+
 class Watch:
     """``with Watch() as seen:`` around a call.
 
