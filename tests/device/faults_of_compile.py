@@ -13,12 +13,16 @@ from ingot_devices.program import fuse, memory, merge, simplify, stages
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
+def without(patch: pytest.MonkeyPatch, kind: str) -> None:
+    """The guard passes over all items of one kind."""
+    tests, differs = guard.Guard._tests, guard.Guard._differs
+    patch.setattr(guard.Guard, "_tests", lambda self, item, *rest: [] if item.kind == kind else tests(self, item, *rest))
+    patch.setattr(guard.Guard, "_differs", lambda self, item, *rest: "" if item.kind == kind else differs(self, item, *rest))
+
+
 def no_attributes(patch: pytest.MonkeyPatch) -> None:
     """The guard does not look at attributes of plain objects."""
-    tests = guard.Guard._tests
-    patch.setattr(guard.Guard, "_tests", lambda self, item, values, name: [] if item.kind == "instance" else tests(self, item, values, name))
-    differs = guard.Guard._differs
-    patch.setattr(guard.Guard, "_differs", lambda self, item, a, b: "" if item.kind == "instance" else differs(self, item, a, b))
+    without(patch, "instance")
 
 
 def no_memory(patch: pytest.MonkeyPatch) -> None:
@@ -28,8 +32,7 @@ def no_memory(patch: pytest.MonkeyPatch) -> None:
 
 def no_globals(patch: pytest.MonkeyPatch) -> None:
     """The guard does not look at globals."""
-    tests = guard.Guard._tests
-    patch.setattr(guard.Guard, "_tests", lambda self, item, values, name: [] if item.kind == "globals" else tests(self, item, values, name))
+    without(patch, "globals")
 
 
 def any_number(patch: pytest.MonkeyPatch) -> None:

@@ -42,17 +42,22 @@ class Writer:
             self.statement()
         if self.foreign:
             self.lines.append(self.r.choice(["log.append(len(log))", "box.count += 1"]))
-        result = self.pick()
+        result = self.sum_of(3)
         if self.trains:
-            self.lines += [f"loss = ({result} * w.sum()).mean() + (w * w).sum() * 0.1", "loss.backward()", "optimizer.step()"]
+            self.lines += [f"loss = ({result}) * w.sum() + (w * w).sum() * 0.1", "loss.backward()", "optimizer.step()"]
             if self.r.random() < 0.5:
                 self.lines.append("schedule.step()")
             result = "loss"
-        self.lines.append(f"return {result}, {self.pick()}")
+        self.lines.append(f"return {result}, {self.pick()}, {self.sum_of(3)}")
         return "def program(x, y, n):\n" + "".join(f"    {line}\n" for line in self.lines)
 
     def pick(self) -> str:
         return self.r.choice(list(self.values))
+
+    def sum_of(self, count: int) -> str:
+        """Some values, the last ones above all, as one number."""
+        latest = list(self.values)[-3:]
+        return " + ".join(f"{self.r.choice([*latest, self.pick()])}.sum()" for _ in range(count))
 
     def new(self, text: str, shape: tuple[int, ...]) -> str:
         name = f"v{len(self.lines)}"
@@ -68,7 +73,8 @@ class Writer:
     def unary(self) -> None:
         v = self.pick()
         text = self.r.choice(["{}.tanh()", "({} * 0.1).exp()", "{}.abs()", "{}.relu()", "{}.sigmoid()", "-{}", "{}.sin()",
-                              "({}.abs() + 0.5).sqrt()", "t.nn.functional.gelu({})", "{}.to(t.float64).to(t.float32)"])  # fmt: skip
+                              "({}.abs() + 0.5).sqrt()", "t.nn.functional.gelu({})",
+                              "{}.to(t.float64).to(t.float32)"])  # fmt: skip
         self.new(text.format(v), self.values[v])
 
     def binary(self) -> None:
@@ -141,11 +147,16 @@ class Writer:
                 choices += [f"{name}[0] = 1.5", f"{name}[1:] = {name}[:-1].clone()", f"{name}[1:].mul_(2.0)",
                             f"{name}[1:].add_({name}[:-1])"]  # fmt: skip
             self.lines.append(self.r.choice(choices))
+        if self.r.random() < 0.5:  # the same work before and after a write
+            again = f"{name} * 2 + 1"
+            self.new(again, shape)
+            self.lines.append(f"{name}.add_(1.0)")
+            self.new(again, shape)
 
     def state(self) -> None:
         v = self.pick()
         self.lines.append(self.r.choice([
-            f"held.add_({v}.detach().mean())", f"net.seen = net.seen + {v}.detach().sum()", f"held.mul_(0.5); held[0] = n",
+            f"held.add_({v}.detach().mean())", f"net.seen = net.seen + {v}.detach().sum()", "held.mul_(0.5); held[0] = n",
             f"box.table['k'] = {v}.detach().sum() + box.table['k']"]))  # fmt: skip
         self.new(self.r.choice(["held * 1.0", "held[:1] + net.seen", "box.table['k'] + held[1:]"]), ())
         self.values.pop(f"v{len(self.lines) - 1}")

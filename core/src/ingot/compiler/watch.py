@@ -58,9 +58,14 @@ def _caller(frame: FrameType) -> FrameType:
 
 
 def ours(frame: FrameType) -> bool:
-    """True for a frame of ingot's own code."""
-    package = frame.f_globals.get("__name__", "").partition(".")[0]
-    return package in trusted() or frame.f_code.co_filename.startswith("<ingot")
+    """True for ingot's own code, a plugin's, and what these call of others: a driver's Python, say."""
+    at: FrameType | None = frame
+    while at is not None:
+        package = at.f_globals.get("__name__", "").partition(".")[0]
+        if package in trusted() or at.f_code.co_filename.startswith("<ingot"):
+            return at is frame or package not in ("ingot", "")  # the core calls the user's code: hooks, modules
+        at = at.f_back
+    return False
 
 
 @functools.cache
