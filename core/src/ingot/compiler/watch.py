@@ -99,12 +99,13 @@ class Watch:
         self.line = ""
         self._seen: set[CodeType] = set()
         self._before: Any = None
-        self._lists: set[int] = set()
-        self._own = 0
+        self._collects = False
 
     def __enter__(self) -> Watch:
-        kinds = (list, dict, set, deque)
-        self._lists = {id(o) for o in gc.get_objects() if type(o) in kinds}
+        # what is there already leaves the youngest generation, so that what is in it later was made during the call
+        self._collects = gc.isenabled()
+        gc.collect(0)
+        gc.disable()
         self._before = sys.getprofile()
         sys.setprofile(self._event)
         return self
@@ -113,7 +114,8 @@ class Watch:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.setprofile(self._before)
-        self._lists = set()
+        if self._collects:
+            gc.enable()
 
     def where(self) -> str:
         """``file:line`` of the user's frame nearest to the present one."""
@@ -167,7 +169,7 @@ class Watch:
             ):
                 self.stop(f"it calls {module and module + '.'}{name}()", frame)
         elif name in MUTATORS and isinstance(owner, (list, dict, set, deque)):
-            if id(owner) in self._lists:
+            if gc.is_tracked(owner) and all(owner is not o for o in gc.get_objects(generation=0)):
                 self.stop(f"it changes a {type(owner).__name__} that was there before, by {name}()", frame)
         elif not isinstance(owner, PURE_TYPES) and not _of_ingot(owner) and name not in CLASS_MAKING:
             self.stop(f"it calls {name}() of a {type(owner).__module__}.{type(owner).__name__}", frame)
