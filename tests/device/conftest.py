@@ -60,6 +60,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="real",
         help="simulated: run the kernels of cuda on the host (see plugin/cuda_sim); no GPU is tested",
     )
+    group.addoption("--compile", action="store_true", help="run the op tests with each call compiled")
     group.addoption("--full", action="store_true", help="run every op test, however long it takes")
 
 

@@ -36,6 +36,14 @@ def repeat(n: int, call: Callable[[int], Any]) -> list[Any]:
     return [call(k) for k in range(n)]
 
 
+def itself(function: Step) -> Any:
+    return function
+
+
+def strictly(t: Any) -> Callable[[Step], Any]:
+    return lambda function: t.compile(function, fullgraph=True)
+
+
 class Setting:
     """A small network, its optimizer and data, made anew from one seed."""
 
@@ -108,7 +116,7 @@ def test_gradients_reach_what_is_before_a_compiled_module(t: Any, device: str) -
 
 def test_rates_and_schedules_cause_no_new_recording(t: Any, device: str) -> None:
     runs = []
-    for wrap in (lambda f: f, lambda f: t.compile(f, fullgraph=True)):
+    for wrap in (itself, strictly(t)):
         s = Setting(t, device)
         schedule = t.optim.lr_scheduler.StepLR(s.optimizer, 2, 0.5)
         inner = s.step()
@@ -128,7 +136,7 @@ def test_rates_and_schedules_cause_no_new_recording(t: Any, device: str) -> None
 
 def test_gradients_add_up_where_nothing_clears_them(t: Any, device: str) -> None:
     runs = []
-    for wrap in (lambda f: f, lambda f: t.compile(f, fullgraph=True)):
+    for wrap in (itself, strictly(t)):
         s = Setting(t, device)
         model = s.model
 
@@ -193,7 +201,7 @@ def recordings(compiled: Any) -> int:
 
 
 def test_what_the_function_reads_is_guarded(t: Any, device: str) -> None:
-    class Net(t.nn.Module):  # type: ignore[misc,name-defined]
+    class Net(t.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.layer = t.nn.Linear(3, 3)

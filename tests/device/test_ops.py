@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from compiled_ops import CompiledSubject
 from ingot_tools.conformance.harness.subject import Refused, Subject, opened
 from ingot_tools.conformance.harness.suite import Check, each_case, run_case
 from ingot_tools.conformance.records import RECORDS
@@ -15,8 +16,14 @@ CASES = [
 
 
 @pytest.fixture(scope="session")
-def subject(device: str) -> Subject:
-    return opened(device)
+def subject(device: str, request: pytest.FixtureRequest) -> Subject:
+    """The device, plain or with every call compiled; then the reasons of what was not are printed."""
+    plain = opened(device)
+    if not request.config.getoption("--compile"):
+        return plain
+    made = CompiledSubject(plain)
+    request.addfinalizer(lambda: print(f"\n{device}: " + ", ".join(f"{n} {k}" for k, n in made.counts.most_common())))
+    return made
 
 
 @pytest.mark.parametrize(("check", "record", "case"), CASES)

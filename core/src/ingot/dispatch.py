@@ -116,7 +116,7 @@ def find(
 ) -> tuple[Entry, list[Any]]:
     """The entry for these operands, which may have been moved to one device or made plain numbers."""
     if context.recording:
-        context = context.change(recording=False)
+        return _find_unheard(op, operands, attrs, context, device)
     operands, device = _agree(op, operands, device)
     keys = tuple([key_of(o) for o in operands])
     key = (op, keys, attrs, context, device)
@@ -132,6 +132,17 @@ def find(
             forget_plans()
         _plans[key] = entry
     return entry, operands
+
+
+def _find_unheard(
+    op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any
+) -> tuple[Entry, list[Any]]:
+    """`find` while a recorder listens: how a plan is found is no part of what ran."""
+    state.context = plain = context.change(recording=False)
+    try:
+        return find(op, operands, attrs, plain, device)
+    finally:
+        state.context = context
 
 
 _NUMBERS = (bool, int, float)

@@ -29,7 +29,7 @@ from .guard import Guard
 from .joined import Joined, Spent, graph_of, histories, is_spent
 from .recorder import Recorder
 from .replaying import MISS, Replayer
-from .watch import Watch
+from .watch import Watch, can_watch
 from .world import Unguardable, World
 
 RECORDINGS = 8
@@ -119,7 +119,8 @@ class Compiled:
     # ---- when nothing fits ---------------------------------------------------------------------------------------------
     def _other(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A call of a kind that was not recorded yet."""
-        if self._eager or state.context.recording or state.context.anomaly or not self._lock.acquire(False):
+        busy = state.context.recording or state.context.anomaly or not can_watch()
+        if self._eager or busy or not self._lock.acquire(False):
             return self._function(*args, **kwargs)
         try:
             if self._owner != os.getpid():  # after a fork: what devices hold of the parent's is gone

@@ -14,10 +14,12 @@ import gc
 import sys
 import sysconfig
 from collections import deque
+from importlib.metadata import entry_points
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
 from ingot_devices.context import state
+from ingot_devices.hooks import GROUP
 
 PURE = frozenset(
     "len isinstance issubclass hasattr getattr abs min max sum sorted any all divmod round pow id hash iter next callable ord "
@@ -56,9 +58,27 @@ def _caller(frame: FrameType) -> FrameType:
 
 
 def ours(frame: FrameType) -> bool:
-    """True for a frame of ingot's own code."""
-    name = frame.f_globals.get("__name__", "")
-    return name == "ingot" or name.startswith(("ingot.", "ingot_devices")) or frame.f_code.co_filename.startswith("<ingot")
+    """True for ingot's own code, a plugin's, and what these call of others: a driver's Python, say."""
+    at: FrameType | None = frame
+    while at is not None:
+        package = at.f_globals.get("__name__", "").partition(".")[0]
+        if package in trusted() or at.f_code.co_filename.startswith("<ingot"):
+            return at is frame or package not in ("ingot", "")  # the core calls the user's code: hooks, modules
+        at = at.f_back
+    return False
+
+
+@functools.cache
+def trusted() -> frozenset[str]:
+    """The packages of ingot and of its plugins: what they do on the way to a launch is no part of what is recorded."""
+    points = entry_points(group=GROUP)
+    return frozenset({"ingot", "ingot_devices", *(p.value.partition(":")[0].partition(".")[0] for p in points)})
+
+
+def can_watch() -> bool:
+    """False while a profiler runs that cannot be told of what happens in between (`cProfile`)."""
+    before = sys.getprofile()
+    return before is None or callable(before)
 
 
 class Watch:
@@ -79,12 +99,13 @@ class Watch:
         self.line = ""
         self._seen: set[CodeType] = set()
         self._before: Any = None
-        self._lists: set[int] = set()
-        self._own = 0
+        self._collects = False
 
     def __enter__(self) -> Watch:
-        kinds = (list, dict, set, deque)
-        self._lists = {id(o) for o in gc.get_objects() if type(o) in kinds}
+        # what is there already leaves the youngest generation, so that what is in it later was made during the call
+        self._collects = gc.isenabled()
+        gc.collect(0)
+        gc.disable()
         self._before = sys.getprofile()
         sys.setprofile(self._event)
         return self
@@ -93,7 +114,8 @@ class Watch:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.setprofile(self._before)
-        self._lists = set()
+        if self._collects:
+            gc.enable()
 
     def where(self) -> str:
         """``file:line`` of the user's frame nearest to the present one."""
@@ -147,15 +169,14 @@ class Watch:
             ):
                 self.stop(f"it calls {module and module + '.'}{name}()", frame)
         elif name in MUTATORS and isinstance(owner, (list, dict, set, deque)):
-            if id(owner) in self._lists:
+            if gc.is_tracked(owner) and all(owner is not o for o in gc.get_objects(generation=0)):
                 self.stop(f"it changes a {type(owner).__name__} that was there before, by {name}()", frame)
         elif not isinstance(owner, PURE_TYPES) and not _of_ingot(owner) and name not in CLASS_MAKING:
             self.stop(f"it calls {name}() of a {type(owner).__module__}.{type(owner).__name__}", frame)
 
 
 def _of_ingot(owner: Any) -> bool:
-    home = type(owner).__module__
-    return home == "ingot" or home.startswith(("ingot.", "ingot_devices"))
+    return type(owner).__module__.partition(".")[0] in trusted()
 
 
 @functools.lru_cache(maxsize=4096)

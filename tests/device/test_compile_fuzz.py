@@ -1,0 +1,55 @@
+"""Random programs, eager and compiled beside each other (`fuzzing`), and the faults that they must find (`faults_of_compile`).
+
+A fixed number of programs, drawn from the commit (``INGOT_TEST_SEED``); ``INGOT_FUZZ=5000`` runs as many on demand. A
+program that was found once stands in `FOUND` and is run for ever.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import fuzzing
+import pytest
+from conftest import seed
+from faults_of_compile import FAULTS, Plant
+
+PROGRAMS = {"cpu": 300}
+OTHERWISE = 24
+"""On a device that is slower to compile for or that interprets."""
+FOUND: tuple[int, ...] = ()
+TRIES = 150
+
+
+def first(request: pytest.FixtureRequest) -> int:
+    return int.from_bytes(hashlib.sha256(seed(Path(request.config.rootpath)).encode()).digest()[:6], "little")
+
+
+def test_random_programs(t: Any, device: str, request: pytest.FixtureRequest) -> None:
+    count = int(os.environ.get("INGOT_FUZZ", PROGRAMS.get(device.split(":", maxsplit=1)[0], OTHERWISE)))
+    start = first(request)
+    replayed = sum(fuzzing.run(t, device, start + k) for k in range(count))
+    assert replayed > count * 0.7, f"only {replayed} of {count} programs were replayed"
+
+
+def test_programs_that_were_found(t: Any, device: str) -> None:
+    for number in FOUND:
+        fuzzing.run(t, device, number)
+
+
+@pytest.mark.parametrize("plant", FAULTS, ids=[f.__name__ for f in FAULTS])
+def test_planted_faults_are_found(t: Any, monkeypatch: pytest.MonkeyPatch, plant: Plant) -> None:
+    plant(monkeypatch)
+    found = next((number for number in range(TRIES) if not _holds(t, number)), None)
+    assert found is not None, f"{plant.__doc__} No program of {TRIES} found it"
+
+
+def _holds(t: Any, number: int) -> bool:
+    """True when the program is the same both ways. A fault may also end in an error of any kind."""
+    try:
+        fuzzing.run(t, "cpu", number)
+    except Exception:
+        return False
+    return True
