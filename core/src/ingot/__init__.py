@@ -68,7 +68,7 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import nn, optim, utils
+    from . import nn, optim, utils, vision
     from .serialization import load, save
 
 dtype = DType
@@ -160,6 +160,7 @@ __all__ = [
     "uint32",
     "uint64",
     "utils",
+    "vision",
 ]
 for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
     globals().update(_module.FUNCTIONS)
@@ -207,7 +208,7 @@ def from_dlpack(source: Any) -> Tensor:
     return made
 
 
-_LAZY = {"nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization"}
+_LAZY = {"nn": "nn", "optim": "optim", "utils": "utils", "vision": "vision", "save": "serialization", "load": "serialization"}
 
 
 def __getattr__(name: str) -> Any:
