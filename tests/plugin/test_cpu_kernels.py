@@ -78,7 +78,7 @@ def beside_the_definition(name: str, arrays: list[Any], **attributes: Any) -> tu
     """What the registered kernel gives, and what the definitions give by the host's code."""
     op = OPS[name]
     device = open_device("cpu")
-    keys = tuple(Layout.dense(a.shape, dt.from_numpy(a.dtype), device) for a in arrays)
+    keys: tuple[Any, ...] = tuple(Layout.dense(a.shape, dt.from_numpy(a.dtype), device) for a in arrays)
     keys = (*keys, *(None,) * (len(op.operands) - len(keys)))
     attrs = op.bind(attributes)
     plan = resolve(op, keys, attrs, device)

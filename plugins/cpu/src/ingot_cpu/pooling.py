@@ -116,12 +116,12 @@ def _work(request: Request) -> Any:
 
 def avg_pool(request: Request) -> Callable[..., None]:
     """The sum over the taps, divided."""
-    lead, axes = _axes(request, request.layouts[0].shape)
+    _, axes = _axes(request, request.layouts[0].shape)
     work, taps = _work(request), list(_taps(axes))
     divisors = _divisors(axes, request.attributes["divisor"], work)
 
     def run(x: Array, out: Array) -> None:
-        total = np.zeros(out.shape, work)
+        total: Array = np.zeros(out.shape, work)
         for windows, elements, _ in taps:
             total[(..., *windows)] += x[(..., *elements)].astype(work, copy=False)
         out[...] = total / divisors
@@ -131,13 +131,13 @@ def avg_pool(request: Request) -> Callable[..., None]:
 
 def avg_pool_backward(request: Request) -> Callable[..., None]:
     """Each window's share, added to its elements."""
-    lead, axes = _axes(request, request.outputs[0].shape)
+    _, axes = _axes(request, request.outputs[0].shape)
     work, taps = _work(request), list(_taps(axes))
     divisors = _divisors(axes, request.attributes["divisor"], work)
 
     def run(grad: Array, out: Array) -> None:
         share = grad.astype(work, copy=False) / divisors
-        total = np.zeros(out.shape, work)
+        total: Array = np.zeros(out.shape, work)
         for windows, elements, _ in taps:
             total[(..., *elements)] += share[(..., *windows)]
         out[...] = total

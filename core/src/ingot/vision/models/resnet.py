@@ -40,8 +40,8 @@ class BasicBlock(nn.Module):
     ) -> None:  # fmt: skip
         super().__init__()
         if groups != 1 or base_width != 64:
-            raise ValueError(f"BasicBlock only supports groups=1 and base_width=64, groups={groups} and base_width={base_width} "
-                             "were given; Bottleneck takes others")
+            raise ValueError(f"BasicBlock only supports groups=1 and base_width=64, not {groups} and {base_width}; Bottleneck "
+                             "takes them")
         self.conv1 = conv3x3(inplanes, planes, stride)
         self.bn1 = norm_layer(planes)
         self.relu = nn.ReLU(inplace=True)
