@@ -157,7 +157,9 @@ def test_the_least_place_wins_among_equals_and_nan_before_all() -> None:
 
 @pytest.mark.parametrize("counted", [True, False])
 @pytest.mark.parametrize("divisor", [None, 3])
-@pytest.mark.parametrize(("shape", "kernel", "stride", "padding", "dilation", "ceil_mode"), [p for p in POOLS if set(p[4]) == {1}])
+@pytest.mark.parametrize(
+    ("shape", "kernel", "stride", "padding", "dilation", "ceil_mode"), [p for p in POOLS if set(p[4]) == {1}]
+)
 def test_avg_pool(
     shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool, counted: bool, divisor: int | None
 ) -> None:
@@ -176,7 +178,9 @@ def test_avg_pool(
     check_gradients(lambda b, x: b.avg_pool(x, **how), x)
 
 
-@pytest.mark.parametrize(("shape", "size"), [((2, 7, 5), (3, 2)), ((1, 2, 3), (5,)), ((2, 6, 4), (6, 1)), ((1, 5, 3, 4), (2, 3, 3))])
+@pytest.mark.parametrize(
+    ("shape", "size"), [((2, 7, 5), (3, 2)), ((1, 2, 3), (5,)), ((2, 6, 4), (6, 1)), ((1, 5, 3, 4), (2, 3, 3))]
+)
 def test_adaptive_avg_pool(shape: Any, size: Any) -> None:
     x = draw(*shape)
     made = Tape().adaptive_avg_pool(x, size=size)
@@ -222,7 +226,8 @@ def test_pooling_of_other_dtypes() -> None:
 @pytest.mark.parametrize("affine", [True, False])
 def test_batch_norm(shape: Any, affine: bool) -> None:
     x = draw(*shape)
-    weight, bias = (draw(shape[1]) + 2, draw(shape[1])) if affine else (None, None)
+    weight: Any = draw(shape[1]) + 2 if affine else None
+    bias: Any = draw(shape[1]) if affine else None
     out, mean, var, rstd = Tape().batch_norm(x, weight, bias, 1e-3)
     axes = tuple(k for k in range(x.ndim) if k != 1)
     column = (-1, *(1,) * (x.ndim - 2))

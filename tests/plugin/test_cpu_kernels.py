@@ -1,4 +1,4 @@
-"""The CPU's own kernels give what the definitions give, bit for bit."""
+"""The CPU's own kernels give what the definitions give: bit for bit, or in another order of the sums."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ingot_devices import open_device
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS
-from ingot_devices.opset.op import number_spec
+from ingot_devices.opset.op import Spec, number_spec
 from ingot_devices.plan import Plan
 from ingot_devices.resolve import resolve
 from ingot_devices.transfer import read
@@ -72,3 +72,92 @@ def test_sort(dtype: str, descending: bool, dim: int) -> None:
 def test_zero_dim_and_empty() -> None:
     assert [v.item() for v in ingot.sort(ingot.tensor(3.0))] == [3.0, 0]
     assert ingot.sort(ingot.zeros(0, 3), dim=0)[1].shape == (0, 3)
+
+
+# ---- windows ---------------------------------------------------------------------------------------------------------
+def beside_the_definition(name: str, arrays: list[Any], **attributes: Any) -> tuple[list[Any], list[Any]]:
+    """What the registered kernel gives, and what the definitions give by the host's code."""
+    op = OPS[name]
+    device = open_device("cpu")
+    keys: tuple[Any, ...] = tuple(Layout.dense(a.shape, dt.from_numpy(a.dtype), device) for a in arrays)
+    keys = (*keys, *(None,) * (len(op.operands) - len(keys)))
+    attrs = op.bind(attributes)
+    plan = resolve(op, keys, attrs, device)
+    assert plan.route == "registered"
+    given = [ingot.from_numpy(a) for a in arrays]
+    made = [read(v) for v in plan.run((*given, *(None,) * (len(keys) - len(given))), View)]
+    specs = [None if k is None else Spec.of(k.shape, k.dtype) for k in keys]
+    outputs = op.infer(specs, attrs)
+    wanted = [np.empty(s.shape, s.dtype.numpy) for s in outputs]
+    layouts = {n: k for n, k in enumerate(keys) if k is not None}
+    layouts |= {len(keys) + n: Layout.dense(s.shape, s.dtype, device) for n, s in enumerate(outputs)}
+    for definition in op.definitions(specs, attrs, outputs):
+        HostCodegen().compile(definition, layouts, None).call(*arrays, *(None,) * (len(keys) - len(arrays)), *wanted)
+    return made, wanted
+
+
+def drawn(*shape: int, dtype: Any = np.float32) -> Any:
+    return np.random.default_rng(sum(shape)).normal(size=shape).astype(dtype)
+
+
+SHAPES = [
+    ((2, 4, 7, 6), (6, 2, 3, 2), {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2), "groups": 2}),
+    ((2, 3, 5, 4), (4, 3, 1, 1), {"stride": (1, 1), "padding": 0, "dilation": 1, "groups": 1}),
+    ((3, 4, 9), (4, 1, 3), {"stride": (2,), "padding": 1, "dilation": 2, "groups": 4}),
+    ((1, 2, 4, 3, 5), (3, 2, 2, 2, 2), {"stride": 1, "padding": 1, "dilation": 1, "groups": 1}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("x", "weight", "how"), SHAPES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "float16"])
+def test_convolutions(x: Any, weight: Any, how: Any, dtype: str) -> None:
+    a, w = drawn(*x, dtype=dtype), drawn(*weight, dtype=dtype)
+    made, wanted = beside_the_definition("convolution", [a, w, drawn(weight[0], dtype=dtype)], **how)
+    close = {"float32": 2e-5, "float64": 1e-12, "float16": 2e-2}[dtype]
+    np.testing.assert_allclose(made[0], wanted[0], rtol=close, atol=close)
+    grad = drawn(*wanted[0].shape, dtype=dtype)
+    for name, other, shape in (("convolution_input", w, x), ("convolution_weight", a, weight)):
+        made, wanted = beside_the_definition(name, [grad, other], shape=shape, **how)
+        np.testing.assert_allclose(made[0], wanted[0], rtol=close, atol=4 * close)
+
+
+POOLS = [
+    ((2, 3, 9, 8), {"kernel": (3, 2), "stride": (2, 3), "padding": (1, 1), "ceil_mode": True}),
+    ((2, 7), {"kernel": 3, "stride": 1, "padding": 1, "ceil_mode": False}),
+    ((1, 2, 5, 6, 4), {"kernel": (2, 2, 2), "stride": (2, 1, 2), "padding": 0, "ceil_mode": False}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "how"), POOLS)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "float16"])
+def test_max_pool_to_the_bit(shape: Any, how: Any, dtype: str) -> None:
+    x = np.round(drawn(*shape) * 3).astype(dtype)  # many are equal
+    if x.dtype.kind == "f":
+        x.flat[3::7] = np.nan
+        x.flat[5::11] = -np.inf
+    for dilation in (1, 2):
+        if dilation == 1 or shape[-1] > 6:
+            made, wanted = beside_the_definition("max_pool", [x], dilation=dilation, **how)
+            np.testing.assert_array_equal(made[0], wanted[0])
+            np.testing.assert_array_equal(made[1], wanted[1])
+    if x.dtype.kind == "f":
+        made, wanted = beside_the_definition("max_pool", [drawn(*shape, dtype=dtype)], **how)
+        grad = drawn(*made[0].shape, dtype=dtype)
+        back, expected = beside_the_definition("max_pool_backward", [grad, made[1]], shape=shape, **how)
+        np.testing.assert_allclose(back[0], expected[0], rtol=1e-2 if dtype == "float16" else 1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(("shape", "how"), POOLS)
+@pytest.mark.parametrize("counted", [True, False])
+@pytest.mark.parametrize("divisor", [None, 3])
+def test_avg_pool(shape: Any, how: Any, counted: bool, divisor: int | None) -> None:
+    more = {"count_include_pad": counted, "divisor": divisor, **how}
+    made, wanted = beside_the_definition("avg_pool", [drawn(*shape)], **more)
+    np.testing.assert_allclose(made[0], wanted[0], rtol=1e-5, atol=1e-6)
+    made, wanted = beside_the_definition("avg_pool_backward", [drawn(*made[0].shape)], shape=shape, **more)
+    np.testing.assert_allclose(made[0], wanted[0], rtol=1e-5, atol=1e-6)
+
+
+def test_max_pool_of_bfloat16_is_left_to_the_definition() -> None:
+    layout = Layout.dense((1, 4), dt.bfloat16, open_device("cpu"))
+    assert planned("max_pool", (layout,), kernel=(2,), stride=(2,)).route == "generated"

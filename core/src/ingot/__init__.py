@@ -68,7 +68,7 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import compiler, library, nn, optim, profiler, utils
+    from . import compiler, library, nn, optim, profiler, utils, vision
     from .compiler import compile
     from .library import use_kernel, without_kernels
     from .serialization import load, save
@@ -167,6 +167,7 @@ __all__ = [
     "uint64",
     "use_kernel",
     "utils",
+    "vision",
     "without_kernels",
 ]
 for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
@@ -217,7 +218,8 @@ def from_dlpack(source: Any) -> Tensor:
 
 _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
-    "compiler": "compiler", "library": "library", "profiler": "profiler", "use_kernel": "library", "without_kernels": "library",
+    "compiler": "compiler", "library": "library", "profiler": "profiler", "vision": "vision", "use_kernel": "library",
+    "without_kernels": "library",
 }  # fmt: skip
 
 

@@ -28,7 +28,9 @@ def each(name: str, value: Each, rank: int, least: int) -> tuple[int, ...]:
     return made
 
 
-def padded(padding: str | Each, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> tuple[tuple[int, int], ...]:
+def padded(
+    padding: str | Each, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]
+) -> tuple[tuple[int, int], ...]:
     """(before, after) for each spatial axis. ``"same"`` keeps the sizes; what is odd goes to the end."""
     if not isinstance(padding, str):
         return tuple((n, n) for n in each("padding", padding, len(kernel), 0))
@@ -63,8 +65,9 @@ def _check_weight(x: Tensor, weight: Tensor, groups: int, inputs: int) -> None:
 
 
 def _convolve(
-    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Each, padding: str | Each, dilation: Each, groups: int
-) -> Tensor:
+    rank: int, input: Tensor, weight: Tensor, bias: Tensor | None, stride: Each, padding: str | Each, dilation: Each,
+    groups: int,
+) -> Tensor:  # fmt: skip
     x, alone = batched(f"conv{rank}d", input, rank)
     _check_weight(x, weight, groups, weight.shape[1] * groups if weight.ndim > 1 else 0)
     step, apart = each("stride", stride, rank, 1), each("dilation", dilation, rank, 1)
@@ -111,8 +114,8 @@ def _transposed(
     step, apart = each("stride", stride, rank, 1), each("dilation", dilation, rank, 1)
     room, more = each("padding", padding, rank, 0), each("output_padding", output_padding, rank, 0)
     if any(m >= max(s, d) for m, s, d in zip(more, step, apart, strict=True)):
-        raise RuntimeError(f"output padding must be smaller than either stride or dilation, but got output_padding={list(more)}, "
-                           f"stride={list(step)}, dilation={list(apart)}")
+        raise RuntimeError("output padding must be smaller than either stride or dilation, but got "
+                           f"output_padding={list(more)}, stride={list(step)}, dilation={list(apart)}")
     rows = zip(x.shape[2:], weight.shape[2:], step, room, more, apart, strict=True)
     sizes = [(n - 1) * s - 2 * p + d * (k - 1) + m + 1 for n, k, s, p, m, d in rows]
     if min(sizes) < 1:

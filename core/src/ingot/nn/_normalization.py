@@ -61,8 +61,8 @@ def group_norm(
     """
     shape = tuple(input.shape)
     if num_groups < 1 or len(shape) < 2 or shape[1] % num_groups:
-        raise RuntimeError(f"Expected number of channels in input to be divisible by num_groups, but got input of shape {list(shape)}"
-                           f" and num_groups={num_groups}")
+        raise RuntimeError("Expected number of channels in input to be divisible by num_groups, but got input of shape "
+                           f"{list(shape)} and num_groups={num_groups}")
     each = math.prod(shape[1:]) // num_groups  # elements of a group
     made = ingot.layer_norm(input.reshape(shape[0], num_groups, each), (each,), eps=eps).view(shape)
     column = (shape[1], *(1,) * (len(shape) - 2))
@@ -76,8 +76,9 @@ def rms_norm(
     """x / √(mean(x²) + eps) · weight over the last axes (Zhang and Sennrich, 2019); ``eps`` None is the dtype's precision."""
     shape = tuple(normalized_shape)
     if not shape or tuple(input.shape[max(input.ndim - len(shape), 0) :]) != shape:
-        raise RuntimeError(f"Given normalized_shape={list(shape)}, expected input with shape [*, {', '.join(map(str, shape))}], but "
-                           f"got input of size {list(input.shape)}")
+        wanted = ", ".join(map(str, ("*", *shape)))
+        raise RuntimeError(f"Given normalized_shape={list(shape)}, expected input with shape [{wanted}], but got input of size "
+                           f"{list(input.shape)}")
     wide = input.float() if input.dtype in (ingot.float16, ingot.bfloat16) else input
     mean = (wide * wide).mean(tuple(range(-len(shape), 0)), keepdim=True)
     made = (wide * (mean + (_EPSILON[input.dtype.itemsize] if eps is None else eps)).rsqrt()).to(input.dtype)

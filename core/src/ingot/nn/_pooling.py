@@ -17,8 +17,8 @@ Adaptive = int | None | Sequence[int | None]
 
 def _check(name: str, input: Tensor, rank: int) -> None:
     if input.ndim not in (rank + 1, rank + 2) or 0 in input.shape[1:]:
-        raise RuntimeError(f"{name}: non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, but got one of "
-                           f"size {list(input.shape)}")
+        raise RuntimeError(f"{name}: non-empty {rank + 1}D or {rank + 2}D (batch mode) tensor expected for input, but got one "
+                           f"of size {list(input.shape)}")
 
 
 def _max(
@@ -36,16 +36,16 @@ def _max(
 
 
 def max_pool1d(
-    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """The greatest of each window along the last axis; see `max_pool2d`."""
     return _max(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
 def max_pool2d(
-    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1, ceil_mode: bool = False,
-    return_indices: bool = False,
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
     """The greatest of each window of the last two axes: (N, C, H, W) → (N, C, H', W').
 

@@ -243,7 +243,8 @@ def pad(
     if value is not None:
         raise ValueError(f"Padding mode {mode!r} doesn't take in value argument")
     if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise ValueError(f"pad={list(pad)} must be (before, after) for each of the last axes of an input of shape {input.shape}")
+        raise ValueError(f"pad={list(pad)} must be (before, after) for each of the last axes of an input of shape "
+                         f"{input.shape}")
     for k, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
         size = input.shape[-k]
         most = size - 1 if mode == "reflect" else size

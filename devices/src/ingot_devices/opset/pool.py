@@ -172,7 +172,7 @@ def _average_backward_spec(grad: Spec, shape: Shape, **attrs: Any) -> tuple[Spec
 pool("max_pool", "x", _max, _max_spec, MAX, "The greatest of each window, and its number in the plane.", "out indices",
      x=lambda b, g, x_spec, indices, kernel, stride, padding, dilation, ceil_mode: b.max_pool_backward(g, indices, shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode))
 pool("max_pool_backward", "grad indices", _max_backward, _max_backward_spec, SHAPE | MAX, "The gradient of max_pool's x: each window's, where its greatest lies.",
-     grad=lambda b, g, indices, kernel, stride, padding, dilation: _picked(b, g, indices, kernel, stride, padding, dilation))
+     grad=_picked)
 pool("avg_pool", "x", _average, _average_spec, AVERAGE, "The mean of each window, or its sum over `divisor`.",
      x=lambda b, g, x_spec, kernel, stride, padding, ceil_mode, count_include_pad, divisor: b.avg_pool_backward(g, shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad, divisor=divisor))
 pool("avg_pool_backward", "grad", _average_backward, _average_backward_spec, SHAPE | AVERAGE, "The gradient of avg_pool's x.",

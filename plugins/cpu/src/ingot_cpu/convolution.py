@@ -41,14 +41,14 @@ class Windows:
             rows = zip(tap, self.dilation, self.stride, self.counts, strict=True)
             yield tap, image[(slice(None), *(slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in rows))]
 
-    def inner(self) -> tuple[slice, ...]:
+    def inner(self) -> Any:
         """The image in a padded one."""
         return (slice(None), *(slice(a, a + n) for n, (a, _) in zip(self.sizes, self.pads, strict=True)))
 
     def columns(self, x: Array) -> Iterator[Array]:
         """(groups, depth, pixels) of one image after the other, in one piece of memory."""
-        image = np.zeros((self.channels, *self.padded), self.work)
-        held = np.empty((self.channels, *self.kernel, *self.counts), self.work)
+        image: Array = np.zeros((self.channels, *self.padded), self.work)
+        held: Array = np.empty((self.channels, *self.kernel, *self.counts), self.work)
         for one in x:
             if self.plain:
                 yield one.astype(self.work, copy=False).reshape(self.groups, self.depth, self.pixels)
@@ -89,8 +89,8 @@ def convolution_input(request: Request) -> Callable[..., None]:
 
     def run(grad: Array, weight: Array, out: Array) -> None:
         across = w.rows(weight).transpose(0, 2, 1)
-        image = np.zeros((w.channels, *w.padded), w.work)
-        seen = np.empty((w.groups, w.depth, w.pixels), w.work)
+        image: Array = np.zeros((w.channels, *w.padded), w.work)
+        seen: Array = np.empty((w.groups, w.depth, w.pixels), w.work)
         for one, slope in zip(out, grad.astype(w.work, copy=False), strict=True):
             np.matmul(across, slope.reshape(w.groups, w.outputs, w.pixels), out=seen)
             if w.plain:

@@ -45,29 +45,44 @@ def _taps(axes: list[Sliding]) -> Iterator[tuple[Part, Part, tuple[int, ...]]]:
 
 
 def max_pool(request: Request) -> Callable[..., None] | None:
-    """The greatest so far and its place, window by window; the first of equals stays."""
-    lead, axes = _axes(request, request.layouts[0].shape)
+    """The greatest so far and its place, from the first element of each window on; the first of equals stays."""
+    _, axes = _axes(request, request.layouts[0].shape)
     if request.outputs[0].dtype.numpy.kind not in "iuf":
         return None  # NumPy compares no bfloat16 with masks
-    strides = [math.prod(a.size for a in axes[k + 1 :]) for k in range(len(axes))]
-    taps = list(_taps(axes))
+    steps = [math.prod(a.size for a in axes[k + 1 :]) for k in range(len(axes))]
+    taps = [(windows, elements, _numbers(axes, windows, firsts, steps)) for windows, elements, firsts in _taps(axes)]
+    first = np.ix_(*(_firsts(a) for a in axes))
+    floats = request.outputs[0].dtype.kind == "f"
 
     def run(x: Array, out: Array, indices: Array) -> None:
-        indices[...] = -1
-        for windows, elements, firsts in taps:
-            at = (slice(None),) * lead
-            value, best, place = x[(*at, *elements)], out[(*at, *windows)], indices[(*at, *windows)]
-            number = np.zeros((), np.int64)
-            for k, (a, first) in enumerate(zip(axes, firsts, strict=True)):
-                count = windows[k].stop - windows[k].start
-                number = number[..., None] + (first + a.stride * np.arange(count)) * strides[k]
-            better = (value > best) | (place < 0)
-            if value.dtype.kind == "f":
-                better |= np.isnan(value) & ~np.isnan(best)
+        out[...] = x[(..., *first)]
+        indices[...] = sum(i * step for i, step in zip(first, steps, strict=True))
+        for windows, elements, number in taps:
+            value, best, place = x[(..., *elements)], out[(..., *windows)], indices[(..., *windows)]
+            if floats:
+                better = np.less_equal(value, best)
+                np.logical_not(better, out=better)
+                better &= best == best  # NaN is greater than all, and the first of them stays
+            else:
+                better = value > best
             np.copyto(best, value, where=better)
             np.copyto(place, number, where=better)
 
     return run
+
+
+def _firsts(a: Sliding) -> Array:
+    """The first element of each window."""
+    start = np.arange(a.count) * a.stride - a.pad
+    return start + np.maximum(-(start // a.dilation), 0) * a.dilation
+
+
+def _numbers(axes: list[Sliding], windows: Part, firsts: tuple[int, ...], steps: list[int]) -> Array:
+    """The numbers in the plane of what a tap is in each of its windows."""
+    number = np.zeros((), np.int64)
+    for a, w, first, step in zip(axes, windows, firsts, steps, strict=True):
+        number = number[..., None] + (first + a.stride * np.arange(w.stop - w.start)) * step
+    return number
 
 
 def max_pool_backward(request: Request) -> Callable[..., None]:
@@ -101,15 +116,14 @@ def _work(request: Request) -> Any:
 
 def avg_pool(request: Request) -> Callable[..., None]:
     """The sum over the taps, divided."""
-    lead, axes = _axes(request, request.layouts[0].shape)
+    _, axes = _axes(request, request.layouts[0].shape)
     work, taps = _work(request), list(_taps(axes))
     divisors = _divisors(axes, request.attributes["divisor"], work)
 
     def run(x: Array, out: Array) -> None:
-        total = np.zeros(out.shape, work)
+        total: Array = np.zeros(out.shape, work)
         for windows, elements, _ in taps:
-            at = (slice(None),) * lead
-            total[(*at, *windows)] += x[(*at, *elements)].astype(work, copy=False)
+            total[(..., *windows)] += x[(..., *elements)].astype(work, copy=False)
         out[...] = total / divisors
 
     return run
@@ -117,16 +131,15 @@ def avg_pool(request: Request) -> Callable[..., None]:
 
 def avg_pool_backward(request: Request) -> Callable[..., None]:
     """Each window's share, added to its elements."""
-    lead, axes = _axes(request, request.outputs[0].shape)
+    _, axes = _axes(request, request.outputs[0].shape)
     work, taps = _work(request), list(_taps(axes))
     divisors = _divisors(axes, request.attributes["divisor"], work)
 
     def run(grad: Array, out: Array) -> None:
         share = grad.astype(work, copy=False) / divisors
-        total = np.zeros(out.shape, work)
+        total: Array = np.zeros(out.shape, work)
         for windows, elements, _ in taps:
-            at = (slice(None),) * lead
-            total[(*at, *elements)] += share[(*at, *windows)]
+            total[(..., *elements)] += share[(..., *windows)]
         out[...] = total
 
     return run

@@ -13,9 +13,10 @@ from ingot.tensor import Tensor
 
 
 class _BatchNorm(Module):
-    """``weight`` starts at one and ``bias`` at zero (``affine=False`` leaves out both, ``bias=False`` the second); ``running_mean`` and ``running_var``
-    are buffers, which move by ``momentum`` towards each batch's (None: they are the mean over all batches).
-    ``track_running_stats=False`` leaves them out, and the batch's own are used in evaluation, too.
+    """``weight`` starts at one and ``bias`` at zero (``affine=False`` leaves out both, ``bias=False`` the second).
+
+    ``running_mean`` and ``running_var`` are buffers, which move by ``momentum`` towards each batch's (None: they are the
+    mean over all batches). ``track_running_stats=False`` leaves them out: the batch's own are used in evaluation, too.
     """
 
     ranks: ClassVar[tuple[int, ...]]
@@ -65,8 +66,8 @@ class _BatchNorm(Module):
         training = self.training or self.running_mean is None
         moves = self.training and self.track_running_stats
         share = self._count() if moves else 0.0
-        held = (self.running_mean, self.running_var) if moves or not training else (None, None)
-        return F.batch_norm(input, *held, self.weight, self.bias, training, share, self.eps)
+        mean, var = (self.running_mean, self.running_var) if moves or not training else (None, None)
+        return F.batch_norm(input, mean, var, self.weight, self.bias, training, share, self.eps)
 
     def _count(self) -> float:
         """One batch more; the share of it in the running statistics."""
@@ -79,7 +80,9 @@ class _BatchNorm(Module):
 
 
 class BatchNorm1d(_BatchNorm):
-    """Over (N, C) or (N, C, L): each channel has mean 0 and variance 1, times weight, plus bias; see `functional.batch_norm`."""
+    """Over (N, C) or (N, C, L): each channel to mean 0 and variance 1, times weight, plus bias; see
+    `functional.batch_norm`.
+    """
 
     ranks = (2, 3)
 

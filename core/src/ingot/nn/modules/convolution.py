@@ -69,7 +69,8 @@ class _ConvNd(Module):
 
     def extra_repr(self) -> str:
         said = f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, stride={self.stride}"
-        rows = (("padding", (0,) * self.rank), ("dilation", (1,) * self.rank), ("output_padding", (0,) * self.rank), ("groups", 1))
+        none, ones = (0,) * self.rank, (1,) * self.rank
+        rows = (("padding", none), ("dilation", ones), ("output_padding", none), ("groups", 1))
         said += "".join(f", {name}={getattr(self, name)}" for name, usual in rows if getattr(self, name) != usual)
         said += "" if self.bias is not None else ", bias=False"
         return said + ("" if self.padding_mode == "zeros" else f", padding_mode={self.padding_mode}")
@@ -78,10 +79,11 @@ class _ConvNd(Module):
 class _Conv(_ConvNd):
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: Each, stride: Each = 1, padding: str | Each = 0,
-        dilation: Each = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None, dtype: Any = None,
+        dilation: Each = 1, groups: int = 1, bias: bool = True, padding_mode: str = "zeros", device: Any = None,
+        dtype: Any = None,
     ) -> None:  # fmt: skip
-        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode, device,
-                         dtype)
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, 0, groups, bias, padding_mode,
+                         device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         x, padding = self._padded(input)
@@ -125,8 +127,10 @@ class _ConvTranspose(_ConvNd):
                          padding_mode, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        convolve = (F.conv_transpose1d, F.conv_transpose2d)[self.rank - 1]
-        return convolve(input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
+        convolve: Any = (F.conv_transpose1d, F.conv_transpose2d)[self.rank - 1]
+        made: Tensor = convolve(input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
+                                self.dilation)
+        return made
 
 
 class ConvTranspose1d(_ConvTranspose):

@@ -13,8 +13,8 @@ class _MaxPool(Module):
     """``stride`` is ``kernel_size`` unless given."""
 
     def __init__(
-        self, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1, return_indices: bool = False,
-        ceil_mode: bool = False,
+        self, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
+        return_indices: bool = False, ceil_mode: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.kernel_size, self.padding, self.dilation = kernel_size, padding, dilation
@@ -30,14 +30,16 @@ class MaxPool1d(_MaxPool):
     """The greatest of each window: (N, C, L) → (N, C, L'); see `functional.max_pool2d`."""
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)  # fmt: skip
 
 
 class MaxPool2d(_MaxPool):
     """The greatest of each window: (N, C, H, W) → (N, C, H', W'); see `functional.max_pool2d`."""
 
     def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode, self.return_indices)
+        return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)  # fmt: skip
 
 
 class AvgPool1d(Module):
