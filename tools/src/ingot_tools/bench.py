@@ -117,7 +117,7 @@ class Bench:
         return self.found
 
     def _time(self, call: Callable[[], Any]) -> float:
-        return measure(call, self.wait)
+        return measure(call, self.wait, self.each)
 
     def _tensor(self, *shape: int, dtype: str = "float32") -> Any:
         values = np.random.default_rng(0).uniform(-1, 1, shape)
@@ -154,7 +154,7 @@ class Bench:
 
     def _peaks(self, n: int) -> None:
         side = 16
-        while side < 2048 and side * side * 4 <= n:
+        while side < 1024 and side * side * 4 <= n:
             side *= 2
         for name in DTYPES:
             kept = self.device.limits.dtype_class(getattr(self.t, name))
