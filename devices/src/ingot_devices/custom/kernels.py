@@ -51,6 +51,8 @@ def source_kernel(
     dtypes: Sequence[DType] | None = None,
     layout: str = "dense",
     attributes: Mapping[str, Any] | None = None,
+    refuse: OfShapes | None = None,
+    only_tuned: bool = False,
     priority: int = 0,
     owner: str = "",
 ) -> Kernel:
@@ -63,6 +65,8 @@ def source_kernel(
     ``variants``: name → values to try for a constant or for ``block="NAME"``; the first is taken until `ingot tune` has
     measured. ``dtypes``: what the operands may be; default: all that the device keeps as they are. ``layout``: what each
     operand must be ("dense", "any", …); dispatch copies one that is not. ``attributes``: values that must match.
+    ``refuse``: a function of the shapes that says why it does not take them (an empty string: it does). ``only_tuned``:
+    it is not used before `ingot tune` found one of its variants the fastest.
 
     Errors name the author's file and line: `DeclarationError` here, `KernelBuildError` when the compiler refuses it.
     """
@@ -73,6 +77,7 @@ def source_kernel(
     made = SourceKernel(
         op if isinstance(op, Op) else row.name, device, text, place, grid, threads, block, dict(local or {}),
         dict(constants or {}), helpers, origin(helpers) if helpers else None, dict(variants or {}), dtypes is not None,
+        refuse, only_tuned,
     )  # fmt: skip
     _check_mentions(made, row)
     return Kernel(row.name, device, made, dtypes, layout, dict(attributes or {}), priority, owner or _owner(place.file))

@@ -49,6 +49,8 @@ class SourceKernel:
     helpers_origin: Origin | None = None
     variants: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     all_dtypes: bool = False
+    refuse: OfShapes | None = None  # why it does not take these shapes; an empty string: it does
+    only_tuned: bool = False  # it waits for `tune` to have found it the fastest
     choice: Mapping[str, Any] | None = None  # a variant that `tune` tries; None: the best known, else the first of each
 
     @property
@@ -82,6 +84,9 @@ class _Made:
         self.bits = 64 if self.device.limits.index_bits >= 64 else 32
         self.scope: dict[str, Any] = {**request.attributes, **dict(self.layouts)}
         self.scope |= self._choice()
+        refused = self._of_shapes(kernel.refuse) if kernel.refuse else ""
+        if refused:
+            raise Unsupported(refused)
         for name, value in kernel.constants.items():
             if name not in self.scope:
                 self.scope[name] = self._of_shapes(value)
@@ -107,6 +112,10 @@ class _Made:
         chosen = self.kernel.choice
         if chosen is None and first:
             chosen = tuned.best(self.request, self.kernel.variants)
+            if chosen is tuned.USUAL:
+                raise Unsupported("`ingot tune` found the usual route faster")
+            if chosen is None and self.kernel.only_tuned:
+                raise Unsupported(f"it waits for `ingot tune {self.request.op} --device {self.device.name}`")
         return {**first, **(chosen or {})}
 
     def _of_shapes(self, value: Any) -> Any:

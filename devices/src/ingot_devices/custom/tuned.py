@@ -27,8 +27,12 @@ def _dtypes(request: Request) -> list[str]:
     return [x.dtype.name for x in request.layouts if isinstance(x, Layout)]
 
 
+USUAL: dict[str, Any] = {}
+"""Stands for: the device's usual route was faster than every variant."""
+
+
 def best(request: Request, variants: Mapping[str, Sequence[Any]]) -> dict[str, Any] | None:
-    """The variant that was found best for such a request; None where none was measured."""
+    """The variant that was found best for such a request, or `USUAL`; None where none was measured."""
     entry = _key(request.op, request.device, _dtypes(request), variants)
     if entry not in _found:
         held = Cache("tune").get(entry)
@@ -40,15 +44,17 @@ def _valid(held: bytes, variants: Mapping[str, Sequence[Any]]) -> dict[str, Any]
     """What `keep` wrote, as values; None where it is not that."""
     try:
         places = json.loads(held)["variant"]
-        return {name: tried[places[name]] for name, tried in variants.items()}
+        return USUAL if places is None else {name: tried[places[name]] for name, tried in variants.items()}
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
 
-def keep(request: Request, variants: Mapping[str, Sequence[Any]], variant: Mapping[str, Any], seconds: float) -> None:
-    """Note that ``variant`` was the fastest of ``variants``, with ``seconds`` for a launch."""
+def keep(
+    request: Request, variants: Mapping[str, Sequence[Any]], variant: Mapping[str, Any] | None, seconds: float
+) -> None:
+    """Note that ``variant`` was the fastest of ``variants`` (None: the usual route), with ``seconds`` for a launch."""
     entry = _key(request.op, request.device, _dtypes(request), variants)
-    places = {name: list(tried).index(variant[name]) for name, tried in variants.items()}
+    places = None if variant is None else {name: list(tried).index(variant[name]) for name, tried in variants.items()}
     told = {"op": request.op, "device": request.device.name, "variant": places, "seconds": seconds}
     Cache("tune").put(entry, json.dumps(told).encode())
     _found.pop(entry, None)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from glob import glob
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingot_devices import Backend, DeviceInfo, Unavailable, hookimpl
 
@@ -65,6 +65,15 @@ class OpenCL(Backend):
 def ingot_backends(register: Callable[[Backend], None]) -> None:
     """Declare the backend."""
     register(OpenCL())
+
+
+@hookimpl
+def ingot_kernels(register: Callable[[Any], None]) -> None:
+    """Kernels of our own."""
+    from .matmul import KERNELS
+
+    for kernel in KERNELS:
+        register(kernel)
 
 
 def _version(distribution: str) -> str:

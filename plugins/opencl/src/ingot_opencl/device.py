@@ -166,7 +166,8 @@ class OpenCLDevice(Device):
             "largest workgroup": asked.WORK_GROUP_SIZE,
             "workgroup in multiples of": asked.PREFERRED_WORK_GROUP_SIZE_MULTIPLE,
         }  # fmt: skip
-        return {name: int(entry.kernel.get_work_group_info(what, self._device)) for name, what in names.items()}
+        told: dict[str, Any] = {name: entry.kernel.get_work_group_info(what, self._device) for name, what in names.items()}
+        return {name: int(n) for name, n in told.items()}
 
     def synchronize(self) -> None:
         """Wait for the queues of this thread: the default one and its own."""
