@@ -128,8 +128,8 @@ def expressions(body: tuple[Statement, ...]) -> list[Expr]:
 
 def types(program: Program) -> set[Any]:
     """The dtype of every value and memory in it."""
-    declared = [*program.buffers, *program.scalars, *program.locals]
-    return {x.dtype for x in declared} | {n.dtype for n in walk(*expressions(program.body))}
+    declared = {b.dtype for b in program.buffers} | {s.dtype for s in program.scalars} | {m.dtype for m in program.locals}
+    return declared | {n.dtype for n in walk(*expressions(program.body))}
 
 
 CASES: dict[str, tuple[str, list[Any], dict[str, Any]]] = {

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.behaviour import near, refused, same
+from harness.behaviour import near, needs, refused, same
 
 Maker = Any
 
@@ -291,6 +291,7 @@ def test_gradient_penalty_trains(t: Any, leaf: Maker) -> None:
 def test_gradcheck(t: Any, device: str) -> None:
     if device.startswith("sim"):
         pytest.skip("hundreds of evaluations")
+    needs(t, device, "float64")
     a, b = (
         t.tensor([[0.3, -1.2], [2.0, 0.7]], dtype=t.float64, device=device, requires_grad=True)
         for _ in "ab"

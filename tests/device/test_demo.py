@@ -60,7 +60,7 @@ def _read(terminal: int) -> bytes:
 
 
 # ---- the command ---------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", ["cpu:0", "opencl:0"])
+@pytest.mark.parametrize("name", ["cpu:0", "opencl:0", "webgpu:0"])
 def test_nothing_runs_on_the_host(name: str, tmp_path: Path) -> None:
     if not ingot_devices.is_available(name):
         pytest.skip(f"{name} is not available; `ingot devices` says why")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.behaviour import near, refused, same
+from harness.behaviour import near, needs, refused, same
 
 Maker = Any
 
@@ -195,8 +195,9 @@ def test_python_numbers_do_not_widen(
      ("uint8", "int64", "uint8")],
 )  # fmt: skip
 def test_zero_dim_tensors_widen_only_by_category(
-    t: Any, make: Maker, left: str, zero_dim: str, result: str
+    t: Any, device: str, make: Maker, left: str, zero_dim: str, result: str
 ) -> None:
+    needs(t, device, zero_dim)
     x, scalar = make([1, 1], dtype=getattr(t, left)), make(1, dtype=getattr(t, zero_dim))
     assert (x * scalar).dtype is getattr(t, result)
     assert (scalar * scalar.to(getattr(t, left))).dtype is t.promote_types(scalar.dtype, x.dtype)

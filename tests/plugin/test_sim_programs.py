@@ -25,7 +25,7 @@ from ingot_devices.ir.program import (
     Scalar,
     Statement,
 )  # fmt: skip
-from ingot_sim.config import SimConfig
+from ingot_sim.config import LIMITS, SimConfig
 from ingot_sim.device import SimDevice
 
 SIZE, GROUPS = 8, 3
@@ -201,3 +201,11 @@ def test_work_items_know_their_place_in_every_dimension() -> None:
     flat = (special("gid", 1) * special("size", 0) + special("lid", 0)) + special("group", 0) * 8
     p = program(Put("y", flat, flat.cast(dt.float32)), size=(4, 2, 1))
     np.testing.assert_array_equal(ran(p), np.arange(24))
+
+
+@pytest.mark.parametrize(("d", "kind"), [(dt.int64, "emulated"), (dt.float64, "refused")], ids=str)
+def test_a_type_that_the_device_lacks_is_not_built(d: Any, kind: str) -> None:
+    program = Program("k", (Buffer("x", d, "w", 0),), (), (), (Put("x", const(0, dt.index), const(1, d)),), (1, 1, 1))
+    device = SimDevice(SimConfig(limits=LIMITS["webgpu"], mode="schedule"))
+    with pytest.raises(KernelBuildError, match=f"k computes in {d.name}, which this device declares as {kind}"):
+        device.build(program, "k")

@@ -55,6 +55,7 @@ PARTS = (
     Part("cpu with SSE2", 60, f"INGOT_CPU_ISA=sse2 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
     Part("ops on opencl", 150, f"{OPS} opencl:0 --budget {{budget}}", tests=True, share=1.5),
     Part("ops on sim", 90, f"{OPS} sim:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("ops on webgpu", 120, f"{OPS} webgpu:0 --budget {{budget}}", tests=True, share=1.0),
     Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
     Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),

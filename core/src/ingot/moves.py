@@ -61,6 +61,11 @@ def moved(x: Any, opened: Any) -> Any:
     return made
 
 
+def refuses(device: Any, dtype: dt.DType) -> bool:
+    """True where an open device keeps no values of ``dtype``."""
+    return bool(device.limits.dtype_class(dtype).kind == "refused")
+
+
 def rebuild(array: Any, place: str, requires_grad: bool) -> Any:
     """A tensor from what a pickle holds of it."""
     made = creation.from_array(array, dt.from_numpy(array.dtype), place)

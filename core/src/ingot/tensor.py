@@ -25,7 +25,7 @@ from .devices import device_of, open_device
 from .inplace import assign
 from .layouts import Size
 from .methods import install
-from .moves import destination, moved, rebuild
+from .moves import destination, moved, rebuild, refuses
 from .ops import creation, index, linalg, shape
 from .ops.common import check_dtype, look, run
 from .printing import tensor_text
@@ -361,10 +361,12 @@ class Tensor(TensorBase):
         target, dtype, copy = destination(args, kwargs)
         made = self
         opened = self._layout.device if target is None else open_device(target)
+        if dtype is not None and opened is not self._layout.device and refuses(self._layout.device, dtype):
+            made, copy = moved(made, opened), False  # its device could only cast it through the host
         if dtype is not None and dtype is not self._layout.dtype:
             made = run("cast", made, dtype=dtype)
             copy = False
-        if opened is not self._layout.device:
+        if opened is not made._layout.device:
             return moved(made, opened)
         return run("copy", made) if copy else made
 
@@ -396,7 +398,7 @@ class Tensor(TensorBase):
             src = creation.tensor(src, device=self.device)
         if src._layout.shape != self._layout.shape:
             src = src.expand(self._layout.shape)
-        assign(self, src if src._layout.device is self._layout.device else src.to(self.device))
+        assign(self, src if src._layout.device is self._layout.device else src.to(self.device, self._layout.dtype))
         return self
 
     def fill_(self, value: Any) -> Tensor:

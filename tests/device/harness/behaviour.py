@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import ingot_devices
 import numpy as np
 import pytest
+from ingot_devices import dtypes
 
 
 @contextmanager
@@ -25,6 +27,14 @@ def ours_only(t: Any, why: str) -> None:
     """Skip where PyTorch differs on purpose."""
     if t.__name__ != "ingot":
         pytest.skip(f"ingot's own: {why}")
+
+
+def needs(t: Any, device: str, dtype: str) -> None:
+    """Skip where the device declares that it refuses ``dtype``."""
+    if t.__name__ == "ingot":
+        kept = ingot_devices.open_device(device).limits.dtype_class(dtypes.dtype(dtype))
+        if kept.kind == "refused":
+            pytest.skip(f"{device} declares no {dtype}: {kept.reason}")
 
 
 def same(tensor: Any, expected: Any) -> None:

@@ -140,7 +140,7 @@ class SimDevice(Device):
         if isinstance(source, Program):
             from .program import ProgramKernel
 
-            return ProgramKernel(source)
+            return ProgramKernel(source, self.limits)
         if hasattr(source, "run"):
             return source  # type: ignore[no-any-return]
         raise ContractError(f"{self.name} builds programs of the kernel IR, not {type(source).__name__}")

@@ -4,7 +4,8 @@
 `SimDevice.build` gets the `Program`. A launch runs its workgroups one after the other and the
 work-items of each up to their next barrier, both in seeded order. `LaunchError` names the kernel for
 an access out of bounds, a race, workgroup memory read before it is written, and a barrier that some
-work-items of a group reach and others do not.
+work-items of a group reach and others do not. A program of a type that the limits refuse, or declare as
+emulated, is not built: `KernelBuildError`.
 """
 
 from __future__ import annotations
@@ -15,18 +16,20 @@ from typing import TYPE_CHECKING, Any
 
 from ingot_devices.codegen import arguments
 from ingot_devices.codegen.schedule import Identity, ScheduleCodegen
-from ingot_devices.errors import LaunchError
+from ingot_devices.errors import KernelBuildError, LaunchError
 from ingot_devices.ir.expr import REQUIRED
 from ingot_devices.ir.program import Program
+from ingot_devices.limits import Limits
 
 from .definition import typed
 from .shared import Race, Shared, Unwritten
-from .statements import Outside, Source
+from .statements import Outside, Source, types_of
 
 if TYPE_CHECKING:
     from .device import Dims, SimDevice
 
 Item = Callable[..., Any]
+_ANY = Limits()
 
 
 class Required(Identity):
@@ -40,11 +43,20 @@ def schedule_codegen() -> ScheduleCodegen:
     return ScheduleCodegen(Required())
 
 
+def _refuse_types(program: Program, limits: Limits) -> None:
+    """No value and no memory of a program has a type that the device lacks."""
+    for d in types_of(program):
+        kind = limits.dtype_class(d).kind
+        if kind in ("emulated", "refused"):
+            raise KernelBuildError(f"{program.name} computes in {d.name}, which this device declares as {kind}")
+
+
 class ProgramKernel:
     """A program, built: its work-item as a Python function."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, limits: Limits = _ANY) -> None:
         self.name = program.name
+        _refuse_types(program, limits)
         self.program = program
         self.local_bytes = sum(m.size * m.dtype.itemsize for m in program.locals)
         written = Source(program)

@@ -216,9 +216,20 @@ def _all(body: tuple[Statement, ...]) -> list[Any]:
     return found
 
 
-def _specials(body: tuple[Statement, ...]) -> set[tuple[str, int]]:
+def _roots(body: tuple[Statement, ...]) -> list[Expr]:
+    """Every expression of the statements."""
     roots: list[Expr] = []
     for s in _all(body):
         fields = [getattr(s, name) for name in s.__dataclass_fields__]
         roots += [f for f in fields if isinstance(f, Expr)]
-    return {n.value for n in walk(*roots) if n.op == "special"}
+    return roots
+
+
+def _specials(body: tuple[Statement, ...]) -> set[tuple[str, int]]:
+    return {n.value for n in walk(*_roots(body)) if n.op == "special"}
+
+
+def types_of(program: Program) -> set[DType]:
+    """The types of all values and memories."""
+    declared = {b.dtype for b in program.buffers} | {s.dtype for s in program.scalars} | {m.dtype for m in program.locals}
+    return declared | {n.dtype for n in walk(*_roots(program.body))}

@@ -254,7 +254,8 @@ class _Source:
         if op in ("add", "sub", "mul", "div"):
             # x - x, x * 0 and x + 0 are not what they seem where x is infinite, NaN or -0
             known = [a.op == "const" and a.value in (0.0, 1.0) for a in node.args]
-            hidden = [k or (n == 1 and node.args[0] is node.args[1]) for n, k in enumerate(known)]
+            same = op in ("sub", "div") and node.args[0] is node.args[1]
+            hidden = [known[0], known[1] or same]
             args = [self._exact(a) if h else a for a, h in zip(args, hidden, strict=True)]
             made = f"({args[0]} {_INFIX[op]} {args[1]})"
             return made if op == "div" else self._exact(made[1:-1])
