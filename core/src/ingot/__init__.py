@@ -208,7 +208,12 @@ def numel(input: Tensor) -> Any:
 
 
 def from_dlpack(source: Any) -> Tensor:
-    """A tensor of another library's memory, shared where it lies on the host."""
+    """A tensor of another library's memory, shared where a backend knows that memory or it lies on the host."""
+    if source.__dlpack_device__()[0] != 1:
+        from .interchange import adopt
+
+        shared: Tensor = adopt(source)
+        return shared
     import numpy
 
     made: Tensor = creation.from_numpy(numpy.from_dlpack(source))

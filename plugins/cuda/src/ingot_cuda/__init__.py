@@ -31,6 +31,7 @@ class CUDA(Backend):
     vendor = "NVIDIA"
     contract = (1, 0)
     priority = 100
+    dlpack_type = 2  # kDLCUDA
 
     def probe(self) -> Sequence[DeviceInfo] | Unavailable:
         """The GPUs, without a context on any; one that cannot be used is listed with its fault."""
