@@ -21,6 +21,7 @@ from .lazy import discovery
 
 _CODES = {"i": 0, "u": 1, "f": 2, "c": 5, "b": 6}
 _BFLOAT = 4
+_HOST = 1
 _NAME, _USED = b"dltensor", b"used_dltensor"
 
 
@@ -76,7 +77,7 @@ def device_of_memory(tensor: TensorBase) -> tuple[int, int]:
     """DLPack's (device type, number); (1, 0) is the host."""
     device = tensor._layout.device
     kind = discovery.dlpack_type(device.kind)
-    return (kind, device.index) if kind else (1, 0)
+    return (kind, device.index) if kind else (_HOST, 0)
 
 
 def address_of(tensor: TensorBase) -> int:
@@ -86,8 +87,13 @@ def address_of(tensor: TensorBase) -> int:
     return int(layout.device.address(tensor._block.handle)) + tensor._offset * item if layout.size else 0
 
 
-def export(tensor: TensorBase, stream: Any) -> Any:
-    """A DLPack capsule over the tensor's memory; the consumer's ``stream`` (-1: none) waits for what is queued on it."""
+def export(tensor: Any, stream: Any, options: Mapping[str, Any]) -> Any:
+    """A DLPack capsule over the tensor's memory; the consumer's ``stream`` (-1: none) waits for what is queued on it.
+
+    The host's memory goes out through NumPy, with the protocol's other ``options``.
+    """
+    if device_of_memory(tensor)[0] == _HOST:
+        return tensor.numpy().__dlpack__(**{k: v for k, v in options.items() if v is not None})
     layout, device = tensor._layout, tensor._layout.device
     device.require()
     if stream != -1:

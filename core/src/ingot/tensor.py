@@ -485,10 +485,8 @@ class Tensor(TensorBase):
 
     # ---- other libraries ---------------------------------------------------------------------------------------------------
     def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
-        """Export without a copy: through NumPy on devices whose memory the host sees, else as the device's own memory."""
-        if interchange.device_of_memory(self)[0] == 1:
-            return self.detach().numpy().__dlpack__(**{k: v for k, v in kwargs.items() if v is not None})
-        return interchange.export(self.detach(), stream)
+        """Export without a copy, where DLPack knows the device's memory or the host sees it."""
+        return interchange.export(self.detach(), stream, kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
         return interchange.device_of_memory(self)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingot_devices import Backend, DeviceInfo, Unavailable, hookimpl
 
@@ -56,6 +56,15 @@ class CUDA(Backend):
 def ingot_backends(register: Callable[[Backend], None]) -> None:
     """Declare the backend."""
     register(CUDA())
+
+
+@hookimpl
+def ingot_kernels(register: Callable[[Any], None]) -> None:
+    """Matrix products by NVIDIA's library."""
+    from .matmul import KERNELS
+
+    for kernel in KERNELS:
+        register(kernel)
 
 
 def _version(distribution: str) -> str:

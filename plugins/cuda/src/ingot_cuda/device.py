@@ -15,7 +15,7 @@ from ingot_devices.codegen.schedule import ScheduleCodegen
 from ingot_devices.device import Arguments, Device, Handle
 from ingot_devices.errors import LaunchError
 
-from . import compiler, raw
+from . import compiler, cublaslt, raw
 from .dialect import RENDERER
 from .limits import BINDINGS, limits_of
 from .scope import HERE
@@ -54,6 +54,7 @@ class CUDADevice(StreamDevice):
         self.shared_most = int(self._device.get_attribute(names.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN))
         self._target = compiler.target(self.capability)
         self._allocations: dict[int, Any] = {}
+        self._workspaces: dict[int, int] = {}
         self._cache = Cache("cuda")
         self._staging = Staging()
 
@@ -123,6 +124,7 @@ class CUDADevice(StreamDevice):
         """Give everything back; tensors that still live are gone."""
         if not self.lost:
             self.synchronize()
+            self._workspaces.clear()
             self._allocations.clear()
             self._staging = Staging()
 
@@ -184,6 +186,20 @@ class CUDADevice(StreamDevice):
             entry.launch(grid, block, packed, entry.dynamic, stream or self._stream())
         except drv.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
+
+    def library(self, name: str) -> tuple[int, int]:
+        """What a call of another library's ``name`` needs: the current stream's handle, and memory to work in.
+
+        The device's context is current afterwards. Each stream has a workspace of its own, of `cublaslt.WORKSPACE`.
+        """
+        if HERE.device is not self:
+            self.enter()
+        self.recent.append(name)
+        stream = int(self._stream().handle)
+        workspace = self._workspaces.get(stream)
+        if workspace is None:
+            workspace = self._workspaces[stream] = self.pool.raw(cublaslt.WORKSPACE)
+        return stream, workspace
 
     def _check(self, entry: Kernel, grid: Any, block: Any) -> None:
         """Refuse what cannot run, with the limit, before the driver is asked."""

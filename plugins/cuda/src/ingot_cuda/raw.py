@@ -20,7 +20,10 @@ def done(name: str, *arguments: Any) -> Any:
     from cuda.bindings import driver
 
     function: Callable[..., tuple[Any, ...]] = getattr(driver, name)
-    status, *values = function(*arguments)
+    try:
+        status, *values = function(*arguments)
+    except RuntimeError as error:  # the driver is too old to have it
+        raise LaunchError(f"{name} failed: {error}") from error
     if status != driver.CUresult.CUDA_SUCCESS:
         raise LaunchError(f"{name} failed: {status.name}")
     return values[0] if values else None
