@@ -12,6 +12,7 @@ from ingot_cuda.dialect import PROLOGUE
 from ingot_devices import dtypes as dt
 from ingot_devices.errors import KernelBuildError
 from ingot_devices.opset import Spec
+from ingot_devices.opset.op import NUMBER
 
 SCALE = """extern "C" __global__ void scale(float *x, float by) {
   x[threadIdx.x] *= by;
@@ -85,3 +86,25 @@ class TestCompiler:
         attrs = {"axes": (-1,)} if name == "sum" else {"axis": -1}
         text = rendered(name, shaped(8, 1000, dtype=dt.bfloat16), **attrs)
         assert compiler.compile_source(text, f"ingot_{name}", "sm_80")[:4] == b"\x7fELF"
+
+
+class TestWideAccess:
+    """16 bytes to a work-item where neighbours lie side by side: seen in what the compiler makes of the source."""
+
+    @pytest.mark.parametrize("dtype", [dt.float32, dt.bfloat16, dt.float16, dt.int64])
+    def test_pointwise_kernels_load_and_store_16_bytes(self, nvrtc: Any, dtype: dt.DType) -> None:
+        text = rendered("add", shaped(4096, dtype=dtype), shaped(4096, dtype=dtype))
+        ptx = compiler.compile_source(text, "ingot_add", "compute_90").decode()
+        wide = {"ld.global.v2.u64", "st.global.v2.u64"} if dtype is dt.int64 else {"ld.global.v4", "st.global.v4"}
+        assert all(access in ptx for access in wide)
+
+    def test_an_optimizer_step_does_too(self, nvrtc: Any) -> None:
+        numbers = [Spec((), dt.float32, NUMBER)] * 7
+        text = rendered("adamw_step", *[shaped(4096)] * 4, *numbers)
+        ptx = compiler.compile_source(text, "ingot_adamw_step", "compute_90").decode()
+        assert len(re.findall(r"ld\.global\.v4\.f32", ptx)) == 4
+        assert len(re.findall(r"st\.global\.v4\.f32", ptx)) == 3
+
+    def test_a_load_that_a_condition_keeps_within_bounds_is_not_moved_out_of_it(self) -> None:
+        text = rendered("pad", shaped(4096), Spec((), dt.float32, NUMBER), pads=((0, 5),))
+        assert "quotient" not in text

@@ -115,8 +115,8 @@ def compile_all(sources: dict[str, str], seed: str, seconds: float) -> tuple[Cou
     end, cores = time.monotonic() + seconds, os.cpu_count() or 1
     with ProcessPoolExecutor(cores) as pool:
         running: dict[Future[list[tuple[str, str, str]]], Batch] = {}
-        for batch in batches(sources, seed):
-            if time.monotonic() > end:
+        for number, batch in enumerate(batches(sources, seed)):
+            if time.monotonic() > end and number >= len(ARCHITECTURES):
                 break
             running[pool.submit(refused, batch)] = batch
             if len(running) > 2 * cores:

@@ -177,7 +177,9 @@ def _over(device: Any, address: int, shape: tuple[int, ...], strides: tuple[int,
         return TensorBase.kind.make(device.pool.allocate(0), layout)
     if address % dtype.itemsize:
         raise BufferError(f"the memory of {dtype.name} begins at an address that is no multiple of {dtype.itemsize}")
-    return TensorBase.kind.make(device.pool.foreign(device.share_in(address), owner), layout)
+    handle = device.share_in(address)
+    offset = (address - device.address(handle)) // dtype.itemsize
+    return TensorBase.kind.make(device.pool.foreign(handle, owner), layout, offset)
 
 
 class _Owner:

@@ -160,7 +160,8 @@ class Device:
         raise ContractError(f"{self.name} has no addresses that other libraries know")
 
     def share_in(self, address: int) -> Handle:
-        """A handle for memory that another library owns; ValueError if this device cannot reach it."""
+        """A handle for memory that another library owns, beginning at ``address`` or less than ``limits.vector_bytes``
+        before it, aligned to that; ValueError if this device cannot reach it."""
         raise ContractError(f"{self.name} takes no memory of other libraries")
 
     def stream_number(self) -> int | None:

@@ -110,7 +110,7 @@ class CUDADevice(StreamDevice):
         return int(handle)
 
     def share_in(self, address: int) -> Handle:
-        """The address itself; ValueError for memory of another GPU or another context."""
+        """The next aligned address before it; ValueError for memory of another GPU or another context."""
         if HERE.device is not self:
             self.enter()
         context, index = raw.home_of(address)
@@ -118,7 +118,7 @@ class CUDADevice(StreamDevice):
             raise ValueError(f"the memory at {address:#x} belongs to cuda:{index} and to "
                              f"{'another' if context != self.context.handle else 'this'} context; {self.name} uses its "
                              "primary context alone: make the other library do so, or copy through the host")  # fmt: skip
-        return address
+        return address - address % self.limits.vector_bytes  # in the same allocation: those are aligned to 256 bytes
 
     def close(self) -> None:
         """Give everything back; tensors that still live are gone."""
