@@ -120,6 +120,11 @@ class CUDADevice(StreamDevice):
                              "primary context alone: make the other library do so, or copy through the host")  # fmt: skip
         return address - address % self.limits.vector_bytes  # in the same allocation: those are aligned to 256 bytes
 
+    def _things(self) -> list[Any]:
+        kernels = self.codegen.cache(self).entries.values()
+        buffers = [b.memory.base for b in self._staging.buffers]
+        return [*super()._things(), *self._allocations.values(), *(k.module for k in kernels), *buffers]
+
     def close(self) -> None:
         """Give everything back; tensors that still live are gone."""
         if not self.lost:

@@ -179,6 +179,11 @@ class StreamDevice(Device):
     def _typed(self, error: Exception, what: str) -> Exception:
         """The contract's error for a driver's; the device is lost if the context is."""
         made = faults.typed(error, self.name, what, tuple(self.recent))
-        if isinstance(made, DeviceLost):
+        if isinstance(made, DeviceLost) and not self.lost:
             self.lost = True
+            faults.abandon(self._things())
         return made
+
+    def _things(self) -> list[Any]:
+        """The objects of pycuda that this device holds."""
+        return [self._default]
