@@ -106,23 +106,23 @@ class _Resolver:
             refused = "switched off" if hidden else kernel.refuses(request)
             if not refused:
                 made = self._try_kernel(route, kernel, request)
-                if made is not None:
+                if isinstance(made, Plan):
                     return made
-                refused = "declined this request"
+                refused = made
             self.attempts.append(Attempt(route, kernel.owner, refused))
         return None
 
-    def _try_kernel(self, route: str, kernel: Kernel, request: Request) -> Plan | None:
+    def _try_kernel(self, route: str, kernel: Kernel, request: Request) -> Plan | str:
+        """The plan with this kernel, or why it does not take the request."""
         prepared, steps, extra = self._prepared(kernel.layout)
         if prepared != request.layouts:
             request = Request(request.op, prepared, request.attributes, request.outputs, request.device, self.aliased)
         try:
             made = kernel.make(request)
         except Unsupported as e:
-            self.attempts.append(Attempt(route, kernel.owner, str(e)))
-            return None
+            return str(e)
         if made is None:
-            return None
+            return "declined this request"
         compiled = made if isinstance(made, Compiled) else Compiled(made, getattr(made, "__name__", "callable"))
         refs = [Ref(n) for n in range(self.slots)]
         for n, slot in extra.items():

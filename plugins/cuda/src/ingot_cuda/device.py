@@ -54,6 +54,7 @@ class CUDADevice(StreamDevice):
         self.shared_most = int(self._device.get_attribute(names.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN))
         self._target = compiler.target(self.capability)
         self._allocations: dict[int, Any] = {}
+        self._modules: list[Any] = []  # every kernel's; they live as long as the device
         self._workspaces: dict[int, int] = {}
         self._cache = Cache("cuda")
         self._staging = Staging()
@@ -121,9 +122,8 @@ class CUDADevice(StreamDevice):
         return address - address % self.limits.vector_bytes  # in the same allocation: those are aligned to 256 bytes
 
     def _things(self) -> list[Any]:
-        kernels = self.codegen.cache(self).entries.values()
         buffers = [b.memory.base for b in self._staging.buffers]
-        return [*super()._things(), *self._allocations.values(), *(k.module for k in kernels), *buffers]
+        return [*super()._things(), *self._allocations.values(), *self._modules, *buffers]
 
     def close(self) -> None:
         """Give everything back; tensors that still live are gone."""
@@ -160,16 +160,21 @@ class CUDADevice(StreamDevice):
         kept = self._cache.get(entry)
         if kept is not None:
             try:
-                return Kernel(drv.module_from_buffer(kept), name, dynamic)
+                return self._loaded(kept, name, dynamic)
             except drv.Error:  # what another driver wrote, or a damaged file
                 self._cache.remove(entry)
         made = compiler.compile_source(source, name, self._target, where=self.name)
         try:
-            kernel = Kernel(drv.module_from_buffer(made), name, dynamic)
+            kernel = self._loaded(made, name, dynamic)
         except drv.Error as error:
             raise self._typed(error, f"the built kernel {name}") from error
         self._cache.put(entry, made)
         return kernel
+
+    def _loaded(self, binary: bytes, name: str, dynamic: int) -> Kernel:
+        module = drv.module_from_buffer(binary)
+        self._modules.append(module)
+        return Kernel(module, name, dynamic)
 
     def launch(
         self,
