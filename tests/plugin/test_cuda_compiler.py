@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cuda_pretend import rendered
 from ingot_cuda import compiler
+from ingot_cuda.attention import source
 from ingot_cuda.dialect import PROLOGUE
 from ingot_devices import dtypes as dt
 from ingot_devices.errors import KernelBuildError
@@ -108,3 +109,15 @@ class TestWideAccess:
     def test_a_load_that_a_condition_keeps_within_bounds_is_not_moved_out_of_it(self) -> None:
         text = rendered("pad", shaped(4096), Spec((), dt.float32, NUMBER), pads=((0, 5),))
         assert "quotient" not in text
+
+
+class TestAttention:
+    @pytest.mark.parametrize("half", [False, True])
+    @pytest.mark.parametrize(("size", "target"), [(16, "sm_80"), (64, "sm_90"), (128, "sm_100")])
+    def test_it_is_compiled_and_uses_tensor_cores(self, nvrtc: Any, half: bool, size: int, target: str) -> None:
+        text = source(half, size, causal=True, aligned=True)
+        assert b"ingot_attention" in compiler.compile_source(text, "ingot_attention", target)
+        ptx = compiler.compile_source(text, "ingot_attention", "compute_80").decode()
+        kind = "f16.f16" if half else "bf16.bf16"
+        assert f"mma.sync.aligned.m16n8k16.row.col.f32.{kind}.f32" in ptx
+        assert "ld.global.nc.v4.u32" in ptx and "st.local" not in ptx

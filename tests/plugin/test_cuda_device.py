@@ -324,6 +324,79 @@ class TestLibrary:
         assert multiplied["precision"] == "high"
 
 
+ATTEND = """
+f = ingot.nn.functional
+rng = np.random.default_rng(0)
+def t(*shape, dtype):
+    return ingot.tensor(rng.standard_normal(shape).astype(np.float32), device="cuda").to(dtype)
+def n(x):
+    return x.to(ingot.float32).cpu().numpy().astype(np.float64)
+def reference(q, k, v, causal):
+    s = q @ np.swapaxes(k, -1, -2) / np.sqrt(q.shape[-1])
+    if causal:
+        i, j = np.indices(s.shape[-2:])
+        s = np.where(j <= i, s, -np.inf)
+    m = s.max(-1, keepdims=True)
+    e = np.exp(s - m)
+    return e / e.sum(-1, keepdims=True) @ v
+def far(q, k, v, causal=False):
+    out = f.scaled_dot_product_attention(q, k, v, is_causal=causal)
+    return float(np.abs(n(out) - reference(n(q), n(k), n(v), causal)).max())
+for name in ("float16", "bfloat16"):
+    d = getattr(ingot, name)
+    for batch, heads, queries, keys, size in ((1, 2, 5, 7, 16), (1, 1, 70, 130, 16), (2, 1, 64, 64, 32)):
+        q, k, v = (t(batch, heads, n_, size, dtype=d) for n_ in (queries, keys, keys))
+        for causal in (False, True):
+            found.setdefault(name, []).append(far(q, k, v, causal))
+    q = t(2, 9, 3, 16, dtype=d).transpose(1, 2)
+    found[name].append(far(q, q, q))
+    q = t(1 + 4 * 9 * 16, dtype=d)[1:].reshape(4, 9, 16)
+    found[name].append(far(q, q, q))
+q = t(1, 4, 3, 16, dtype=ingot.float16)
+dead = q.clone()
+dead[0, 1, 2, 5] = float("nan")
+found["nan"] = [bool(ingot.isnan(f.scaled_dot_product_attention(dead, q, q)[0, 1, r]).all()) for r in range(3)]
+from ingot.dispatch import launch_counts
+found["registered"] = launch_counts("cuda:0")["registered"]
+q.requires_grad_()
+f.scaled_dot_product_attention(q, q, q, is_causal=True).sum().backward()
+found["gradient"] = bool(ingot.isfinite(q.grad.to(ingot.float32)).all()) and list(q.grad.shape) == [1, 4, 3, 16]
+from ingot_devices.explain import explain
+from ingot_devices import dtypes as dt
+def why(dtype, shapes):
+    considered = explain("scaled_dot_product_attention", opened(), (dtype,), shapes).considered
+    return next(c.refused for c in considered if c.route == "registered")
+found["float32"] = why(dt.float32, ((1, 2, 8, 16),) * 3)
+found["odd size"] = why(dt.float16, ((1, 2, 8, 12),) * 3)
+found["rank"] = why(dt.float16, ((1, 2, 2, 8, 16),) * 3)
+"""
+
+
+@pytest.fixture(scope="module")
+def attended(folder: Path) -> dict[str, Any]:
+    return cuda_programs.run(ATTEND, folder)
+
+
+class TestAttention:
+    @pytest.mark.parametrize(("dtype", "bound"), [("float16", 2e-3), ("bfloat16", 2e-2)])
+    def test_against_its_definition(self, attended: dict[str, Any], dtype: str, bound: float) -> None:
+        assert len(attended[dtype]) == 8 and max(attended[dtype]) < bound
+
+    def test_it_was_the_fused_kernel(self, attended: dict[str, Any]) -> None:
+        assert attended["registered"] == 19  # every forward, none by its parts
+
+    def test_nan_stays_in_its_row(self, attended: dict[str, Any]) -> None:
+        assert attended["nan"] == [False, False, True]
+
+    def test_the_gradient_goes_on_from_its_residuals(self, attended: dict[str, Any]) -> None:
+        assert attended["gradient"]
+
+    def test_what_it_does_not_take_is_told(self, attended: dict[str, Any]) -> None:
+        assert attended["float32"] == "takes no float32"
+        assert "a multiple of 16 up to 128" in attended["odd size"]
+        assert "up to two leading axes" in attended["rank"]
+
+
 def test_a_precision_that_does_not_exist_is_refused() -> None:
     from ingot_devices import precision
 

@@ -60,10 +60,10 @@ def ingot_backends(register: Callable[[Backend], None]) -> None:
 
 @hookimpl
 def ingot_kernels(register: Callable[[Any], None]) -> None:
-    """Matrix products by NVIDIA's library."""
-    from .matmul import KERNELS
+    """Matrix products by NVIDIA's library, and fused attention."""
+    from . import attention, matmul
 
-    for kernel in KERNELS:
+    for kernel in (*matmul.KERNELS, *attention.KERNELS):
         register(kernel)
 
 
