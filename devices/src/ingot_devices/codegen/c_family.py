@@ -193,7 +193,7 @@ class _Source:
         for b in self.program.buffers:
             readonly = all(o.access == "r" for o in self.program.buffers if o.binding == b.binding)
             text = self.dialect.aligned.format(
-                name=b.name, const="const " if readonly else "", type=self._storage(b.dtype), bytes=self.program.aligned
+                name=b.name, const="const " if readonly else "", type=self.storage(b.dtype), bytes=self.program.aligned
             )
             told.setdefault(b.binding, text)
         return list(told.values())
