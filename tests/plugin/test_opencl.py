@@ -57,7 +57,7 @@ def opened() -> Any:
 def lanes(device: Any) -> Iterator[Any]:
     """The same device, scheduled as if it had lanes: workgroups, trees and barriers."""
     before = device.limits
-    device.limits = dataclasses.replace(before, lanes=4, max_workgroup=32, max_grid=(40, 1, 1))
+    device.limits = dataclasses.replace(before, lanes=4, max_workgroup=32, max_grid=(40, 1, 1), vector_bytes=16)
     yield device
     device.limits = before
 

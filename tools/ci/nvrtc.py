@@ -27,66 +27,22 @@ import numpy as np
 
 ARCHITECTURES = ("sm_75", "sm_80", "sm_90", "sm_100")
 BATCH = 24
-TESTS = Path(__file__).parents[2] / "tests" / "device"
+TESTS = Path(__file__).parents[2] / "tests"
 
 
 # ---- collect ---------------------------------------------------------------------------------------------------------
-def pretend_gpu() -> Any:
-    """A device that keeps the sources it is asked to build, as a GPU's limits make them, and launches nothing."""
-    from ingot_cuda.dialect import RENDERER
-    from ingot_cuda.limits import TYPICAL
-    from ingot_devices.codegen.schedule import ScheduleCodegen
-    from ingot_devices.device import Device
-    from ingot_devices.memory import Pool
-
-    class PretendGPU(Device):
-        codegen = ScheduleCodegen(RENDERER)
-        limits = TYPICAL
-        name, kind, index = "pretend:0", "pretend", 0
-
-        def __init__(self) -> None:
-            self.sources: dict[str, str] = {}
-            self.pool = Pool(self)
-
-        def allocate(self, nbytes: int) -> Any:
-            return np.zeros(nbytes, np.uint8)
-
-        def release(self, handle: Any) -> None:
-            """Nothing is to do."""
-
-        def copy_in(self, handle: Any, offset: int, data: memoryview) -> None:
-            handle[offset : offset + data.nbytes] = np.frombuffer(data, np.uint8)
-
-        def copy_out(self, handle: Any, offset: int, data: memoryview) -> None:
-            np.frombuffer(data, np.uint8)[:] = handle[offset : offset + data.nbytes]
-
-        def copy(self, dst: Any, dst_offset: int, src: Any, src_offset: int, nbytes: int) -> None:
-            dst[dst_offset : dst_offset + nbytes] = src[src_offset : src_offset + nbytes]
-
-        def synchronize(self) -> None:
-            """Nothing is queued."""
-
-        def build(self, source: str, name: str) -> str:
-            self.sources[source] = name
-            return source
-
-        def launch(self, *args: Any, **kwargs: Any) -> None:
-            """Nothing is computed."""
-
-    return PretendGPU()
-
-
 def collect(seconds: float, seed: str) -> tuple[dict[str, str], Counter[str]]:
     """Source → kernel name of what the op tests build within ``seconds``, and how the cases ended."""
-    sys.path.insert(0, str(TESTS))
+    sys.path[:0] = [str(TESTS / "device"), str(TESTS / "plugin")]
     import ingot
     import pytest
+    from cuda_pretend import PretendGPU
     from harness import compare, suite
     from harness.subject import Subject
     from ingot_devices import discovery
     from records import RECORDS
 
-    device = pretend_gpu()
+    device = PretendGPU()
     discovery._opened[device.name] = device  # it has no plugin: nobody else shall find it
     for module, name in ((compare, "close"), (np.testing, "assert_array_equal"), (np.testing, "assert_allclose")):
         setattr(module, name, _believe)
@@ -159,8 +115,8 @@ def compile_all(sources: dict[str, str], seed: str, seconds: float) -> tuple[Cou
     end, cores = time.monotonic() + seconds, os.cpu_count() or 1
     with ProcessPoolExecutor(cores) as pool:
         running: dict[Future[list[tuple[str, str, str]]], Batch] = {}
-        for batch in batches(sources, seed):
-            if time.monotonic() > end:
+        for number, batch in enumerate(batches(sources, seed)):
+            if time.monotonic() > end and number >= len(ARCHITECTURES):
                 break
             running[pool.submit(refused, batch)] = batch
             if len(running) > 2 * cores:

@@ -57,6 +57,7 @@ PARTS = (
     Part("ops on sim", 90, f"{OPS} sim:0 --budget {{budget}}", tests=True, share=1.0),
     Part("ops on webgpu", 120, f"{OPS} webgpu:0 --budget {{budget}}", tests=True, share=1.0),
     Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),
+    Part("nvrtc", 120, f"{PYTHON} tools/ci/nvrtc.py --budget {{budget}}", share=1.0),
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
     Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
     Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),

@@ -40,7 +40,7 @@ from ingot_devices.errors import (
 from ingot_devices.fallback import fallback, ledger
 from ingot_devices.opset.op import Defaults as _Defaults
 
-from . import accelerator, autograd, cpu, cuda, ops
+from . import accelerator, autograd, backends, cpu, cuda, ops
 from .autograd import (
     Function,
     enable_grad,
@@ -50,6 +50,7 @@ from .autograd import (
     no_grad,
     set_grad_enabled,
 )
+from .backends import get_float32_matmul_precision, set_float32_matmul_precision
 from .devices import device, get_default_device, set_default_device
 from .generator import (
     Generator,
@@ -97,6 +98,7 @@ __all__ = [
     "Tensor",
     "accelerator",
     "autograd",
+    "backends",
     "bfloat16",
     "bool",
     "compile",
@@ -121,6 +123,7 @@ __all__ = [
     "from_dlpack",
     "get_default_device",
     "get_default_dtype",
+    "get_float32_matmul_precision",
     "get_rng_state",
     "half",
     "inf",
@@ -155,6 +158,7 @@ __all__ = [
     "seed",
     "set_default_device",
     "set_default_dtype",
+    "set_float32_matmul_precision",
     "set_grad_enabled",
     "set_printoptions",
     "set_rng_state",
@@ -209,7 +213,12 @@ def numel(input: Tensor) -> Any:
 
 
 def from_dlpack(source: Any) -> Tensor:
-    """A tensor of another library's memory, shared where it lies on the host."""
+    """A tensor of another library's memory, shared where a backend knows that memory or it lies on the host."""
+    if source.__dlpack_device__()[0] != 1:
+        from .interchange import adopt
+
+        shared: Tensor = adopt(source)
+        return shared
     import numpy
 
     made: Tensor = creation.from_numpy(numpy.from_dlpack(source))

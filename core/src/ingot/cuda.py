@@ -5,6 +5,7 @@ Programs ask them before they choose a device, whether or not the backend is ins
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from . import accelerator
@@ -26,7 +27,65 @@ def device_count() -> int:
 
 def synchronize(device: Any = None) -> None:
     """Wait for the device's queued work."""
-    accelerator.synchronize(device or KIND)
+    accelerator.synchronize(_named(device))
+
+
+def current_device() -> int:
+    """The index of the device that the backend's bare name means."""
+    return discovery.open_device(KIND).index
+
+
+def get_device_name(device: Any = None) -> str:
+    """What the driver calls the device."""
+    return str(_info(device).name)
+
+
+def get_device_properties(device: Any = None) -> SimpleNamespace:
+    """``name``, ``total_memory`` in bytes, ``multi_processor_count``, and ``warp_size``."""
+    info, limits = _info(device), discovery.open_device(_named(device)).limits
+    return SimpleNamespace(
+        name=info.name, total_memory=info.memory, multi_processor_count=info.compute_units, warp_size=limits.lanes
+    )
+
+
+def mem_get_info(device: Any = None) -> tuple[int, int]:
+    """(free, total) bytes, as the driver counts for all processes."""
+    found = discovery.open_device(_named(device)).memory_info()
+    if found is None:
+        raise RuntimeError(f"{_named(device)} does not tell how much memory is free")
+    return int(found[0]), int(found[1])
+
+
+def memory_allocated(device: Any = None) -> int:
+    """Bytes that tensors hold."""
+    return accelerator.memory_allocated(_named(device))
+
+
+def max_memory_allocated(device: Any = None) -> int:
+    """The most bytes that tensors held at once."""
+    return accelerator.max_memory_allocated(_named(device))
+
+
+def memory_reserved(device: Any = None) -> int:
+    """Bytes taken from the device, held or kept for reuse."""
+    return accelerator.memory_reserved(_named(device))
+
+
+def reset_peak_memory_stats(device: Any = None) -> None:
+    """Count the peak anew."""
+    discovery.open_device(_named(device)).pool.reset_peak()
+
+
+def _named(device: Any) -> str:
+    """A device's full name; a number is an index of this backend."""
+    spec = KIND if device is None else f"{KIND}:{device}" if isinstance(device, int) else str(device)
+    return str(discovery.resolve_name(spec))
+
+
+def _info(device: Any) -> Any:
+    """What the probe said of a device."""
+    kind, _, index = _named(device).partition(":")
+    return discovery.record(kind).devices[int(index)]
 
 
 def empty_cache() -> None:

@@ -20,6 +20,7 @@ class LazyModule:
 
 
 discovery = LazyModule("ingot_devices.discovery")
+interchange = LazyModule("ingot.interchange")
 plans = LazyModule("ingot_devices.plan")
 resolution = LazyModule("ingot_devices.resolve")
 """What finds a plan: needed by the first op, not by the import."""

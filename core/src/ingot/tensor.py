@@ -24,6 +24,7 @@ from .devices import device as device_name
 from .devices import device_of, open_device
 from .inplace import assign
 from .layouts import Size
+from .lazy import interchange
 from .methods import install
 from .moves import destination, moved, rebuild, refuses
 from .ops import creation, index, linalg, shape
@@ -484,13 +485,20 @@ class Tensor(TensorBase):
         """The last two axes exchanged."""
         return shape.transpose(self, -2, -1)
 
-    # ---- DLPack ----------------------------------------------------------------------------------------------------------
+    # ---- other libraries ---------------------------------------------------------------------------------------------------
     def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
-        """Export through NumPy, zero-copy, on devices whose memory the host sees."""
-        return self.detach().numpy().__dlpack__(**{k: v for k, v in kwargs.items() if v is not None})
+        """Export without a copy, where DLPack knows the device's memory or the host sees it."""
+        return interchange.export(self.detach(), stream, kwargs)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        return interchange.device_of_memory(self)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        """The array interface of device memory, on the backend that it is named for."""
+        if self.device.type != cuda.KIND:
+            raise AttributeError(f"the memory of {self.device} has no such interface; use DLPack")
+        return interchange.array_interface(self)
 
 
 TensorBase.kind = Tensor

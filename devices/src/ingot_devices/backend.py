@@ -57,6 +57,8 @@ class Backend:
     ``name`` is what users type (``"acme"``, ``"acme:0"``); ``priority`` orders ``device("auto")``
     (the highest ready one wins; 0 is the CPU's); ``probe_in_process`` may be True only where no
     driver is called; ``survives_fork`` only where a forked child can go on using the device.
+    ``dlpack_type`` is the ``DLDeviceType`` under which DLPack knows this memory (0: other libraries
+    see it through the host only); the devices' `Device.address` and its neighbours go with it.
     """
 
     name: ClassVar[str]
@@ -65,6 +67,7 @@ class Backend:
     priority: ClassVar[int] = 10
     probe_in_process: ClassVar[bool] = False
     survives_fork: ClassVar[bool] = False
+    dlpack_type: ClassVar[int] = 0
 
     def probe(self) -> Sequence[DeviceInfo] | Unavailable:
         """The devices of this machine in index order, or why there is none. May call the driver."""

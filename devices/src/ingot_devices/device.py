@@ -154,6 +154,30 @@ class Device:
         """Milliseconds between two done events."""
         return float(end - start) / 1e6
 
+    # ---- memory that other libraries of the process use (`Backend.dlpack_type`) ---------------------------------
+    def address(self, handle: Handle) -> int:
+        """The address of ``handle``'s memory, as other libraries know it."""
+        raise ContractError(f"{self.name} has no addresses that other libraries know")
+
+    def share_in(self, address: int) -> Handle:
+        """A handle for memory that another library owns, beginning at ``address`` or less than ``limits.vector_bytes``
+        before it, aligned to that; ValueError if this device cannot reach it."""
+        raise ContractError(f"{self.name} takes no memory of other libraries")
+
+    def stream_number(self) -> int | None:
+        """The current stream as DLPack numbers it; None where nobody has to wait for one."""
+        return None
+
+    def hand_over(self, stream: int | None) -> None:
+        """Let another library's stream (by DLPack's number; None: its default one) wait for what is queued here.
+        The default waits itself."""
+        self.synchronize()
+
+    def take_over(self, stream: int | None) -> None:
+        """Let the current stream wait for what another library has queued on its ``stream`` (None: nothing)."""
+        if stream is not None:
+            raise ContractError(f"{self.name} knows no streams of other libraries")
+
     # ---- other capabilities ------------------------------------------------------------------------------------
     def copy_peer(
         self, dst: Handle, dst_offset: int, source: Device, src: Handle, src_offset: int, nbytes: int

@@ -124,6 +124,19 @@ def _find(spec: str) -> tuple[str, int]:
     raise DeviceUnavailable(f"{why}. {_catalog.available()}", found)
 
 
+def dlpack_type(kind: str) -> int:
+    """The ``DLDeviceType`` of a backend's memory; 0 where only the host shares it."""
+    declared = _catalog.load().backends.get(kind)
+    return 0 if declared is None else declared.backend.dlpack_type
+
+
+def of_dlpack(number: int) -> str | None:
+    """The usable backend whose memory DLPack knows by this ``DLDeviceType``."""
+    backends = _catalog.load().backends
+    found = (kind for kind, d in backends.items() if number and d.backend.dlpack_type == number)
+    return next((kind for kind in found if is_available(kind)), None)
+
+
 # ---- opening -------------------------------------------------------------------------------------
 def open_device(spec: str) -> Device:
     """The device called ``spec``: ``"acme"``, ``"acme:0"`` or ``"auto"``. One object per device.

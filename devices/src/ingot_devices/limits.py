@@ -61,7 +61,7 @@ class Limits:
     max_grid: tuple[int, int, int] = (2**31 - 1, 65535, 65535)  # workgroups per dimension
     workgroup_memory: int = 32768
     lanes: int = 32  # work-items that run in step; 1 says: prefer one work-item per row, no barriers
-    vector_bytes: int = 16  # widest useful access of one work-item
+    vector_bytes: int = 16  # widest useful access of one work-item; allocations are aligned to it
     compute_units: int = 1
     index_bits: int = 64
     suballocate: bool = True  # a block may be cut from a larger allocation
@@ -94,6 +94,7 @@ WEBGPU = Limits(
     max_workgroup_dims=(256, 256, 64),
     max_grid=(65535, 65535, 65535),
     workgroup_memory=16384,
+    vector_bytes=4,
     index_bits=32,
     contraction_off=False,
     dtypes={

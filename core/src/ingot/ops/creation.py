@@ -96,9 +96,17 @@ def tensor(
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
-    """``data`` itself where it is a tensor that fits, else a new one."""
+    """``data`` itself where it is a tensor that fits, its memory where that is a device's (an object with
+    ``__cuda_array_interface__``), else a new tensor."""
     if isinstance(data, TensorBase):
         return data.to(device=device or data.device, dtype=check_dtype(dtype) or data.dtype)
+    interface = getattr(data, "__cuda_array_interface__", None)
+    if interface is not None:
+        from ..cuda import KIND
+        from ..interchange import adopt_interface
+
+        made = adopt_interface(data, interface, KIND)
+        return made.to(device=device or made.device, dtype=check_dtype(dtype) or made.dtype)
     return tensor(data, dtype=dtype, device=device)
 
 

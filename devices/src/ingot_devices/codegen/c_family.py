@@ -44,6 +44,7 @@ class Dialect:
     function: str = "static inline"
     functions: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype name) → its body in C
     unroll: str = "#pragma unroll"
+    aligned: str = ""  # tells the compiler that the pointer {name}, to {const}{type}, is a multiple of {bytes}
     prologue: str = ""
     attributes: str = ""
 
@@ -167,7 +168,7 @@ class _Source:
         return self.dialect.types.get(f"{d.name}*", self.dialect.types[d.name])
 
     def _setup(self) -> list[str]:
-        lines: list[str] = []
+        lines = self._alignment()
         first: dict[int, Buffer] = {}
         for b in self.program.buffers:
             owner = first.setdefault(b.binding, b)
@@ -184,6 +185,18 @@ class _Source:
             self.memory[memory.name] = memory.dtype
             lines.append(self.dialect.local.format(type=self.ctype(memory.dtype), name=memory.name, size=memory.size))
         return lines
+
+    def _alignment(self) -> list[str]:
+        if self.program.aligned == 1 or not self.dialect.aligned:
+            return []
+        told: dict[int, str] = {}
+        for b in self.program.buffers:
+            readonly = all(o.access == "r" for o in self.program.buffers if o.binding == b.binding)
+            text = self.dialect.aligned.format(
+                name=b.name, const="const " if readonly else "", type=self.storage(b.dtype), bytes=self.program.aligned
+            )
+            told.setdefault(b.binding, text)
+        return list(told.values())
 
     # ---- statements ------------------------------------------------------------------------------------------------
     def lines(self, body: Sequence[Statement], indent: str) -> list[str]:

@@ -63,6 +63,7 @@ class Nest:
     lanes: int = 1  # accumulators of a serial reduction
     shared: Callable[[Scope, int], None] | None = None  # how a workgroup reduces together, in a uniform scope
     kept: dict[int, Callable[[Scope], None]] = field(default_factory=dict)  # stages made by an earlier launch
+    bases: dict[int, Expr] = field(default_factory=dict)  # what stands for operands' element offsets meanwhile
     _names: dict[str, int] = field(default_factory=dict)
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
@@ -115,6 +116,8 @@ class Nest:
         """The element offset of an operand; workspaces have none."""
         if operand < STATUS:
             return ZERO
+        if operand in self.bases:
+            return self.bases[operand]
         return self.scalar(f"o{operand}", operand, "offset")
 
     def target(self, write: Write) -> str:

@@ -121,3 +121,4 @@ class Program:
     body: tuple[Statement, ...]
     workgroup: tuple[int, int, int]
     index_bits: int = 64
+    aligned: int = 1  # bytes: every buffer begins at a multiple of this, and may be told to the compiler

@@ -29,6 +29,28 @@ class Chunk:
         self.events: list[Any] = []  # of other streams, once the block is gone
 
 
+class Foreign(Chunk):
+    """Memory that another library owns: given back by dropping its ``owner``, once no stream of ours
+    uses it any more. No list of a pool ever has it.
+    """
+
+    __slots__ = ("owner", "stream")
+
+    def __init__(self, handle: Any, owner: Any, stream: Any) -> None:
+        super().__init__(handle, 0, _Dropped())
+        self.owner = owner
+        self.stream = stream
+
+
+class _Dropped(list[Chunk]):
+    """Where foreign memory goes instead of a free list."""
+
+    def append(self, chunk: Chunk) -> None:
+        """Drop the owner."""
+        if isinstance(chunk, Foreign):
+            chunk.owner = None
+
+
 class Chunks:
     """Every raw allocation that the device has not got back."""
 
@@ -68,6 +90,8 @@ class Chunks:
     def give(self, chunk: Chunk) -> None:
         """Take back what a block owned."""
         chunk.live = False
+        if isinstance(chunk, Foreign) and self.device.streams:  # its owner keeps no order with our streams
+            chunk.uses = {chunk.stream, *(chunk.uses or ())}
         (self.waiting if chunk.uses else chunk.home).append(chunk)
 
     def poll(self) -> None:

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .block import Block, HostBlock, host_type, pooled_type
-from .chunks import Chunk, Chunks, pop
+from .chunks import Chunk, Chunks, Foreign, pop
 from .oom import out_of_memory, too_large
 from .site import call_site, text
 from .sizes import round_size
@@ -166,6 +166,19 @@ class Pool:
                 self.used = used = self.used + nbytes
         if used > self.mark:
             self.over(nbytes)
+        return block
+
+    def foreign(self, handle: Any, owner: Any) -> Block:
+        """A block over memory that ``owner``, an object of another library, keeps alive.
+
+        It is not counted. The owner is dropped when no stream of ours uses the memory any more.
+        """
+        stream = self.device.current_stream() if self.device.streams else None
+        block = self._pooled_type.__new__(self._pooled_type)
+        block.handle, block.nbytes, block.version = handle, 0, 0
+        if self.device.streams:
+            block.stream, block.uses = stream, None
+        block._chunk = Foreign(handle, owner, stream)
         return block
 
     def over(self, nbytes: int) -> None:

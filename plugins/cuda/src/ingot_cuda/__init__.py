@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ingot_devices import Backend, DeviceInfo, Unavailable, hookimpl
 
@@ -31,6 +31,7 @@ class CUDA(Backend):
     vendor = "NVIDIA"
     contract = (1, 0)
     priority = 100
+    dlpack_type = 2  # kDLCUDA
 
     def probe(self) -> Sequence[DeviceInfo] | Unavailable:
         """The GPUs, without a context on any; one that cannot be used is listed with its fault."""
@@ -55,6 +56,15 @@ class CUDA(Backend):
 def ingot_backends(register: Callable[[Backend], None]) -> None:
     """Declare the backend."""
     register(CUDA())
+
+
+@hookimpl
+def ingot_kernels(register: Callable[[Any], None]) -> None:
+    """Matrix products by NVIDIA's library, and fused attention."""
+    from . import attention, matmul
+
+    for kernel in (*matmul.KERNELS, *attention.KERNELS):
+        register(kernel)
 
 
 def _version(distribution: str) -> str:

@@ -1,32 +1,27 @@
-"""One NVIDIA GPU: its primary context, memory as addresses, streams, and kernels from generated CUDA C.
+"""One NVIDIA GPU: memory as addresses, and kernels from generated CUDA C; its context and streams are in `streams`.
 
-Opened by the backend (`CUDA.open`). The primary context is the one that other libraries of the process use too. The
-default stream serves all threads and keeps order with the driver's own default stream, so with theirs; `create_stream`
-makes further ones, which keep no order but that of events. A handle is an address, an int; what a launch passes is the
-addresses and then the block of scalars, packed. Importing this module imports pycuda.
+Opened by the backend (`CUDA.open`). A handle is an address, an int; what a launch passes is the addresses and then the
+block of scalars, packed. Importing this module imports pycuda.
 """
 
 from __future__ import annotations
 
 import struct
-import threading
-from collections import deque
-from typing import Any, ClassVar
+from typing import Any
 
 import pycuda.driver as drv
 from ingot_devices.cache import Cache, key
 from ingot_devices.codegen.schedule import ScheduleCodegen
 from ingot_devices.device import Arguments, Device, Handle
-from ingot_devices.errors import DeviceLost, DeviceUnavailable, LaunchError
+from ingot_devices.errors import LaunchError
 
-from . import compiler, faults
+from . import compiler, cublaslt, raw
 from .dialect import RENDERER
 from .limits import BINDINGS, limits_of
-from .probe import EXCLUSIVE
 from .scope import HERE
 from .staging import Staging
+from .streams import StreamDevice
 
-_NONBLOCKING = 1  # CU_STREAM_NON_BLOCKING: keeps no order with the driver's default stream
 _PACK = [struct.Struct(f"@{n}Q").pack for n in range(BINDINGS + 1)]
 
 
@@ -46,48 +41,23 @@ class Kernel:
             function.set_attribute(drv.function_attribute.MAX_DYNAMIC_SHARED_SIZE_BYTES, dynamic)
 
 
-class CUDADevice(Device):
+class CUDADevice(StreamDevice):
     """An open GPU, by the driver's index."""
 
     codegen = ScheduleCodegen(RENDERER)
-    streams: ClassVar[bool] = True
 
     def __init__(self, index: int) -> None:
-        drv.init()
-        self._device = drv.Device(index)
-        self.context = self._retain()
-        self.name, self.index = f"cuda:{index}", index
-        HERE.enter(self, self.context)
+        super().__init__(index)
         names = drv.device_attribute
         self.capability: tuple[int, int] = self._device.compute_capability()
         self.limits = limits_of(self._device.get_attribute, names, self._device.total_memory())
         self.shared_most = int(self._device.get_attribute(names.MAX_SHARED_MEMORY_PER_BLOCK_OPTIN))
         self._target = compiler.target(self.capability)
-        self._default = drv.Stream()
-        self._local = threading.local()
         self._allocations: dict[int, Any] = {}
+        self._modules: list[Any] = []  # every kernel's; they live as long as the device
+        self._workspaces: dict[int, int] = {}
         self._cache = Cache("cuda")
         self._staging = Staging()
-        self.recent: deque[str] = deque(maxlen=faults.RECENT)
-
-    def _retain(self) -> Any:
-        try:
-            return self._device.retain_primary_context()
-        except drv.Error as error:
-            mode = self._device.get_attribute(drv.device_attribute.COMPUTE_MODE)
-            why = "; it is in exclusive use by another process" if int(mode) == EXCLUSIVE else ""
-            raise DeviceUnavailable(f"{self._device.name()} gives no context ({error}){why}") from error
-
-    def require(self) -> None:
-        """DeviceLost if this incarnation is dead; a CUDA context that was lost does not come back in the process."""
-        if self.lost:
-            raise DeviceLost(f"{self.name} was lost, and its tensors with it: start a new process (by spawn, not by "
-                             "fork), and load a checkpoint")  # fmt: skip
-
-    def enter(self) -> None:
-        """Make this device's context current in this thread."""
-        self.require()
-        HERE.enter(self, self.context)
 
     # ---- memory ----------------------------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> Handle:
@@ -136,6 +106,44 @@ class CUDADevice(Device):
         except drv.Error as error:
             raise self._typed(error, "a copy within the device") from error
 
+    def address(self, handle: Handle) -> int:
+        """A handle is an address."""
+        return int(handle)
+
+    def share_in(self, address: int) -> Handle:
+        """The next aligned address before it; ValueError for memory of another GPU or another context."""
+        if HERE.device is not self:
+            self.enter()
+        context, index = raw.home_of(address)
+        if index != self.index or context not in (0, self.context.handle):
+            raise ValueError(f"the memory at {address:#x} belongs to cuda:{index} and to "
+                             f"{'another' if context != self.context.handle else 'this'} context; {self.name} uses its "
+                             "primary context alone: make the other library do so, or copy through the host")  # fmt: skip
+        return address - address % self.limits.vector_bytes  # in the same allocation: those are aligned to 256 bytes
+
+    def _things(self) -> list[Any]:
+        buffers = [b.memory.base for b in self._staging.buffers]
+        return [*super()._things(), *self._allocations.values(), *self._modules, *buffers]
+
+    def close(self) -> None:
+        """Give everything back; tensors that still live are gone."""
+        if not self.lost:
+            self.synchronize()
+            self._workspaces.clear()
+            self._allocations.clear()
+            self._staging = Staging()
+
+    def copy_peer(
+        self, dst: Handle, dst_offset: int, source: Device, src: Handle, src_offset: int, nbytes: int
+    ) -> bool:
+        """Bytes from another GPU: straight where the two reach each other, through the driver's staging where not."""
+        if not isinstance(source, CUDADevice):
+            return False
+        if HERE.device is not self:
+            self.enter()
+        raw.copy_peer(dst + dst_offset, self.context, src + src_offset, source.context, nbytes, self._stream())
+        return True
+
     def memory_info(self) -> tuple[int, int]:
         """(free, total) bytes, as the driver counts for all processes."""
         if HERE.device is not self:
@@ -152,16 +160,21 @@ class CUDADevice(Device):
         kept = self._cache.get(entry)
         if kept is not None:
             try:
-                return Kernel(drv.module_from_buffer(kept), name, dynamic)
+                return self._loaded(kept, name, dynamic)
             except drv.Error:  # what another driver wrote, or a damaged file
                 self._cache.remove(entry)
         made = compiler.compile_source(source, name, self._target, where=self.name)
         try:
-            kernel = Kernel(drv.module_from_buffer(made), name, dynamic)
+            kernel = self._loaded(made, name, dynamic)
         except drv.Error as error:
             raise self._typed(error, f"the built kernel {name}") from error
         self._cache.put(entry, made)
         return kernel
+
+    def _loaded(self, binary: bytes, name: str, dynamic: int) -> Kernel:
+        module = drv.module_from_buffer(binary)
+        self._modules.append(module)
+        return Kernel(module, name, dynamic)
 
     def launch(
         self,
@@ -184,6 +197,20 @@ class CUDADevice(Device):
         except drv.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
 
+    def library(self, name: str) -> tuple[int, int]:
+        """What a call of another library's ``name`` needs: the current stream's handle, and memory to work in.
+
+        The device's context is current afterwards. Each stream has a workspace of its own, of `cublaslt.WORKSPACE`.
+        """
+        if HERE.device is not self:
+            self.enter()
+        self.recent.append(name)
+        stream = int(self._stream().handle)
+        workspace = self._workspaces.get(stream)
+        if workspace is None:
+            workspace = self._workspaces[stream] = self.pool.raw(cublaslt.WORKSPACE)
+        return stream, workspace
+
     def _check(self, entry: Kernel, grid: Any, block: Any) -> None:
         """Refuse what cannot run, with the limit, before the driver is asked."""
         limits = self.limits
@@ -200,79 +227,6 @@ class CUDADevice(Device):
                               f"has {most}")  # fmt: skip
         entry.grid, entry.block = grid, block
 
-    def synchronize(self) -> None:
-        """Wait for all streams of the context."""
-        if HERE.device is not self:
-            self.enter()
-        try:
-            drv.Context.synchronize()
-        except drv.Error as error:
-            raise self._typed(error, "waiting") from error
-
     def fingerprint(self) -> str:
         """Architecture, compiler and its options: what a kept cubin is good for."""
         return "|".join((self._target, str(compiler.version()), *compiler.OPTIONS))
-
-    # ---- streams and events ----------------------------------------------------------------------------------------
-    def _stream(self) -> Any:
-        return getattr(self._local, "stream", None) or self._default
-
-    def create_stream(self) -> Any:
-        """A further stream, which keeps order with others by events alone."""
-        if HERE.device is not self:
-            self.enter()
-        return drv.Stream(_NONBLOCKING)
-
-    def set_stream(self, stream: Any) -> Any:
-        """Make ``stream`` current for this thread and return the one before."""
-        before = self.current_stream()
-        self._local.stream = stream
-        return before
-
-    def current_stream(self) -> Any:
-        """This thread's stream; None is the default one."""
-        return getattr(self._local, "stream", None)
-
-    def record_event(self, stream: Any = None) -> Any:
-        """An event after the work queued so far."""
-        if HERE.device is not self:
-            self.enter()
-        return drv.Event().record(stream or self._stream())
-
-    def event_done(self, event: Any) -> bool:
-        """True when the event was reached."""
-        if HERE.device is not self:
-            self.enter()
-        try:
-            return bool(event.query())
-        except drv.Error as error:
-            raise self._typed(error, "an event") from error
-
-    def wait_event(self, event: Any, stream: Any = None) -> None:
-        """Make a stream wait for an event of another."""
-        if HERE.device is not self:
-            self.enter()
-        (stream or self._stream()).wait_for_event(event)
-
-    def synchronize_event(self, event: Any) -> None:
-        """Wait here."""
-        if HERE.device is not self:
-            self.enter()
-        try:
-            event.synchronize()
-        except drv.Error as error:
-            raise self._typed(error, "waiting for an event") from error
-
-    def elapsed_ms(self, start: Any, end: Any) -> float:
-        """Milliseconds between two reached events, by the device's clock (0.5 µs fine)."""
-        if HERE.device is not self:
-            self.enter()
-        return float(end.time_since(start))
-
-    # ---- errors ----------------------------------------------------------------------------------------------------
-    def _typed(self, error: Exception, what: str) -> Exception:
-        """The contract's error for a driver's; the device is lost if the context is."""
-        made = faults.typed(error, self.name, what, tuple(self.recent))
-        if isinstance(made, DeviceLost):
-            self.lost = True
-        return made

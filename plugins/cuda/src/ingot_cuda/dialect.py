@@ -26,10 +26,10 @@ PROLOGUE = """\
 template <typename T, typename S> static __device__ __forceinline__ T ig_bits(S s) {
   T t; static_assert(sizeof(T) == sizeof(S), ""); memcpy(&t, &s, sizeof(T)); return t; }
 #ifdef __CUDA_ARCH__
-static __device__ __forceinline__ float ig_half(unsigned short h) {
-  float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); return f; }
-static __device__ __forceinline__ unsigned short ig_to_half(float f) {
-  unsigned short h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(f)); return h; }
+extern "C" __device__ float __nv_half2float(unsigned short);  // of libdevice: assembly would keep accesses apart
+extern "C" __device__ unsigned short __nv_float2half_rn(float);
+#define ig_half __nv_half2float
+#define ig_to_half __nv_float2half_rn
 #endif"""
 """A compiler for the host, under which these kernels are tested as well, brings the last two functions itself."""
 
@@ -53,6 +53,7 @@ DIALECT = Dialect(
     bitcast="ig_bits<{type}>({value})",
     mulhi="__{sign}mul64hi({0}, {1})",
     function="static __device__ __forceinline__",
+    aligned="{name} = ({const}{type} *)__builtin_assume_aligned({name}, {bytes});",
     prologue=PROLOGUE,
 )  # fmt: skip
 

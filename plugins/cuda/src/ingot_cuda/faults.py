@@ -6,7 +6,9 @@ of the process with the same error. The driver itself is asked whether one is: i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import ctypes
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import pycuda.driver as drv
 from ingot_devices.errors import DeviceLost, LaunchError
@@ -30,6 +32,12 @@ def typed(error: Exception, name: str, what: str, launches: Sequence[str]) -> Ex
             "good: start a new process, and load a checkpoint"
         )
     return LaunchError(f"{name} refused {what} ({said})")
+
+
+def abandon(things: Iterable[Any]) -> None:
+    """Never destroy these objects of pycuda: in a lost context each destructor could only write a warning."""
+    for thing in things:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 def _lost() -> bool:

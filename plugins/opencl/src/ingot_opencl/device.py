@@ -264,6 +264,7 @@ def limits_of(device: Any) -> Limits:
         max_grid=(2**31 - 1, 2**31 - 1, 2**31 - 1),
         workgroup_memory=device.local_mem_size,
         lanes=1 if is_cpu else 32,
+        vector_bytes=4,  # OpenCL C has no way to tell a compiler what is aligned
         compute_units=device.max_compute_units,
         memory=device.global_mem_size,
         dtypes=kept,

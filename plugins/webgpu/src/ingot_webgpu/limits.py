@@ -47,6 +47,7 @@ def limits_of(device: Any) -> Limits:
         max_grid=(grid, grid, grid),
         workgroup_memory=given["max-compute-workgroup-storage-size"],
         lanes=32,
+        vector_bytes=4,  # a shader has no wider access to a word array
         index_bits=32,
         contraction_off=False,
         dtypes={

@@ -49,4 +49,8 @@ SIM_FN __half __ushort_as_half(unsigned short v) { __half h; h.__x = v; return h
 SIM_FN __half2 __floats2half2_rn(float a, float b) { return {__half(a), __half(b)}; }
 SIM_FN float __low2float(__half2 h) { return h.x; }
 SIM_FN float __high2float(__half2 h) { return h.y; }
+extern "C" {  // libdevice's, which the plugin's kernels declare themselves
+__attribute__((weak, visibility("hidden"))) float __nv_half2float(unsigned short h) { return sim_half_to_float(h); }
+__attribute__((weak, visibility("hidden"))) unsigned short __nv_float2half_rn(float f) { return sim_float_to_half(f); }
+}
 #endif

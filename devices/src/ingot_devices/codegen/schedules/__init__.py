@@ -1,6 +1,7 @@
 """The schedules: how a device runs bound loops. `plan` splits a definition into launches and chooses one for each.
 
     flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
+    vector       pointwise along one axis on a device of lanes: several neighbours to a work-item
     row          stages over the same rows: on a GPU one workgroup per row with a tree in its memory
     column       reductions across rows on a CPU: one accumulator for each of the results side by side
     two_phase    few long rows: chunks first, then their combination
@@ -64,7 +65,7 @@ def _choose(
     loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
 ) -> list[Launch]:
     """The launches of one group of writes, by the first schedule that fits."""
-    from . import column, contraction, flat, row, tiles, two_phase
+    from . import column, contraction, flat, row, tiles, two_phase, vector
 
     name, found = choice(loops, group, limits)
     if name == "contraction":
@@ -75,12 +76,14 @@ def _choose(
         return two_phase.launches(loops, group, limits, index_bits, workspaces)
     if name == "column":
         return [column.launch(loops, group, found, limits, index_bits)]
+    if name == "vector":
+        return [vector.launch(loops, group, found, limits, index_bits)]
     return [(row if name == "row" else flat).launch(loops, group, limits, index_bits)]
 
 
 def choice(loops: Loops, group: tuple[Write, ...], limits: Limits) -> tuple[str, Any]:
     """The name of the first schedule that fits a group of writes, and what it found there."""
-    from . import column, contraction, row, tiles, two_phase
+    from . import column, contraction, row, tiles, two_phase, vector
 
     found = contraction.match(loops, group)
     if found is not None and limits.lanes == 1:
@@ -92,7 +95,10 @@ def choice(loops: Loops, group: tuple[Write, ...], limits: Limits) -> tuple[str,
     strip = column.column_of(loops, group) if limits.lanes == 1 else None
     if strip is not None:
         return "column", strip
-    return ("row" if row.fits(loops, group, limits) else "flat"), None
+    if row.fits(loops, group, limits):
+        return "row", None
+    width = vector.width_of(loops, group, limits)
+    return ("vector", width) if width > 1 else ("flat", None)
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:

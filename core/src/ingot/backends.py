@@ -1,0 +1,37 @@
+"""``ingot.backends``: PyTorch's switches for kernels, answered by the contract's (`ingot_devices.precision`).
+
+``set_float32_matmul_precision("high")`` and ``backends.cuda.matmul.allow_tf32 = True`` are two names of one switch. It
+counts on every device whose kernels know a faster format for products of float32; on the others nothing changes.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+from ingot_devices import precision
+
+
+def set_float32_matmul_precision(precision_: str) -> None:
+    """How exactly float32 is multiplied: "highest" (all of it), "high" (TF32 or better), "medium" (bfloat16 or better)."""
+    precision.set_float32_matmul(precision_)
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` has set; "highest" at first."""
+    return precision.float32_matmul()
+
+
+class _Matmul:
+    """``backends.cuda.matmul``."""
+
+    @property
+    def allow_tf32(self) -> bool:
+        """True where products of float32 may be computed in TF32."""
+        return precision.float32_matmul() != "highest"
+
+    @allow_tf32.setter
+    def allow_tf32(self, allowed: bool) -> None:
+        precision.set_float32_matmul("high" if allowed else "highest")
+
+
+cuda = SimpleNamespace(matmul=_Matmul())

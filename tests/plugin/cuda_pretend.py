@@ -1,0 +1,64 @@
+"""A pretend GPU that keeps the kernels it is asked to build, and launches nothing: CUDA's sources without CUDA.
+
+Used by tests of the dialect, and by ``tools/ci/nvrtc.py``, which compiles what the op tests make it build.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ingot_cuda.dialect import RENDERER
+from ingot_cuda.limits import TYPICAL
+from ingot_devices.codegen.schedule import ScheduleCodegen
+from ingot_devices.device import Device
+from ingot_devices.layout import Layout
+from ingot_devices.memory import Pool
+from ingot_devices.opset import OPS, Spec
+
+
+class PretendGPU(Device):
+    """``sources`` are what was built: source → kernel name."""
+
+    codegen = ScheduleCodegen(RENDERER)
+    limits = TYPICAL
+    name, kind, index = "pretend:0", "pretend", 0
+
+    def __init__(self) -> None:
+        self.sources: dict[str, str] = {}
+        self.pool = Pool(self)
+
+    def allocate(self, nbytes: int) -> Any:
+        return np.zeros(nbytes, np.uint8)
+
+    def release(self, handle: Any) -> None:
+        """Nothing is to do."""
+
+    def copy_in(self, handle: Any, offset: int, data: memoryview) -> None:
+        handle[offset : offset + data.nbytes] = np.frombuffer(data, np.uint8)
+
+    def copy_out(self, handle: Any, offset: int, data: memoryview) -> None:
+        np.frombuffer(data, np.uint8)[:] = handle[offset : offset + data.nbytes]
+
+    def copy(self, dst: Any, dst_offset: int, src: Any, src_offset: int, nbytes: int) -> None:
+        dst[dst_offset : dst_offset + nbytes] = src[src_offset : src_offset + nbytes]
+
+    def synchronize(self) -> None:
+        """Nothing is queued."""
+
+    def build(self, source: str, name: str) -> str:
+        self.sources[source] = name
+        return source
+
+    def launch(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is computed."""
+
+
+def rendered(name: str, *specs: Spec | None, **attrs: Any) -> str:
+    """The CUDA C of an op for dense operands of these specs."""
+    device, op = PretendGPU(), OPS[name]
+    given = op.bind(attrs)
+    for definition in op.definitions(specs, given, op.infer(specs, given)):
+        layouts = {o.number: Layout.dense(o.shape, o.dtype, device) for o in definition.operands}
+        device.codegen.compile(definition, layouts, device)
+    return "\n".join(device.sources)

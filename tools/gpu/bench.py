@@ -1,0 +1,306 @@
+"""Measures the CUDA plugin beside PyTorch eager: in one process, in turn, with events of the device, medians.
+
+    bench.py bandwidth   pointwise ops, reductions, rows, an optimizer step; against a measured copy
+    bench.py products    matrix products, and one with bias and GELU as its epilogue
+    bench.py host        what a launch, an allocation and a small training step cost on the host
+    bench.py block       a transformer block, forward and backward, and the memory it needs
+
+Where PyTorch is not installed its side stays empty. ``--small`` is for rehearsals: sizes that a simulated driver manages.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ingot
+
+Call = Callable[[], Any]
+Result = dict[str, Any]
+ROUNDS = 21
+
+
+class Side:
+    """One library: its namespace and its events."""
+
+    def __init__(self, name: str, t: Any) -> None:
+        self.name, self.t = name, t
+
+    def milliseconds(self, call: Call, calls: int) -> float:
+        """Of one call, by the device's events around ``calls`` of them."""
+        if self.name == "ingot":
+            device = ingot.zeros(1, device="cuda")._layout.device
+            start = device.record_event()
+            for _ in range(calls):
+                call()
+            end = device.record_event()
+            device.synchronize_event(end)
+            return float(device.elapsed_ms(start, end)) / calls
+        start, end = (self.t.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        for _ in range(calls):
+            call()
+        end.record()
+        end.synchronize()
+        return float(start.elapsed_time(end)) / calls
+
+
+def sides() -> list[Side]:
+    """Ingot, and PyTorch where it is installed with a GPU."""
+    found = [Side("ingot", ingot)]
+    try:
+        import torch
+    except ImportError:
+        return found
+    return [*found, Side("torch", torch)] if torch.cuda.is_available() else found
+
+
+def in_turn(cases: Mapping[str, Mapping[str, tuple[Side, Call]]], calls: int, rounds: int) -> dict[str, Result]:
+    """Case → milliseconds of each side (median and quartiles), every round all of them in turn; the first warms up."""
+    times: dict[str, dict[str, list[float]]] = {case: {side: [] for side in by} for case, by in cases.items()}
+    for k in range(rounds + 2):
+        for case, by in cases.items():
+            for name, (side, call) in by.items():
+                took = side.milliseconds(call, calls)
+                if k > 1:
+                    times[case][name].append(took)
+    return {case: {side: spread(values) for side, values in by.items()} for case, by in times.items()}
+
+
+def spread(values: list[float]) -> Result:
+    """Median and quartiles."""
+    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
+    return {"ms": middle, "low": low, "high": high}
+
+
+def ratio(result: Result) -> float | None:
+    """How many times as fast as PyTorch."""
+    return result["torch"]["ms"] / result["ingot"]["ms"] if "torch" in result else None
+
+
+# ---- bandwidth -------------------------------------------------------------------------------------------------------
+def bandwidth(small: bool) -> dict[str, Any]:
+    """Bytes a second that each op moves, as a share of a copy's."""
+    n = 1 << 12 if small else 1 << 26
+    rows, columns = (8, 512) if small else (16384, 4096)
+    cases: dict[str, dict[str, tuple[Side, Call]]] = {}
+    moved: dict[str, float] = {}
+    for side in sides():
+        for name, (nbytes, call) in workload(side.t, n, rows, columns).items():
+            cases.setdefault(name, {})[side.name] = (side, call)
+            moved[name] = nbytes
+    results = in_turn(cases, 1 if small else 5, 3 if small else ROUNDS)
+    best = max(moved["copy float32"] / side["ms"] for side in results["copy float32"].values()) / 1e6
+    for name, result in results.items():
+        gb = moved[name] / result["ingot"]["ms"] / 1e6
+        result |= {"GB/s": gb, "of copy": gb / best, "ratio": ratio(result), "must": 0.9, "aim": 0.95,
+                   "met": gb / best >= 0.9 and (ratio(result) or 1.0) >= 1.0}  # fmt: skip
+    return {"copy GB/s": best, "elements": n, "rows": [rows, columns], "results": results}
+
+
+def workload(t: Any, n: int, rows: int, columns: int) -> dict[str, tuple[float, Call]]:
+    """Name → bytes moved, and the call, in float32 and bfloat16."""
+    made: dict[str, tuple[float, Call]] = {}
+    f = t.nn.functional
+    for dtype, size in (("float32", 4), ("bfloat16", 2)):
+        d = getattr(t, dtype)
+        x, y = (t.randn(n, device="cuda").to(d) for _ in range(2))
+        m = t.randn(rows, columns, device="cuda").to(d)
+        w, b = t.ones(columns, device="cuda").to(d), t.zeros(columns, device="cuda").to(d)
+        whole, wide = n * size, rows * columns * size
+        made |= {
+            f"copy {dtype}": (2 * whole, lambda x=x: x.clone()),
+            f"add {dtype}": (3 * whole, lambda x=x, y=y: x + y),
+            f"scale {dtype}": (2 * whole, lambda x=x: x * 2.5),
+            f"gelu {dtype}": (2 * whole, lambda x=x: f.gelu(x)),
+            f"sum {dtype}": (whole, lambda x=x: x.sum()),
+            f"row sum {dtype}": (wide, lambda m=m: m.sum(-1)),
+            f"column sum {dtype}": (wide, lambda m=m: m.sum(0)),
+            f"softmax {dtype}": (2 * wide, lambda m=m: m.softmax(-1)),
+            f"layer_norm {dtype}": (2 * wide, lambda m=m, w=w, b=b: f.layer_norm(m, (columns,), w, b)),
+        }  # fmt: skip
+    parameter = t.nn.Parameter(t.randn(n, device="cuda"))
+    parameter.grad = t.randn(n, device="cuda")
+    optimizer = t.optim.AdamW([parameter], lr=1e-3, **({"fused": True} if t is not ingot else {}))
+    made["AdamW step float32"] = (7 * 4 * n, optimizer.step)
+    return made
+
+
+# ---- products --------------------------------------------------------------------------------------------------------
+def products(small: bool) -> dict[str, Any]:
+    """Matrix products, and one with an epilogue."""
+    n = 64 if small else 8192
+    cases: dict[str, dict[str, tuple[Side, Call]]] = {}
+    for side in sides():
+        t = side.t
+        t.backends.cuda.matmul.allow_tf32 = True
+        for dtype in ("bfloat16", "float32"):
+            d = getattr(t, dtype)
+            x, y = (t.randn(n, n, device="cuda").to(d) for _ in range(2))
+            cases.setdefault(f"matmul {dtype}", {})[side.name] = (side, lambda x=x, y=y: x @ y)
+        x, w, b = (t.randn(*s, device="cuda").to(t.bfloat16) for s in ((n, n), (n, n), (n,)))
+        call = epilogue(t, x, w, b)
+        if call is not None:
+            cases.setdefault("linear, bias and GELU bfloat16", {})[side.name] = (side, call)
+    cases = {name: by for name, by in cases.items() if "ingot" in by}
+    results = in_turn(cases, 1 if small else 3, 3 if small else ROUNDS)
+    for name, result in results.items():
+        must = 1.1 if "GELU" in name else 0.97
+        result |= {"TFLOP/s": 2 * n**3 / result["ingot"]["ms"] / 1e9, "ratio": ratio(result), "must": must,
+                   "met": None if ratio(result) is None else ratio(result) >= must}  # fmt: skip
+    return {"n": n, "results": results}
+
+
+def epilogue(t: Any, x: Any, w: Any, b: Any) -> Call | None:
+    """GELU of a linear layer, in one launch where the library is there; None where it is not."""
+    if t is not ingot:
+        return lambda: t.nn.functional.gelu(t.nn.functional.linear(x, w, b), approximate="tanh")
+    from ingot_devices.codegen import Unsupported
+
+    cublaslt = sys.modules.get("ingot_cuda.cublaslt")
+    if cublaslt is None:
+        return None
+    try:
+        library = cublaslt.library()
+    except Unsupported:
+        return None
+    n, device = x.shape[0], x._layout.device
+    square = cublaslt.Matrix(n, n, n)
+    product = cublaslt.Product(
+        library, device, "bfloat16", square, square, square, (True, False), epilogue="gelu", bias=True
+    )
+    handles = [v._block.handle for v in (w, x, b)]
+
+    def call() -> Any:
+        out = ingot.empty(n, n, dtype=ingot.bfloat16, device="cuda")
+        stream, workspace = device.library("cublasLtMatmul")
+        product.run(handles[0], handles[1], out._block.handle, stream, workspace, bias=handles[2])
+        return out
+
+    return call
+
+
+# ---- host ------------------------------------------------------------------------------------------------------------
+def host(small: bool) -> dict[str, Any]:
+    """Microseconds of this process's time, the device kept busy with next to nothing."""
+    count = 50 if small else 5000
+    results: dict[str, Result] = {}
+    for side in sides():
+        t = side.t
+        x, y = t.randn(64, device="cuda"), t.randn(64, device="cuda")
+        step = mlp(t)
+        for name, call, times in (
+            ("eager add", lambda x=x, y=y: x + y, count),
+            ("empty", lambda t=t: t.empty(64, device="cuda"), count),
+            ("MLP training step", step, max(count // 25, 2)),
+        ):
+            took = []
+            for _ in range(3 if small else ROUNDS):
+                t.cuda.synchronize()
+                start = time.perf_counter()
+                for _ in range(times):
+                    call()
+                took.append((time.perf_counter() - start) / times * 1e6)
+                t.cuda.synchronize()
+            results.setdefault(name, {})[side.name] = {"us": statistics.median(took)}
+    device = x._layout.device if sides()[-1].name == "ingot" else ingot.zeros(1, device="cuda")._layout.device
+    pool = []
+    for _ in range(3 if small else ROUNDS):
+        start = time.perf_counter()
+        for _ in range(count):
+            device.pool.allocate(4096)
+        pool.append((time.perf_counter() - start) / count * 1e6)
+    results["pool allocation"] = {"ingot": {"us": statistics.median(pool)}}
+    for name, must in (("eager add", 5.0), ("pool allocation", 1.0)):
+        results[name] |= {"must": must, "met": results[name]["ingot"]["us"] <= must}
+    return {"results": results}
+
+
+def mlp(t: Any) -> Call:
+    """A training step of a small network."""
+    model = t.nn.Sequential(t.nn.Linear(64, 128), t.nn.ReLU(), t.nn.Linear(128, 10)).to("cuda")
+    optimizer = t.optim.AdamW(model.parameters(), lr=1e-3)
+    x, target = t.randn(128, 64, device="cuda"), t.zeros(128, dtype=t.int64, device="cuda")
+
+    def step() -> None:
+        optimizer.zero_grad()
+        t.nn.functional.cross_entropy(model(x), target).backward()
+        optimizer.step()
+
+    return step
+
+
+# ---- a transformer block -----------------------------------------------------------------------------------------------
+def block(small: bool) -> dict[str, Any]:
+    """B8 T1024 C1024, 16 heads, bfloat16: milliseconds and peak memory of forward and backward."""
+    batch, length, width, heads = (1, 32, 64, 4) if small else (8, 1024, 1024, 16)
+    cases: dict[str, dict[str, tuple[Side, Call]]] = {"transformer block bfloat16": {}}
+    peaks = {}
+    for side in sides():
+        call = transformer(side.t, batch, length, width, heads)
+        call()
+        side.t.cuda.synchronize()
+        side.t.cuda.reset_peak_memory_stats()
+        call()
+        side.t.cuda.synchronize()
+        peaks[side.name] = side.t.cuda.max_memory_allocated()
+        cases["transformer block bfloat16"][side.name] = (side, call)
+    results = in_turn(cases, 1, 2 if small else 11)
+    for result in results.values():
+        times = ratio(result)
+        met = None if times is None else times >= 0.9 and peaks["ingot"] <= peaks["torch"]
+        result |= {"ratio": times, "must": 0.9, "met": met, "peak bytes": peaks}
+    return {"shape": [batch, length, width, heads], "results": results}
+
+
+def transformer(t: Any, batch: int, length: int, width: int, heads: int) -> Call:
+    """Pre-norm attention and a GELU network of four times the width; the call runs forward and backward."""
+    f, d = t.nn.functional, t.bfloat16
+
+    def weight(*shape: int) -> Any:
+        return (t.randn(*shape, device="cuda") * 0.02).to(d).requires_grad_()
+
+    qkv, out, up, down = weight(3 * width, width), weight(width, width), weight(4 * width, width), weight(width, 4 * width)
+    norms = [t.ones(width, device="cuda").to(d).requires_grad_() for _ in range(2)]
+    x = t.randn(batch, length, width, device="cuda").to(d).requires_grad_()
+    leaves = [x, qkv, out, up, down, *norms]
+
+    def call() -> None:
+        h = f.linear(f.layer_norm(x, (width,), norms[0]), qkv)
+        q, k, v = (h[..., n * width : (n + 1) * width].reshape(batch, length, heads, width // heads).transpose(1, 2)
+                   for n in range(3))  # fmt: skip
+        attended = f.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(batch, length, width)
+        y = x + f.linear(attended, out)
+        z = y + f.linear(f.gelu(f.linear(f.layer_norm(y, (width,), norms[1]), up), approximate="tanh"), down)
+        for leaf in leaves:
+            leaf.grad = None
+        z.sum().backward()
+
+    return call
+
+
+QUESTIONS = {"bandwidth": bandwidth, "products": products, "host": host, "block": block}
+
+
+def main() -> int:
+    """Answer one question."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("question", choices=QUESTIONS)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--small", action="store_true")
+    given = parser.parse_args()
+    found = QUESTIONS[given.question](given.small)
+    found["device"] = ingot.cuda.get_device_name()
+    given.out.write_text(json.dumps(found, indent=1))
+    print(json.dumps(found["results"], indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

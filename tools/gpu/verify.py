@@ -1,0 +1,159 @@
+"""Runs the parts of ``verify.sh``: each in a process of its own, killed at its limit, its outcome in one JSON.
+
+First comes an installation that needs no network and no build: wheels that were carried here are unpacked, and the
+workspace's own distributions are written down where `importlib.metadata` finds them, so that entry points work.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PARTS_LIMIT = 8 * 60
+TESTS, OPS = "-m pytest -q -p no:cacheprovider tests/device", "tests/device/test_ops.py"
+CUDA = "--device cuda"
+
+
+@dataclass(frozen=True)
+class Part:
+    """``command`` is what Python runs, with ``{out}`` for the JSON's path; ``small`` replaces it in a rehearsal."""
+
+    name: str
+    seconds: int
+    command: str
+    small: str = ""
+    tests: bool = False
+
+
+PARTS = (
+    Part("found", 120, "tools/gpu/found.py --out {out}"),
+    Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 12", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
+    Part("suite", 480, f"{TESTS} {CUDA} --ignore {OPS} -n 8", f"{TESTS}/test_errors.py {CUDA}", tests=True),
+    Part("sanitizer", 420, "tools/gpu/sanitizer.py --out {out}"),
+    Part("bandwidth", 300, "tools/gpu/bench.py bandwidth --out {out}", "tools/gpu/bench.py bandwidth --small --out {out}"),
+    Part("products", 240, "tools/gpu/bench.py products --out {out}", "tools/gpu/bench.py products --small --out {out}"),
+    Part("host", 180, "tools/gpu/bench.py host --out {out}", "tools/gpu/bench.py host --small --out {out}"),
+    Part("block", 300, "tools/gpu/bench.py block --out {out}", "tools/gpu/bench.py block --small --out {out}"),
+    Part("trace", 120, "tools/gpu/trace.py --out {out}"),
+)
+
+
+def main() -> int:
+    """1 if a part failed."""
+    names = [p.name for p in PARTS]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}, table; all of them if none is named")
+    parser.add_argument("--simulated", action="store_true", help="rehearse on the simulated driver: nothing is tested on CUDA")
+    given = parser.parse_args()
+    unknown = sorted(set(given.parts) - {*names, "table"})
+    if unknown:
+        parser.error(f"no part is called {', '.join(unknown)}; there are {', '.join(names)} and table")
+    out = Path(os.environ.get("OUT") or ROOT / "tools" / "gpu" / "results")
+    out.mkdir(parents=True, exist_ok=True)
+    chosen = [p for p in PARTS if not given.parts or p.name in given.parts]
+    failed = []
+    if chosen:
+        environment = simulated() if given.simulated else {}
+        environment |= installed(environment)
+        for part in chosen:
+            ok = run(part, out / f"{part.name}.json", environment, given.simulated)
+            failed += [] if ok else [part.name]
+    if not given.parts or "table" in given.parts:
+        subprocess.run([sys.executable, str(ROOT / "tools/gpu/table.py"), str(out)], check=True)
+    print(f"failed: {', '.join(failed)}" if failed else "every part that ran went through")
+    return 1 if failed else 0
+
+
+# ---- the installation ------------------------------------------------------------------------------------------------
+def installed(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment in which the workspace, and the wheels in ``WHEELS``, are installed."""
+    site = Path(tempfile.mkdtemp(prefix="ingot-site-"))
+    wheels = sorted(Path(os.environ.get("WHEELS", ROOT / ".whl")).glob("*.whl"))
+    if wheels:
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(site)]
+        subprocess.run([*command, *map(str, wheels)], check=True)
+    members = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["workspace"]["members"]
+    for member in members:
+        project = tomllib.loads((ROOT / member / "pyproject.toml").read_text())["project"]
+        info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
+        groups = project.get("entry-points", {})
+        lines = [line for g, points in groups.items() for line in (f"[{g}]", *(f"{k} = {v}" for k, v in points.items()))]
+        (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    before = environment.get("PYTHONPATH") or os.environ.get("PYTHONPATH", "")
+    paths = [str(ROOT / m / "src") for m in members] + [str(site), *filter(None, [before])]
+    return {"PYTHONPATH": os.pathsep.join(paths), "INGOT_PROBE_TIMEOUT": "60", "INGOT_CACHE_DIR": str(site / "cache")}
+
+
+def simulated() -> dict[str, str]:
+    """The environment of the simulated driver."""
+    said = subprocess.run(
+        [sys.executable, str(ROOT / "tools/ci/cuda_sim.py"), "env"], check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return dict(re.findall(r"^export (\w+)='(.*)'$", said, flags=re.MULTILINE))
+
+
+# ---- a part ----------------------------------------------------------------------------------------------------------
+def run(part: Part, out: Path, environment: Mapping[str, str], rehearsal: bool) -> bool:
+    """Run one part; its JSON is there afterwards, whatever happened."""
+    out.unlink(missing_ok=True)
+    command = (part.small or part.command) if rehearsal else part.command
+    if rehearsal and part.tests:
+        command += " --cuda-driver simulated"
+    print(f"== {part.name}: {command.split(' --out')[0]} (at most {part.seconds} s)", flush=True)
+    start = time.monotonic()
+    process = subprocess.Popen(
+        [sys.executable, *command.format(out=out).split()], cwd=ROOT, env={**os.environ, **environment},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+    )  # fmt: skip
+    try:
+        said, _ = process.communicate(timeout=min(part.seconds, PARTS_LIMIT))
+        note = "" if process.returncode == 0 else f"exit status {process.returncode}"
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, _ = process.communicate()
+        note = f"did not end within {part.seconds} s"
+    seconds = time.monotonic() - start
+    print(said[-6000:], flush=True)
+    found: dict[str, Any] = json.loads(out.read_text()) if out.exists() else {}
+    last = next((line for line in reversed(said.splitlines()) if re.search(r"\d+ (passed|failed|error)", line)), "")
+    if part.tests:
+        found["tests"] = last.strip("= ")
+        found["tail"] = said[-3000:] if note else ""
+        note = note or ("" if re.search(r"\b[1-9]\d* passed", last) else "no test passed")
+    found |= {"part": part.name, "ok": not note, "note": note, "seconds": round(seconds, 1), "simulated": rehearsal,
+              "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), "machine": machine()}  # fmt: skip
+    out.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"== {part.name}: {'ok' if not note else 'FAILED, ' + note}, {seconds:.0f} s", flush=True)
+    return not note
+
+
+def machine() -> dict[str, Any]:
+    """Where this ran: processor, Python, and what the driver's own command says."""
+    try:
+        query = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
+        gpu = subprocess.run(query, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        gpu = "none: nvidia-smi does not answer"
+    return {"gpu": gpu, "cpu": platform.processor() or platform.machine(), "cores": os.cpu_count(),
+            "python": platform.python_version(), "kernel": platform.release()}  # fmt: skip
+
+
+if __name__ == "__main__":
+    sys.exit(main())
