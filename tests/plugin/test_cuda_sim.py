@@ -74,7 +74,9 @@ UNCHECKED = """
 import numpy as np
 from cuda_sim.machine import Machine
 m = Machine()
-source = 'extern "C" __global__ void k(float *x) { __shared__ float s[64]; int t = threadIdx.x; s[t] = x[t]; x[t] = s[63 - t]; }'
+source = '''
+extern "C" __global__ void k(float *x) { __shared__ float s[64]; int t = threadIdx.x; s[t] = x[t]; x[t] = s[63 - t]; }
+'''
 x = m.put(np.arange(64, dtype=np.float32))
 m.kernel(source)(x, block=(64, 1, 1), grid=(1, 1))
 print(m.get(x, np.zeros(64, np.float32)).tolist())
@@ -86,8 +88,9 @@ m.close()
 
 
 def test_without_checks_two_orders_differ_and_guards_hold(built: Built) -> None:
+    unchecked = {"INGOT_CUDA_SIM_CHECK": "none"}
     forward, back = (
-        child("-c", UNCHECKED, INGOT_CUDA_SIM_CHECK="none", INGOT_CUDA_SIM_ORDER=order)[0].splitlines() for order in ("forward", "reversed")
+        child("-c", UNCHECKED, **unchecked, INGOT_CUDA_SIM_ORDER=order)[0].splitlines() for order in ("forward", "reversed")
     )
     assert forward[0] != back[0], "a missing barrier shows as a difference between the orders"
     for lines in (forward, back):

@@ -17,12 +17,12 @@ import os
 import random
 import re
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from .mutate import OPERATORS, Mutant, mutants
 from .use import Simulator, activate
 
 TESTS, SECONDS, TOGETHER = 6, 30, 60
+DEVICE = "cuda:0"
 REASONS: tuple[tuple[str, str, str], ...] = ()  # (operator, pattern of the line, why it computes the same)
 Case = tuple[Any, Any, str]  # check, record, case
 
@@ -56,14 +57,6 @@ class Suite:
     heads: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
-def subject() -> Any:
-    """Ingot on the simulated device, as the op tests have it."""
-    import ingot
-    from harness.subject import Subject
-
-    return Subject(ingot, "cuda:0")
-
-
 def in_child(work: Any, seconds: float = SECONDS) -> str:
     """What ``work()`` returns in a forked child; how the child ended if it did not return."""
     read, write = os.pipe()
@@ -78,10 +71,13 @@ def in_child(work: Any, seconds: float = SECONDS) -> str:
         os._exit(0)
     os.close(write)
     end = time.monotonic() + seconds
-    status = None
+    status: int | None = None
     while time.monotonic() < end and status is None:
         done, code = os.waitpid(pid, os.WNOHANG)
-        status = code if done else time.sleep(0.005)
+        if done:
+            status = code
+        else:
+            time.sleep(0.005)
     if status is None:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
@@ -94,18 +90,19 @@ def in_child(work: Any, seconds: float = SECONDS) -> str:
 
 def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) -> str:
     """Why one of ``cases`` fails, in this process; "" where all pass."""
-    import pytest
-    from harness.suite import run_case
+    from ingot_tools.conformance.harness.subject import Refused, opened
+    from ingot_tools.conformance.harness.suite import run_case
 
     os.environ.update(setting)
     from .suite import exact_blocks
 
     exact_blocks()
-    device = subject()
+    device = opened(DEVICE)
+    simulator.launched()
     for check, record, case in cases:
         try:
             run_case(device, check, record, case)
-        except pytest.skip.Exception:
+        except Refused:
             continue
         except BaseException as error:
             found = simulator.findings()
@@ -119,17 +116,20 @@ def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) 
 def collect(simulator: Simulator, cases: list[Case], folder: Path) -> Suite:
     """Run ``cases`` without kernels, in a child; which keys each launches, and the sources."""
     suite = Suite(cases)
-    table = folder / "used"
+    table, collected = folder / "used", folder / "collected"
+    collected.mkdir()
 
     def work() -> str:
-        from harness.suite import run_case
+        from ingot_tools.conformance.harness.subject import opened
+        from ingot_tools.conformance.harness.suite import run_case
 
         from .suite import exact_blocks, judge_nothing
 
-        os.environ.update(INGOT_CUDA_SIM_GATHER="1", INGOT_CACHE_DIR=str(folder / "none"))
+        os.environ.update(INGOT_CUDA_SIM_GATHER=str(collected), INGOT_CACHE_DIR=str(folder / "none"))
         exact_blocks()
         judge_nothing()
-        device = subject()
+        device = opened(DEVICE)
+        simulator.launched()
         with table.open("w") as out:
             for number, (check, record, case) in enumerate(cases):
                 try:
@@ -147,7 +147,7 @@ def collect(simulator: Simulator, cases: list[Case], folder: Path) -> Suite:
         for key in keys:
             suite.users[key].append(cases[int(number)])
     for key in suite.users:
-        suite.heads[key], suite.sources[key] = unpacked((simulator.built.driver / "collected" / key).read_text())
+        suite.heads[key], suite.sources[key] = unpacked((collected / key).read_text())
     return suite
 
 
@@ -166,7 +166,7 @@ def packed(head: tuple[str, str, str], source: str) -> str:
 
 def compile_all(simulator: Simulator, suite: Suite, tried: Sequence[Tried], folder: Path) -> None:
     """Compile originals and mutants, many in one call, in children: what the driver reads from the environment is read once."""
-    files = [simulator.built.driver / "collected" / key for key in sorted({t.key for t in tried})]
+    files = [folder / "collected" / key for key in sorted({t.key for t in tried})]
     for k, one in enumerate(tried):
         files.append(folder / f"{k}.packed")
         files[-1].write_text(packed(suite.heads[one.key], one.mutant.source))
@@ -201,40 +201,54 @@ def chosen(suite: Suite, count: int | None, seed: str) -> list[Tried]:
     return taken
 
 
+def cases_of(count: int | None, seed: str) -> list[Case]:
+    """All op tests, or for a sample all of some ops, drawn by ``seed``: whole ops, so that whatever the suite has against a
+    mutant is there. Some of them draw random numbers."""
+    from ingot_tools.conformance.harness.suite import each_case
+    from ingot_tools.conformance.records import RECORDS
+
+    records = list(RECORDS.values())
+    if count is not None:
+        draw = random.Random(seed)
+        draw.shuffle(records)
+        seeds = [r for r in records if r.reference is None][: max(1, count // 60)]
+        records = seeds + [r for r in records if r not in seeds][: max(6, count // 5)]
+    return list(each_case(records))
+
+
 def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tried]:
     """Try mutants, one after another, for at most ``keep`` seconds."""
-    sys.path.insert(0, str(Path(__file__).parents[2] / "device"))
     simulator = activate()
-    import ingot
-    from harness.suite import each_case
-    from records import RECORDS
-
-    del ingot  # imported for all children; devices are asked for in those, since none survives a fork
+    os.environ.setdefault("INGOT_TEST_SMALL", "1")
+    import_module("ingot")  # for all children; devices are asked for in those, since none survives a fork
+    end = time.monotonic() + (keep or float("inf"))
     with tempfile.TemporaryDirectory() as name:
-        folder, end = Path(name), time.monotonic() + (keep or float("inf"))
-        cases = list(each_case(list(RECORDS.values())))
-        draw = random.Random(seed)
-        draw.shuffle(cases)
-        suite = collect(simulator, cases if count is None else cases[: max(60, count * 2)], folder)
+        folder = Path(name)
+        suite = collect(simulator, cases_of(count, seed), folder)
         tried = chosen(suite, count, seed)
         compile_all(simulator, suite, tried, folder)
+        cache = {"INGOT_CACHE_DIR": str(folder / "cache")}
         good: dict[str, str] = {}
         for k, one in enumerate(tried):
             if time.monotonic() > end:
                 return
+            if one.key not in good:
+                good[one.key] = in_child(lambda one=one: fails(simulator, one.cases, cache), 10 * SECONDS)
+            if good[one.key]:
+                raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key]}")
             place = folder / str(k)
             place.mkdir()
             (place / one.key).write_text(one.mutant.source)
-            cache = {"INGOT_CACHE_DIR": str(folder / "cache")}
-            if one.key not in good:
-                good[one.key] = in_child(lambda one=one: fails(simulator, one.cases, cache))
-            if good[one.key]:
-                raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key]}")
             setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
             one.by = in_child(lambda one=one, setting=setting: fails(simulator, one.cases, setting))
             if not one.by:
-                one.reason = next((why for o, p, why in REASONS if o == one.mutant.operator and re.search(p, one.mutant.was)), "")
+                one.reason = reason(one.mutant)
             yield one
+
+
+def reason(mutant: Mutant) -> str:
+    """Why ``mutant`` computes the same, if that is known."""
+    return next((why for operator, line, why in REASONS if operator == mutant.operator and re.search(line, mutant.was)), "")
 
 
 def report(tried: Sequence[Tried]) -> tuple[str, float]:
@@ -246,9 +260,10 @@ def report(tried: Sequence[Tried]) -> tuple[str, float]:
         ways = Counter(t.by.split(":")[0] for t in mine if t.by)
         said = ", ".join(f"{n} by {way}" for way, n in ways.most_common())
         lines.append(f"{operator:24} {killed:5} of {len(mine):5} killed   {said}")
-    for t in tried:
-        if not t.by:
-            lines.append(f"survivor: {t.op}, {t.mutant.operator}, line {t.mutant.line}: {t.mutant.was}   {t.reason or '(no reason known)'}")
+    lines += [
+        f"survivor: {t.op}, {t.mutant.operator}, line {t.mutant.line}: {t.mutant.was}   {t.reason or '(no reason known)'}"
+        for t in tried if not t.by
+    ]  # fmt: skip
     able = [t for t in tried if t.by or not t.reason]
     share = sum(bool(t.by) for t in able) / len(able) if able else 1.0
     lines.append(f"SIMULATED CUDA: {sum(bool(t.by) for t in able)} of {len(able)} mutants killed ({share:.1%}); "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 KERNEL = re.compile(r"__global__")
 BARRIER = re.compile(r"[ \t]*__syncthreads\(\);\n")
@@ -16,7 +17,8 @@ LESS = re.compile(r" < ")
 STRIDE = re.compile(r"\* (c\d+)\)")
 CONDITION = re.compile(r"\bif \((.*)\) \{")
 CHOICE = re.compile(r"= \(([^?;]*)\) \? ")
-CONSTANT = re.compile(r"\b(\d{6,})(u?)\b")
+PHILOX = (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85)  # its multipliers, and what its key grows by
+CONSTANT = re.compile(rf"\b({'|'.join(map(str, PHILOX))})u?\b")
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ def _barriers(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 def _minimum(line: str) -> bool:
     """``(a < b) ? a : b``: the same number with ``<=``."""
-    return any(m.group(1) == m.group(3) and m.group(2) == m.group(4)
-               for m in re.finditer(r"\((.+) < (.+)\) \? (.+) : (.+);", line.replace("((", "(").replace("))", ")")))  # fmt: skip
+    plain = line.replace("((", "(").replace("))", ")")
+    return any(m.groups()[:2] == m.groups()[2:] for m in re.finditer(r"\((.+) < (.+)\) \? (.+) : (.+);", plain))
 
 
 def _bounds(source: str, start: int) -> Iterator[tuple[int, str]]:
@@ -54,7 +56,7 @@ def _strides(source: str, start: int) -> Iterator[tuple[int, str]]:
     """Two strides of one address change places, in one line."""
     for number, line in _lines(source, start):
         found = sorted(set(STRIDE.findall(line)))
-        for a, b in zip(found, found[1:], strict=False):
+        for a, b in pairwise(found):
             swapped = re.sub(rf"\b({a}|{b})\b", lambda m, a=a, b=b: b if m.group(1) == a else a, line)
             yield number, _edit(source, number, number + len(line), swapped)
 
@@ -68,7 +70,7 @@ def _masks(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 
 def _seeds(source: str, start: int) -> Iterator[tuple[int, str]]:
-    """An integer of six digits or more, which in a kernel is a constant of a generator or a hash, by two more."""
+    """A constant of the random generator (Philox4x32-10), two more."""
     for m in CONSTANT.finditer(source, start):
         yield m.start(), _edit(source, m.start(1), m.end(1), str((int(m.group(1)) + 2) % (1 << 32)))
 

@@ -1,8 +1,8 @@
 """Puts the simulated driver into this process and its children.
 
-`activate` must run before pycuda or ``cuda.bindings`` is imported. It loads both libraries by path, globally: whoever then asks the
-loader for ``libcuda.so.1`` or ``libnvrtc.so.13`` gets these. Children get them through the environment, which is all that
-another program needs::
+`activate` must run before pycuda or ``cuda.bindings`` is imported. It loads both libraries by path, globally: whoever
+then asks the loader for ``libcuda.so.1`` or ``libnvrtc.so.13`` gets these. Children get them through the environment,
+which is all that another program needs::
 
     eval "$(python tools/ci/cuda_sim.py env)"      # sets LD_PRELOAD and PYTHONPATH
     ingot devices                                  # cuda:0  SIMULATED CUDA device

@@ -146,9 +146,7 @@ bool unpacked(const void *image, Source &source, std::string &arch) {
 }
 
 void collect(const Source &source, const std::string &arch) {
-  const std::string path = settings().folder + "/collected", id = key(source);
-  mkdir(path.c_str(), 0777);
-  write(path + "/" + id, packed(source, arch));
+  write(settings().gather + "/" + key(source), packed(source, arch));
 }
 
 }  // namespace sim

@@ -55,7 +55,7 @@ CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *image) {
   if (!runs_here(arch)) return CUDA_ERROR_NO_BINARY_FOR_GPU;
   const std::string id = key(source);  // what it was before anything took its place
   source = substituted(source);
-  if (settings().gather) {
+  if (!settings().gather.empty()) {
     collect(source, arch);
     *module = new CUmod_st{source, id, nullptr, nullptr, {}};
     return CUDA_SUCCESS;
@@ -86,7 +86,7 @@ CUresult CUDAAPI cuModuleUnload(CUmodule module) {
 CUresult CUDAAPI cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
   ENTER
   CUfunction &known = module->functions[name];
-  if (!known && settings().gather) known = new CUfunc_st{module, nullptr, 0, 0};
+  if (!known && !settings().gather.empty()) known = new CUfunc_st{module, nullptr, 0, 0};
   for (const Kernel *k = module->table; !known && k && k->name; k++) {
     if (strcmp(k->name, name)) continue;
     size_t packed = 0;
