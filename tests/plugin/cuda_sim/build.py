@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -77,6 +78,8 @@ def build(say: Callable[[str], object] = lambda _: None, may_make: bool = True) 
     if shutil.which("g++") is None:
         raise BuildFailed("the simulated CUDA driver is compiled, and compiles kernels, with g++, which is not here: "
                           "`apt-get install g++`")  # fmt: skip
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise BuildFailed("pycuda is built from its source, and Python's headers are not here: `apt-get install python3-dev`")
     if not may_make:
         say = _refuse
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
