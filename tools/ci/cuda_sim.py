@@ -1,27 +1,98 @@
-"""Builds the simulated CUDA driver and runs the device suite on it. SIMULATED: no GPU is involved, and nothing is tested on CUDA.
+"""Runs the device suite on a simulated CUDA driver. SIMULATED: no GPU is involved, and nothing is tested on CUDA by it.
 
-    .venv/bin/python tools/ci/cuda_sim.py build      build what is missing, print the folder
-    .venv/bin/python tools/ci/cuda_sim.py env        the same, and print the environment for another program
+    .venv/bin/python tools/ci/cuda_sim.py                    the device suite, threads in forward and in reversed order
+    .venv/bin/python tools/ci/cuda_sim.py --budget SECONDS   a sample of it, and of mutants, in that time; --full: all of it
+    .venv/bin/python tools/ci/cuda_sim.py mutants            mutants of rendered kernels: a sample (--sample N), or --full
+    .venv/bin/python tools/ci/cuda_sim.py build              only build what is missing (pycuda, the driver), and print where
+    .venv/bin/python tools/ci/cuda_sim.py env                the same, and print the environment for another program
+
+What the simulator is, finds and misses: tests/plugin/cuda_sim/README.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import re
+import subprocess
 import sys
+import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "plugin"))
+SIMULATOR = ROOT / "tests" / "plugin"
+sys.path.insert(0, str(SIMULATOR))
 
 from cuda_sim.build import BuildFailed, build  # noqa: E402 - the package lies with the tests
+from cuda_sim.collected import compile_folder  # noqa: E402
 from cuda_sim.use import environment  # noqa: E402
+
+ORDERS = ("forward", "reversed")
+OPS, ALL = "tests/device/test_ops.py", "tests/device"
+BUDGET = 300.0
+COLLECT, MUTANTS = 0.08, 0.25  # shares of a budget
+WANTED = 0.95  # of the mutants that do not compute the same
+
+
+def pytest(tests: str, sample: list[str], **settings: str) -> subprocess.Popen[str]:
+    """The suite on the simulated driver, in a process of its own."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", tests, "--device", "cuda",
+               "--cuda-driver", "simulated", *sample]  # fmt: skip
+    given = {**os.environ, "INGOT_REQUIRE": "cuda", **settings}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def last(text: str) -> str:
+    """pytest's closing line."""
+    return text.strip().splitlines()[-1] if text.strip() else "nothing was said"
+
+
+def suite(budget: float | None) -> bool:
+    """Collect the kernels, compile them together, run the tests in both orders at once; True if all passed."""
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        collected = Path(folder, "collected")
+        collected.mkdir()
+        cache = str(Path(folder, "cache"))
+        sample = ["--full"] if budget is None else ["--budget", str(budget * COLLECT)]
+        gather = {"INGOT_CACHE_DIR": str(Path(folder, "none")), "INGOT_CUDA_SIM_GATHER": str(collected)}
+        said, _ = pytest(OPS, sample, **gather).communicate()
+        count, spent = compile_folder(collected, os.cpu_count() or 1), time.monotonic() - start
+        print(f"SIMULATED CUDA: {count} kernels collected ({last(said)}) and compiled in {spent:.0f} s", flush=True)
+        if budget is not None:
+            sample = ["--budget", str(max(15.0, budget * (1 - MUTANTS) - (time.monotonic() - start)))]
+        tests = ALL if budget is None else OPS
+        runs = {o: pytest(tests, sample, INGOT_CUDA_SIM_ORDER=o, INGOT_CACHE_DIR=cache) for o in ORDERS}
+        good = count > 0
+        for order, run in runs.items():
+            said, _ = run.communicate()
+            shown = said[said.find("= FAILURES") if run.returncode else said.find("= SIMULATED") :]
+            print(f"== SIMULATED CUDA, threads in {order} order\n{shown}", flush=True)
+            good &= run.returncode == 0 and re.search(r"\b[1-9]\d* passed", last(said)) is not None
+    return good
+
+
+def mutants(sample: int | None, seed: str, seconds: float | None = None) -> bool:
+    """Try mutants; True if enough of them were killed."""
+    from cuda_sim.mutants import report, run
+
+    text, share = report(list(run(sample, seed, seconds)))
+    print(text, flush=True)
+    return share >= WANTED
 
 
 def main() -> int:
     """0 when all that was asked for went well."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("what", nargs="?", choices=("build", "env"), default="build")
+    parser.add_argument("what", nargs="?", choices=("run", "mutants", "build", "env"), default="run")
+    parser.add_argument("--budget", type=float, default=BUDGET, help="seconds for the tests and a sample of mutants")
+    parser.add_argument("--full", action="store_true", help="every test, or every mutant, however long it takes")
+    parser.add_argument("--sample", type=int, default=120, help="how many mutants")
     given = parser.parse_args()
+    start, seed = time.monotonic(), os.environ.get("INGOT_TEST_SEED", "0")
     try:
         built = build(lambda line: print(line, file=sys.stderr, flush=True))
     except BuildFailed as error:
@@ -29,8 +100,16 @@ def main() -> int:
         return 1
     if given.what == "env":
         print("\n".join(f"export {k}='{v}'" for k, v in environment(built).items()))
-    else:
+    elif given.what == "build":
         print(built.driver)
+    elif given.what == "mutants":
+        return 0 if mutants(None if given.full else given.sample, seed) else 1
+    elif given.full:
+        return 0 if suite(None) else 1
+    else:
+        good = suite(given.budget)
+        left = max(given.budget - (time.monotonic() - start), given.budget * MUTANTS / 2)
+        return 0 if mutants(int(left), seed, left) and good else 1
     return 0
 
 

@@ -47,6 +47,7 @@ PARTS = (
     Part("types", 240, f"{PYTHON} -m mypy"),
     Part("house", 120, f"{TESTS} tests/test_house.py", tests=True),
     Part("core", 360, f"{TESTS_IN_TWO} tests/core", tests=True),
+    Part("simulator", 420, f"{PYTHON} tools/ci/cuda_sim.py build"),  # of CUDA; builds pycuda where it is not kept
     Part("plugins", 300, f"{TESTS_IN_TWO} tests/plugin", tests=True),
     Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py", tests=True),
     Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
@@ -58,6 +59,7 @@ PARTS = (
     Part("ops on webgpu", 120, f"{OPS} webgpu:0 --budget {{budget}}", tests=True, share=1.0),
     Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),
     Part("nvrtc", 120, f"{PYTHON} tools/ci/nvrtc.py --budget {{budget}}", share=1.0),
+    Part("cuda simulated", 240, f"{PYTHON} tools/ci/cuda_sim.py --budget {{budget}}", share=2.0),
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
     Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
     Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),

@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterable
@@ -31,7 +32,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 HEADERS = ("nvidia-cuda-runtime==13.0.*", "nvidia-cuda-crt==13.0.*", "nvidia-cuda-profiler-api==13.0.*")
 PYCUDA = "pycuda==2026.1"
-BESIDE = ("cuda-bindings==13.0.*", "cuda-pathfinder", "mako", "markupsafe", "platformdirs", "pytools", "siphash24", "typing-extensions")
+BESIDE = ("cuda-bindings==13.0.*", "cuda-pathfinder", "mako", "markupsafe", "platformdirs", "pytools", "siphash24",
+          "typing-extensions")  # fmt: skip
 TOOLS = ("pip", "setuptools", "wheel", "numpy")
 FLAGS = ("-std=c++17", "-O2", "-g1", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden")
 PARALLEL = """
@@ -76,6 +78,8 @@ def build(say: Callable[[str], object] = lambda _: None, may_make: bool = True) 
     if shutil.which("g++") is None:
         raise BuildFailed("the simulated CUDA driver is compiled, and compiles kernels, with g++, which is not here: "
                           "`apt-get install g++`")  # fmt: skip
+    if not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise BuildFailed("pycuda is built from its source, and Python's headers are not here: `apt-get install python3-dev`")
     if not may_make:
         say = _refuse
     python = f"cp{sys.version_info.major}{sys.version_info.minor}"
@@ -149,8 +153,9 @@ def functions(include: Path) -> tuple[set[str], dict[str, str]]:
 
 
 STUB = """
-int cuGetErrorString(int code, const char **text) { *text = code ? "no CUDA-capable device is detected" : "no error"; return 0; }
-int cuGetErrorName(int code, const char **name) { *name = code ? "CUDA_ERROR_NO_DEVICE" : "CUDA_SUCCESS"; return 0; }
+typedef const char *Text;
+int cuGetErrorString(int code, Text *text) { *text = code ? "no CUDA-capable device is detected" : "no error"; return 0; }
+int cuGetErrorName(int code, Text *name) { *name = code ? "CUDA_ERROR_NO_DEVICE" : "CUDA_SUCCESS"; return 0; }
 int cuDriverGetVersion(int *version) { *version = 0; return 0; }
 """
 
@@ -160,7 +165,8 @@ def _stub(include: Path, out: Path) -> None:
     names = functions(include)[0] - set(re.findall(r"\bcu[A-Z]\w+(?=\()", STUB))
     rows = "".join(f"int {name}(void) {{ return 100; }}\n" for name in sorted(names))
     (out / "stub.c").write_text(STUB + rows)
-    _run("gcc", "-O1", "-shared", "-fPIC", "-fno-builtin", "-w", "-Wl,-soname,libcuda.so.1", "-o", out / "libcuda.so", out / "stub.c")
+    flags = ("-O1", "-shared", "-fPIC", "-fno-builtin", "-w", "-Wl,-soname,libcuda.so.1")
+    _run("gcc", *flags, "-o", out / "libcuda.so", out / "stub.c")
     (out / "libcuda.so.1").symlink_to("libcuda.so")
 
 
@@ -189,8 +195,9 @@ def _rest(include: Path, objects: Iterable[Path], out: Path) -> None:
     names, newest = functions(include)
     rows = "".join(f"EXPORTED int {name}() {{ return 801; }}\n" for name in sorted(names - have))
     table = "".join(f'  {{"{name}", "{symbol}"}},\n' for name, symbol in sorted(newest.items()))
-    out.write_text(f'#define EXPORTED __attribute__((visibility("default")))\nextern "C" {{\n{rows}'
-                   f"EXPORTED extern const struct {{ const char *name, *newest; }} cuda_sim_names[] = {{\n{table}  {{0, 0}}}};\n}}\n")  # fmt: skip
+    head = '#define EXPORTED __attribute__((visibility("default")))\nextern "C" {\n'
+    names_are = f"EXPORTED extern const struct {{ const char *a, *b; }} cuda_sim_names[] = {{\n{table}  {{0, 0}}}};"
+    out.write_text(f"{head}{rows}{names_are}\n}}\n")
 
 
 def _source(function: Callable[..., object]) -> str:
@@ -208,9 +215,10 @@ def _driver(include: Path, out: Path) -> None:
     driver = [o for o in objects if o != compiler]
     _rest(include, driver, out / "rest.cpp")
     _run("g++", "-w", *FLAGS[:-1], "-c", out / "rest.cpp", "-o", out / "rest.o")
-    _run("g++", "-shared", "-Wl,-soname,libcuda.so.1", "-o", out / "libcuda.so.1", *driver, out / "rest.o", "-ldl", "-lpthread")
-    _run("g++", "-shared", "-Wl,-soname,libnvrtc.so.13", "-Wl,-rpath,$ORIGIN", "-Wl,-z,defs", "-o", out / "libnvrtc.so.13", compiler,
-         out / "libcuda.so.1")  # fmt: skip
+    _run("g++", "-shared", "-Wl,-soname,libcuda.so.1", "-o", out / "libcuda.so.1", *driver, out / "rest.o", "-ldl",
+         "-lpthread")  # fmt: skip
+    _run("g++", "-shared", "-Wl,-soname,libnvrtc.so.13", "-Wl,-rpath,$ORIGIN", "-Wl,-z,defs", "-o", out / "libnvrtc.so.13",
+         compiler, out / "libcuda.so.1")  # fmt: skip
     for file in out.glob("*.o"):
         file.unlink()
     shutil.copytree(HERE / "include", out / "include")

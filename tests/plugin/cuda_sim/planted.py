@@ -32,7 +32,9 @@ def row(says: str) -> Callable[[Row], Row]:
     return add
 
 
-def launch(m: Machine, source: str, *arguments: object, block: int = 64, grid: int = 1, shared: int = 0, **more: object) -> None:
+def launch(
+    m: Machine, source: str, *arguments: object, block: int = 64, grid: int = 1, shared: int = 0, **more: object
+) -> None:
     """Compile ``source`` and queue its kernel."""
     m.kernel(source)(*arguments, block=(block, 1, 1), grid=(grid, 1), shared=shared, **more)
 
@@ -43,10 +45,12 @@ def floats(m: Machine, n: int = N) -> object:
 
 
 # ---- one launch ---------------------------------------------------------------------------------------------------------
-@row(r"out of bounds: write of 4 bytes .*\(0 bytes after the end of the allocation of 400 bytes\): kernel k, block \(0,0,0\), thread \(100,0,0\), line 1")
+@row(r"out of bounds: write of 4 bytes .*\(0 bytes after the end of the allocation of 400 bytes\): "
+     r"kernel k, block \(0,0,0\), thread \(100,0,0\), line 1")  # fmt: skip
 def bound_off_by_one(m: Machine, wrong: bool) -> None:
     less = "<=" if wrong else "<"
-    launch(m, f"{HEAD}(float *x, int n) {{ int i = threadIdx.x; if (i {less} n) x[i] = 1; }}", floats(m), np.int32(N), block=128)
+    source = f"{HEAD}(float *x, int n) {{ int i = threadIdx.x; if (i {less} n) x[i] = 1; }}"
+    launch(m, source, floats(m), np.int32(N), block=128)
 
 
 @row(r"out of bounds: read of 4 bytes .*\(4 bytes before the start of the allocation of 400 bytes\)")
@@ -65,7 +69,8 @@ def grid_without_its_tail(m: Machine, wrong: bool) -> None:
 @row(r"shared memory race \(missing barrier\?\): (read|write) of 4 bytes .*thread \d+ used.*line [23]")
 def missing_barrier(m: Machine, wrong: bool) -> None:
     barrier = "" if wrong else "__syncthreads();"
-    source = f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x; s[t] = 0; __syncthreads();\ns[t] = x[t]; {barrier}\nx[t] = s[63 - t]; }}"
+    source = (f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x; s[t] = 0; __syncthreads();\n"
+              f"s[t] = x[t]; {barrier}\nx[t] = s[63 - t]; }}")  # fmt: skip
     launch(m, source, floats(m))
 
 
@@ -100,27 +105,31 @@ def early_return_before_a_barrier(m: Machine, wrong: bool) -> None:
 @row(r"divergent barrier: .*warp operation")
 def shuffle_without_a_lane(m: Machine, wrong: bool) -> None:
     guard = "if (t != 5) " if wrong else ""
-    launch(m, f"{HEAD}(float *x) {{ int t = threadIdx.x; float v = x[t]; {guard}v = __shfl_xor_sync(0xffffffffu, v, 1); x[t] = v; }}",
-           floats(m), block=32)  # fmt: skip
+    source = (f"{HEAD}(float *x) {{ int t = threadIdx.x; float v = x[t];"
+              f" {guard}v = __shfl_xor_sync(0xffffffffu, v, 1); x[t] = v; }}")  # fmt: skip
+    launch(m, source, floats(m), block=32)
 
 
 @row(r"uninitialised shared memory: read of 4 bytes")
 def uninitialised_shared_memory(m: Machine, wrong: bool) -> None:
     bound = 63 if wrong else 64
-    source = f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x; if (t < {bound}) s[t] = 1; __syncthreads(); x[t] = s[t]; }}"
+    source = (f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x;"
+              f" if (t < {bound}) s[t] = 1; __syncthreads(); x[t] = s[t]; }}")  # fmt: skip
     launch(m, source, floats(m))
 
 
 @row(r"uninitialised shared memory: .*block \(1,0,0\)")
 def shared_memory_of_the_block_before(m: Machine, wrong: bool) -> None:
     first = "if (blockIdx.x == 0) " if wrong else ""
-    source = f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x; {first}s[t] = 1; __syncthreads(); if (t < 50) x[t + blockIdx.x * 50] = s[t]; }}"
+    source = (f"{HEAD}(float *x) {{ __shared__ float s[64]; int t = threadIdx.x; {first}s[t] = 1; __syncthreads();"
+              f" if (t < 50) x[t + blockIdx.x * 50] = s[t]; }}")  # fmt: skip
     launch(m, source, floats(m), grid=2)
 
 
 @row(r"out of bounds: write of 4 bytes .*shared memory")
 def dynamic_shared_memory_too_small(m: Machine, wrong: bool) -> None:
-    source = f"{HEAD}(float *x) {{ extern __shared__ float s[]; int t = threadIdx.x; s[t] = x[t]; __syncthreads(); x[t] = s[t]; }}"
+    source = (f"{HEAD}(float *x) {{ extern __shared__ float s[]; int t = threadIdx.x;"
+              f" s[t] = x[t]; __syncthreads(); x[t] = s[t]; }}")  # fmt: skip
     launch(m, source, floats(m), shared=252 if wrong else 256)
 
 
@@ -132,7 +141,8 @@ def sum_of_blocks_without_atomics(m: Machine, wrong: bool) -> None:
 
 @row(r"misaligned address: read of 16 bytes")
 def misaligned_vector(m: Machine, wrong: bool) -> None:
-    launch(m, f"{HEAD}(const float *x, float *y) {{ *(float4 *)(y) = *(const float4 *)(x + {1 if wrong else 4}); }}", floats(m), floats(m), block=1)
+    source = f"{HEAD}(const float *x, float *y) {{ *(float4 *)(y) = *(const float4 *)(x + {1 if wrong else 4}); }}"
+    launch(m, source, floats(m), floats(m), block=1)
 
 
 @row(r"use after free: .* of the freed allocation of 400 bytes")
@@ -153,12 +163,14 @@ def pointer_of_the_host(m: Machine, wrong: bool) -> None:
 
 @row(r"integer division by zero .*kernel k, block \(0,0,0\), thread \(0,0,0\)")
 def division_by_zero(m: Machine, wrong: bool) -> None:
-    launch(m, f"{HEAD}(int *x, int n) {{ x[threadIdx.x] = 7 / (int)(threadIdx.x + n); }}", floats(m), np.int32(0 if wrong else 1))
+    source = f"{HEAD}(int *x, int n) {{ x[threadIdx.x] = 7 / (int)(threadIdx.x + n); }}"
+    launch(m, source, floats(m), np.int32(0 if wrong else 1))
 
 
 @row(r"the kernel trapped: .*line 1")
 def failed_assertion(m: Machine, wrong: bool) -> None:
-    launch(m, f"{HEAD}(int *x) {{ assert(threadIdx.x < {63 if wrong else 64}); x[threadIdx.x] = 1; }}", m.put(np.zeros(N, np.int32)))
+    source = f"{HEAD}(int *x) {{ assert(threadIdx.x < {63 if wrong else 64}); x[threadIdx.x] = 1; }}"
+    launch(m, source, m.put(np.zeros(N, np.int32)))
 
 
 # ---- what a launch may ask for -------------------------------------------------------------------------------------------

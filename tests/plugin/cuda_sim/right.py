@@ -18,6 +18,8 @@ import numpy as np
 from .machine import Array, CompileError, Machine
 
 HEAD = 'extern "C" __global__ void k'
+KINDS = {"float32": "float", "float64": "double", "int32": "int", "uint32": "unsigned", "int64": "long long",
+         "uint16": "unsigned short"}  # fmt: skip
 CHECKS: dict[str, Callable[[Machine], bool]] = {}
 
 
@@ -29,8 +31,7 @@ def check(function: Callable[[Machine], bool]) -> Callable[[Machine], bool]:
 
 def mapped(m: Machine, body: str, x: Array, like: Array, block: int = 64, shared: int = 0) -> Array:
     """``y`` after a kernel of ``body`` over ``x``, one thread for each element (threads beyond have none)."""
-    kinds = {"f": "float", "d": "double", "i": "int", "I": "unsigned", "q": "long long", "H": "unsigned short", "h": "short", "B": "unsigned char"}
-    parameters = f"const {kinds[x.dtype.char.replace('l', 'q')]} *x, {kinds[like.dtype.char.replace('l', 'q')]} *y, int n"
+    parameters = f"const {KINDS[x.dtype.name]} *x, {KINDS[like.dtype.name]} *y, int n"
     source = f"{HEAD}({parameters}) {{ int i = blockIdx.x * blockDim.x + threadIdx.x; {body} }}"
     out = m.put(np.zeros_like(like))
     m.kernel(source)(m.put(x), out, np.int32(x.size), block=(block, 1, 1), grid=(-(-x.size // block), 1), shared=shared)
@@ -41,7 +42,8 @@ def mapped(m: Machine, body: str, x: Array, like: Array, block: int = 64, shared
 def shuffles_of_every_type(m: Machine) -> bool:
     good = True
     for kind in (np.int32, np.uint32, np.int64, np.float32, np.float64):
-        x = (np.arange(64) * 3 + (1 << 40 if kind == np.int64 else 0.25 if kind in (np.float32, np.float64) else 0)).astype(kind)
+        beside = {np.int64: 1 << 40, np.float32: 0.25, np.float64: 0.1}.get(kind, 0)
+        x = (np.arange(64) * 3 + beside).astype(kind)
         y = mapped(m, "y[i] = __shfl_xor_sync(0xffffffffu, x[i], 5);", x, x)
         down = mapped(m, "y[i] = __shfl_down_sync(0xffffffffu, x[i], 3, 16);", x, x)
         up = mapped(m, "y[i] = __shfl_up_sync(0xffffffffu, x[i], 1);", x, x)
@@ -57,14 +59,16 @@ def votes(m: Machine) -> bool:
     count = mapped(m, "y[i] = __syncthreads_count(x[i]);", x, x)
     ballot = mapped(m, "y[i] = (int)__ballot_sync(0xffffffffu, x[i]);", x, x)
     bits = [int("".join(map(str, x[k : k + 32][::-1])), 2) for k in (0, 32)]
-    some = mapped(m, "y[i] = __any_sync(0xffffffffu, x[i]) + 2 * __all_sync(0xffffffffu, 1) + 4 * __syncthreads_or(0);", x, x)
+    body = "y[i] = __any_sync(0xffffffffu, x[i]) + 2 * __all_sync(0xffffffffu, 1) + 4 * __syncthreads_or(0);"
+    some = mapped(m, body, x, x)
     return bool((count == x.sum()).all() and (ballot.view(np.uint32) == np.repeat(bits, 32)).all() and (some == 3).all())
 
 
 @check
 def atomics(m: Machine) -> bool:
     x = np.arange(100, dtype=np.int32)
-    body = "if (i < n) { atomicAdd(y, x[i]); atomicMax(y + 1, x[i]); atomicCAS(y + 2, 0, 7); atomicExch(y + 3, 9); atomicOr(y + 4, x[i]); }"
+    body = ("if (i < n) { atomicAdd(y, x[i]); atomicMax(y + 1, x[i]); atomicCAS(y + 2, 0, 7); atomicExch(y + 3, 9);"
+            " atomicOr(y + 4, x[i]); }")  # fmt: skip
     got = mapped(m, body, x, np.zeros(5, np.int32))
     return bool((got == [x.sum(), 99, 7, 9, 127]).all())
 
@@ -73,7 +77,8 @@ def atomics(m: Machine) -> bool:
 def halves(m: Machine) -> bool:
     bits = np.arange(1 << 16, dtype=np.uint16)
     widened = mapped(m, "y[i] = __half2float(__ushort_as_half(x[i]));", bits, np.zeros(1 << 16, np.float32), block=256)
-    values = np.random.default_rng(0).normal(0, 1, 4096).astype(np.float32) * np.float32(2.0) ** np.random.default_rng(1).integers(-30, 18, 4096).astype(np.float32)
+    draw = np.random.default_rng(0)
+    values = np.ldexp(draw.normal(0, 1, 4096), draw.integers(-30, 18, 4096)).astype(np.float32)
     narrowed = mapped(m, "y[i] = __half_as_ushort(__float2half_rn(x[i]));", values, np.zeros(4096, np.uint16), block=256)
     rounded = mapped(m, "y[i] = __bfloat16_as_ushort(__float2bfloat16_rn(x[i]));", values, np.zeros(4096, np.uint16), block=256)
     with np.errstate(over="ignore"):
@@ -85,11 +90,9 @@ def halves(m: Machine) -> bool:
 @check
 def inline_ptx_of_conversions(m: Machine) -> bool:
     x = np.linspace(-9, 9, 64).astype(np.float32)
-    body = 'unsigned short h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x[i])); float f; asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); y[i] = f;'
-    source = f"{HEAD}(const float *x, float *y) {{ int i = threadIdx.x; float v = x[i]; {body.replace('x[i]', 'v')} }}"
-    out = m.put(np.zeros_like(x))
-    m.kernel(source)(m.put(x), out, block=(64, 1, 1), grid=(1, 1))
-    return bool((m.get(out, x) == x.astype(np.float16).astype(np.float32)).all())
+    body = ('float v = x[i], f; unsigned short h; asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(v));'
+            ' asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)); y[i] = f;')  # fmt: skip
+    return bool((mapped(m, body, x, x) == x.astype(np.float16).astype(np.float32)).all())
 
 
 @check
@@ -202,7 +205,9 @@ def what_is_not_simulated_says_so(m: Machine) -> bool:
 def main() -> None:
     """Print the outcome of each check, and the name of the device."""
     machine = Machine()
-    outcome: dict[str, object] = {name: function(machine) and not machine.simulator.findings() for name, function in CHECKS.items()}
+    outcome: dict[str, object] = {}
+    for name, function in CHECKS.items():
+        outcome[name] = function(machine) and not machine.simulator.findings()
     print(json.dumps({**outcome, "device": machine.drv.Device(0).name()}))
     machine.close()
 

@@ -1,8 +1,8 @@
 """Puts the simulated driver into this process and its children.
 
-`activate` must run before pycuda or ``cuda.bindings`` is imported. It loads both libraries by path, globally: whoever then asks the
-loader for ``libcuda.so.1`` or ``libnvrtc.so.13`` gets these. Children get them through the environment, which is all that
-another program needs::
+`activate` must run before pycuda or ``cuda.bindings`` is imported. It loads both libraries by path, globally: whoever
+then asks the loader for ``libcuda.so.1`` or ``libnvrtc.so.13`` gets these. Children get them through the environment,
+which is all that another program needs::
 
     eval "$(python tools/ci/cuda_sim.py env)"      # sets LD_PRELOAD and PYTHONPATH
     ingot devices                                  # cuda:0  SIMULATED CUDA device
@@ -17,6 +17,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from .build import Built, build
 
@@ -36,15 +37,22 @@ class Simulator:
         self.built = built
         self.library = ctypes.CDLL(str(built.driver / CUDA), ctypes.RTLD_GLOBAL)
         self.compiler = ctypes.CDLL(str(built.driver / NVRTC), ctypes.RTLD_GLOBAL)
-        self.library.cuda_sim_findings.restype = ctypes.c_size_t
-        self.library.cuda_sim_findings.argtypes = [ctypes.c_char_p, ctypes.c_size_t]
+        for function in (self.library.cuda_sim_findings, self.library.cuda_sim_launched):
+            function.restype, function.argtypes = ctypes.c_size_t, [ctypes.c_char_p, ctypes.c_size_t]
 
     def findings(self) -> list[str]:
         """What was done wrong since the last call, one sentence each; what is still queued is run first."""
         self.library.cuda_sim_finish()
-        size = int(self.library.cuda_sim_findings(None, 0)) + 1
+        return self._lines(self.library.cuda_sim_findings)
+
+    def launched(self) -> list[str]:
+        """The keys of the sources whose kernels were launched since the last call."""
+        return self._lines(self.library.cuda_sim_launched)
+
+    def _lines(self, function: Any) -> list[str]:
+        size = int(function(None, 0)) + 1
         buffer = ctypes.create_string_buffer(size)
-        self.library.cuda_sim_findings(buffer, size)
+        function(buffer, size)
         return buffer.value.decode(errors="replace").splitlines()
 
     def recover(self) -> None:

@@ -1,8 +1,8 @@
 // Every access of a kernel, looked at. Kernels are compiled with ThreadSanitizer's instrumentation, which calls a function before
 // each load and store; here those functions are the simulator's own. For each byte it is known which thread wrote and which read
 // it last, and in which stretch between two barriers. Found are accesses out of bounds, after a free, misaligned or to host
-// memory; reads of shared memory that the block has not written; and two threads that use a byte, one of them writing another
-// value, without a barrier between them. Two threads that write the same value are let pass.
+// memory; reads of shared memory that the block has not written; and two threads that use a byte, one of them writing, without
+// a barrier between them. Only two threads that write the same value are let pass: a flag may be raised by many.
 #include <dlfcn.h>
 
 #include <cstring>
@@ -101,11 +101,11 @@ static void watch(Cell *cells, char *where, size_t size, bool writes, bool globa
       if (elsewhere) cell.read.block = UINT32_MAX;  // no block: never ordered
       continue;
     }
-    const Mark *before = !ordered(cell.wrote, global) ? &cell.wrote : !ordered(cell.read, global) ? &cell.read : nullptr;
-    if (before && !written_twice.open && size <= sizeof written_twice.before) {
+    if (!ordered(cell.read, global)) race(kind, "write", where, size, cell.read, caller);
+    if (!ordered(cell.wrote, global) && !written_twice.open && size <= sizeof written_twice.before) {
       char text[700];
       snprintf(text, sizeof text, "%s race (missing barrier?): write of %zu bytes at %p, which %s used: %s", kind, size, where,
-               other(*before).c_str(), settings().checked ? place(caller).c_str() : "");
+               other(cell.wrote).c_str(), place(caller).c_str());
       written_twice.open = true, written_twice.where = where, written_twice.size = size, written_twice.what = text;
       memcpy(written_twice.before, where, size);
     }

@@ -146,9 +146,7 @@ bool unpacked(const void *image, Source &source, std::string &arch) {
 }
 
 void collect(const Source &source, const std::string &arch) {
-  const std::string path = settings().folder + "/collected", id = key(source);
-  mkdir(path.c_str(), 0777);
-  if (kept(id).empty()) write(path + "/" + id, packed(source, arch));
+  write(settings().gather + "/" + key(source), packed(source, arch));
 }
 
 }  // namespace sim
@@ -159,17 +157,21 @@ extern "C" __attribute__((visibility("default"))) int cuda_sim_build_collected(c
   std::istringstream lines(paths);
   std::vector<sim::Source> sources;
   std::string text, log, arch;
+  int n = 0;
   for (std::string path; std::getline(lines, path);) {
     sim::Source source;
     const std::string packed = sim::read(path);
     if (!sim::unpacked(packed.c_str(), source, arch)) continue;
+    if (!sim::kept(sim::key(source)).empty()) {
+      n++;
+      continue;
+    }
     sources.push_back(source);
     text += sim::wrapped(source);
   }
-  if (sources.empty()) return 0;
+  if (sources.empty()) return n;
   const bool fma = sim::contracts(sources[0]);
   const std::string batch = "b" + sim::key({text, "", ""}), made = sim::call_compiler(batch, text, fma, log);
-  int n = 0;
   for (const sim::Source &source : sources) {
     const std::string id = sim::key(source), link = sim::folder() + "/" + id + ".so";
     if (!made.empty() && sim::contracts(source) == fma)

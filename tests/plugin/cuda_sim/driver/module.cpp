@@ -12,6 +12,7 @@ using namespace sim;
 
 struct CUmod_st {
   Source source;
+  std::string id;
   void *library;
   const Kernel *table;
   std::map<std::string, CUfunction> functions;
@@ -23,6 +24,8 @@ struct CUfunc_st {
   size_t packed;  // bytes of all parameters
 };
 static const size_t ARGUMENTS_LIMIT = 32764;
+
+static std::string launched;  // keys of the sources whose kernels were launched, one a line
 
 static bool runs_here(const std::string &arch) {
   const bool real = !arch.compare(0, 3, "sm_");
@@ -50,10 +53,11 @@ CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *image) {
     return CUDA_ERROR_INVALID_IMAGE;
   }
   if (!runs_here(arch)) return CUDA_ERROR_NO_BINARY_FOR_GPU;
+  const std::string id = key(source);  // what it was before anything took its place
   source = substituted(source);
-  if (settings().gather) {
+  if (!settings().gather.empty()) {
     collect(source, arch);
-    *module = new CUmod_st{source, nullptr, nullptr, {}};
+    *module = new CUmod_st{source, id, nullptr, nullptr, {}};
     return CUDA_SUCCESS;
   }
   const std::string path = compiled(source, log);
@@ -63,7 +67,7 @@ CUresult CUDAAPI cuModuleLoadData(CUmodule *module, const void *image) {
     finding("a kernel could not be loaded: %s", path.empty() ? log.c_str() : dlerror());
     return CUDA_ERROR_INVALID_IMAGE;
   }
-  *module = new CUmod_st{source, library, table, {}};
+  *module = new CUmod_st{source, id, library, table, {}};
   return CUDA_SUCCESS;
 }
 
@@ -82,7 +86,7 @@ CUresult CUDAAPI cuModuleUnload(CUmodule module) {
 CUresult CUDAAPI cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name) {
   ENTER
   CUfunction &known = module->functions[name];
-  if (!known && settings().gather) known = new CUfunc_st{module, nullptr, 0, 0};
+  if (!known && !settings().gather.empty()) known = new CUfunc_st{module, nullptr, 0, 0};
   for (const Kernel *k = module->table; !known && k && k->name; k++) {
     if (strcmp(k->name, name)) continue;
     size_t packed = 0;
@@ -165,6 +169,8 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned
   ENTER
   if (!gx || !gy || !gz || gx > 0x7FFFFFFFu || gy > 65535 || gz > 65535) return CUDA_ERROR_INVALID_VALUE;
   if (!bx || !by || !bz || bx > 1024 || by > 1024 || bz > 64 || uint64_t(bx) * by * bz > 1024) return CUDA_ERROR_INVALID_VALUE;
+  const std::string id = f->module->id + "\n";
+  if (launched.find(id) == std::string::npos) launched += id;
   if (!f->kernel) return CUDA_SUCCESS;
   if (bx * by * bz > unsigned(f->kernel->max_threads)) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
   if (dynamic > unsigned(f->dynamic_limit) || static_shared(f->kernel) > (48 << 10)) return CUDA_ERROR_INVALID_VALUE;
@@ -182,4 +188,14 @@ CUresult CUDAAPI cuLaunchKernelEx(const CUlaunchConfig *c, CUfunction f, void **
 CUresult CUDAAPI cuLaunchHostFunc(CUstream stream, CUhostFn function, void *data) {
   ENTER
   return enqueue(stream, "host function", [=] { return function(data), CUDA_SUCCESS; });
+}
+
+// The keys of what was launched since the last call, one a line.
+extern "C" __attribute__((visibility("default"))) size_t cuda_sim_launched(char *text, size_t size) {
+  std::lock_guard<std::recursive_mutex> guard(sim::lock());
+  const size_t length = launched.size();
+  if (!text || !size) return length;
+  snprintf(text, size, "%s", launched.c_str());
+  launched.clear();
+  return length;
 }

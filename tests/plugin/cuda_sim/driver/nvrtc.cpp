@@ -107,7 +107,7 @@ API nvrtcResult nvrtcCompileProgram(nvrtcProgram program, int n, const char *con
     }
   }
   program->made = sim::packed(program->source, program->arch);
-  if (sim::settings().gather) return NVRTC_SUCCESS;  // the driver, which is to load it, keeps the source
+  if (!sim::settings().gather.empty()) return NVRTC_SUCCESS;  // the driver, which is to load it, keeps the source
   std::string log;
   if (!sim::compiled(program->source, log).empty()) return NVRTC_SUCCESS;
   program->log = as_nvrtc(log);

@@ -41,10 +41,10 @@ const Settings &settings() {
       int(number("INGOT_CUDA_SIM_PROCESSORS", 4)),
       size_t(number("INGOT_CUDA_SIM_MEMORY", 2L << 30)),
       strcmp(text("INGOT_CUDA_SIM_CHECK", "accesses"), "none") != 0,
-      number("INGOT_CUDA_SIM_GATHER", 0) != 0,
       order(),
       static_cast<unsigned long>(number("INGOT_CUDA_SIM_SEED", 1)),
       folder(),
+      text("INGOT_CUDA_SIM_GATHER", ""),
       text("INGOT_CUDA_SIM_SUBSTITUTES", ""),
   };
   return made;

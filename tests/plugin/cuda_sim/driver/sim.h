@@ -22,10 +22,11 @@ namespace sim {
 struct Settings {
   int devices, major, minor, processors;
   size_t memory;
-  bool checked, gather;     // every access looked at; kernels only collected, never run
+  bool checked;             // every access is looked at
   long order;               // 0 forward, -1 reversed, else the seed of a shuffle
   unsigned long seed;       // of the order in which streams make progress
   std::string folder;       // where this library lies; compiled kernels are kept below it
+  std::string gather;       // a folder for sources: kernels are collected there, and none runs
   std::string substitutes;  // a folder of sources that take the place of others, for mutants
 };
 SHARED const Settings &settings();

@@ -1,0 +1,271 @@
+"""Are the tests of the device suite good enough to tell a wrong kernel from a right one? Mutants say so.
+
+    python tools/ci/cuda_sim.py mutants [--sample N | --full]
+
+1. The op tests run once without kernels (`suite.judge_nothing`), which tells what each test launches.
+2. Every kernel's source is mutated (`mutate`); a sample takes mutants of all operators and ops in turn, drawn by the seed.
+3. All mutants are compiled, many in one call.
+4. A forked child for each mutant runs tests that launch its kernel, until one fails: an assertion, a finding of the driver, an
+   error, a crash, or no end. The same tests pass with the original, which is tried too.
+
+A survivor is listed with its line. `REASONS` has those that no test can kill, because they compute the same.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from .mutate import OPERATORS, Mutant, mutants
+from .use import Simulator, activate
+
+TESTS, SECONDS, TOGETHER = 6, 30, 60
+DEVICE = "cuda:0"
+REASONS: tuple[tuple[str, str, str], ...] = ()  # (operator, pattern of the line, why it computes the same)
+Case = tuple[Any, Any, str]  # check, record, case
+
+
+@dataclass
+class Tried:
+    """A mutant, the op whose kernel it is, and how it ended: ``by`` what it was killed, or "" for a survivor."""
+
+    mutant: Mutant
+    op: str
+    key: str
+    cases: Sequence[Case]
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass
+class Suite:
+    """The op tests, which kernels each launches, and the sources of those."""
+
+    cases: list[Case]
+    users: dict[str, list[Case]] = field(default_factory=lambda: defaultdict(list))
+    sources: dict[str, str] = field(default_factory=dict)
+    heads: dict[str, tuple[str, str, str]] = field(default_factory=dict)
+
+
+def in_child(work: Any, seconds: float = SECONDS) -> str:
+    """What ``work()`` returns in a forked child; how the child ended if it did not return."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(read)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            os.write(write, (work() or "").encode()[:4000])
+        except BaseException as error:
+            os.write(write, f"{type(error).__name__}: {error}".encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    end = time.monotonic() + seconds
+    status: int | None = None
+    while time.monotonic() < end and status is None:
+        done, code = os.waitpid(pid, os.WNOHANG)
+        if done:
+            status = code
+        else:
+            time.sleep(0.005)
+    if status is None:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    with os.fdopen(read, "rb") as pipe:
+        said = pipe.read().decode(errors="replace")
+    if status is None:
+        return "did not end"
+    return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else said
+
+
+def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) -> str:
+    """Why one of ``cases`` fails, in this process; "" where all pass."""
+    from ingot_tools.conformance.harness.subject import Refused, opened
+    from ingot_tools.conformance.harness.suite import run_case
+
+    os.environ.update(setting)
+    from .suite import exact_blocks
+
+    exact_blocks()
+    device = opened(DEVICE)
+    simulator.launched()
+    for check, record, case in cases:
+        try:
+            run_case(device, check, record, case)
+        except Refused:
+            continue
+        except BaseException as error:
+            found = simulator.findings()
+            return f"found: {found[0]}" if found else f"{type(error).__name__}: {str(error)[:200]}"
+        found = simulator.findings()
+        if found:
+            return f"found: {found[0]}"
+    return ""
+
+
+def collect(simulator: Simulator, cases: list[Case], folder: Path) -> Suite:
+    """Run ``cases`` without kernels, in a child; which keys each launches, and the sources."""
+    suite = Suite(cases)
+    table, collected = folder / "used", folder / "collected"
+    collected.mkdir()
+
+    def work() -> str:
+        from ingot_tools.conformance.harness.subject import opened
+        from ingot_tools.conformance.harness.suite import run_case
+
+        from .suite import exact_blocks, judge_nothing
+
+        os.environ.update(INGOT_CUDA_SIM_GATHER=str(collected), INGOT_CACHE_DIR=str(folder / "none"))
+        exact_blocks()
+        judge_nothing()
+        device = opened(DEVICE)
+        simulator.launched()
+        with table.open("w") as out:
+            for number, (check, record, case) in enumerate(cases):
+                try:
+                    run_case(device, check, record, case)
+                except BaseException as error:  # nothing ran, so some tests cannot go on
+                    del error
+                out.write(f"{number} {' '.join(simulator.launched())}\n")
+        return ""
+
+    said = in_child(work, 3600)
+    if said:
+        raise RuntimeError(f"the kernels could not be collected: {said}")
+    for line in table.read_text().splitlines():
+        number, *keys = line.split()
+        for key in keys:
+            suite.users[key].append(cases[int(number)])
+    for key in suite.users:
+        suite.heads[key], suite.sources[key] = unpacked((collected / key).read_text())
+    return suite
+
+
+def unpacked(text: str) -> tuple[tuple[str, str, str], str]:
+    """(architecture, name, options) and the source in what the simulated compiler made."""
+    _, _, arch, name, size, rest = text.split("\n", 5)
+    return (arch, name, rest[: int(size)]), rest[int(size) :]
+
+
+def packed(head: tuple[str, str, str], source: str) -> str:
+    """The other way."""
+    arch, name, options = head
+    body = f"{arch}\n{name}\n{len(options)}\n{options}{source}"
+    return f"INGOT SIMULATED CUBIN 1\n{len(body):012}\n{body}"
+
+
+def compile_all(simulator: Simulator, suite: Suite, tried: Sequence[Tried], folder: Path) -> None:
+    """Compile originals and mutants, many in one call, in children: what the driver reads from the environment is read once."""
+    files = [folder / "collected" / key for key in sorted({t.key for t in tried})]
+    for k, one in enumerate(tried):
+        files.append(folder / f"{k}.packed")
+        files[-1].write_text(packed(suite.heads[one.key], one.mutant.source))
+    for start in range(0, len(files), TOGETHER):
+        in_child(lambda start=start: str(simulator.build_collected(files[start : start + TOGETHER])), 600)
+
+
+def chosen(suite: Suite, count: int | None, seed: str) -> list[Tried]:
+    """``count`` mutants, of each operator and op in turn; all of them where it is None."""
+    strata: dict[tuple[str, str], list[Tried]] = defaultdict(list)
+    draw = random.Random(seed)
+    for key in sorted(suite.sources):
+        cases = suite.users[key]
+        for mutant in mutants(suite.sources[key]):
+            few = sorted(cases, key=lambda c: c[0].name != "value")[:TESTS]
+            strata[mutant.operator, cases[0][1].name].append(Tried(mutant, cases[0][1].name, key, few))
+    for group in strata.values():
+        draw.shuffle(group)
+    total = sum(map(len, strata.values()))
+    wanted = total if count is None else min(count, total)
+    taken: list[Tried] = []
+    by_operator = {o: [g for (operator, _), g in sorted(strata.items()) if operator == o] for o in OPERATORS}
+    for groups in by_operator.values():
+        draw.shuffle(groups)
+    turn = 0
+    while len(taken) < wanted:
+        for groups in by_operator.values():
+            live = [g for g in groups if g]
+            if live and len(taken) < wanted:
+                taken.append(live[turn % len(live)].pop())
+        turn += 1
+    return taken
+
+
+def cases_of(count: int | None, seed: str) -> list[Case]:
+    """All op tests, or for a sample all of some ops, drawn by ``seed``: whole ops, so that whatever the suite has against a
+    mutant is there. Some of them draw random numbers."""
+    from ingot_tools.conformance.harness.suite import each_case
+    from ingot_tools.conformance.records import RECORDS
+
+    records = list(RECORDS.values())
+    if count is not None:
+        draw = random.Random(seed)
+        draw.shuffle(records)
+        seeds = [r for r in records if r.reference is None][: max(1, count // 60)]
+        records = seeds + [r for r in records if r not in seeds][: max(6, count // 5)]
+    return list(each_case(records))
+
+
+def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tried]:
+    """Try mutants, one after another, for at most ``keep`` seconds."""
+    simulator = activate()
+    os.environ.setdefault("INGOT_TEST_SMALL", "1")
+    import_module("ingot")  # for all children; devices are asked for in those, since none survives a fork
+    end = time.monotonic() + (keep or float("inf"))
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        suite = collect(simulator, cases_of(count, seed), folder)
+        tried = chosen(suite, count, seed)
+        compile_all(simulator, suite, tried, folder)
+        cache = {"INGOT_CACHE_DIR": str(folder / "cache")}
+        good: dict[str, str] = {}
+        for k, one in enumerate(tried):
+            if time.monotonic() > end:
+                return
+            if one.key not in good:
+                good[one.key] = in_child(lambda one=one: fails(simulator, one.cases, cache), 10 * SECONDS)
+            if good[one.key]:
+                raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key]}")
+            place = folder / str(k)
+            place.mkdir()
+            (place / one.key).write_text(one.mutant.source)
+            setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
+            one.by = in_child(lambda one=one, setting=setting: fails(simulator, one.cases, setting))
+            if not one.by:
+                one.reason = reason(one.mutant)
+            yield one
+
+
+def reason(mutant: Mutant) -> str:
+    """Why ``mutant`` computes the same, if that is known."""
+    return next((why for operator, line, why in REASONS if operator == mutant.operator and re.search(line, mutant.was)), "")
+
+
+def report(tried: Sequence[Tried]) -> tuple[str, float]:
+    """A table by operator, the survivors, and the share that was killed of those that can be."""
+    lines = []
+    for operator in OPERATORS:
+        mine = [t for t in tried if t.mutant.operator == operator]
+        killed = sum(bool(t.by) for t in mine)
+        ways = Counter(t.by.split(":")[0] for t in mine if t.by)
+        said = ", ".join(f"{n} by {way}" for way, n in ways.most_common())
+        lines.append(f"{operator:24} {killed:5} of {len(mine):5} killed   {said}")
+    lines += [
+        f"survivor: {t.op}, {t.mutant.operator}, line {t.mutant.line}: {t.mutant.was}   {t.reason or '(no reason known)'}"
+        for t in tried if not t.by
+    ]  # fmt: skip
+    able = [t for t in tried if t.by or not t.reason]
+    share = sum(bool(t.by) for t in able) / len(able) if able else 1.0
+    lines.append(f"SIMULATED CUDA: {sum(bool(t.by) for t in able)} of {len(able)} mutants killed ({share:.1%}); "
+                 f"{len(tried) - len(able)} more compute the same")  # fmt: skip
+    return "\n".join(lines), share

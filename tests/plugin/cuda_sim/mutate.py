@@ -1,0 +1,104 @@
+"""Mutants of rendered kernels: the source with one thing wrong. Text in, texts out; no driver.
+
+A row of `OPERATORS` names a kind of mistake and finds the places where it can be made. What a place makes equal to the
+original by its form (the minimum of two numbers by ``<`` or by ``<=``) is no mutant and left out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+KERNEL = re.compile(r"__global__")
+BARRIER = re.compile(r"[ \t]*__syncthreads\(\);\n")
+LESS = re.compile(r" < ")
+STRIDE = re.compile(r"\* (c\d+)\)")
+CONDITION = re.compile(r"\bif \((.*)\) \{")
+CHOICE = re.compile(r"= \(([^?;]*)\) \? ")
+PHILOX = (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85)  # its multipliers, and what its key grows by
+CONSTANT = re.compile(rf"\b({'|'.join(map(str, PHILOX))})u?\b")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """``source`` differs from its original in ``line`` (counted from 1), by ``operator``."""
+
+    operator: str
+    line: int
+    was: str
+    source: str
+
+
+def _edit(source: str, start: int, end: int, text: str) -> str:
+    return source[:start] + text + source[end:]
+
+
+def _barriers(source: str, start: int) -> Iterator[tuple[int, str]]:
+    for m in BARRIER.finditer(source, start):
+        yield m.start(), _edit(source, m.start(), m.end(), "\n")
+
+
+def _minimum(line: str) -> bool:
+    """``(a < b) ? a : b``: the same number with ``<=``."""
+    plain = line.replace("((", "(").replace("))", ")")
+    return any(m.groups()[:2] == m.groups()[2:] for m in re.finditer(r"\((.+) < (.+)\) \? (.+) : (.+);", plain))
+
+
+def _bounds(source: str, start: int) -> Iterator[tuple[int, str]]:
+    for m in LESS.finditer(source, start):
+        if not _minimum(_line(source, m.start())):
+            yield m.start(), _edit(source, m.start(), m.end(), " <= ")
+
+
+def _strides(source: str, start: int) -> Iterator[tuple[int, str]]:
+    """Two strides of one address change places, in one line."""
+    for number, line in _lines(source, start):
+        found = sorted(set(STRIDE.findall(line)))
+        for a, b in pairwise(found):
+            swapped = re.sub(rf"\b({a}|{b})\b", lambda m, a=a, b=b: b if m.group(1) == a else a, line)
+            yield number, _edit(source, number, number + len(line), swapped)
+
+
+def _masks(source: str, start: int) -> Iterator[tuple[int, str]]:
+    for m in CONDITION.finditer(source, start):
+        yield m.start(), _edit(source, m.start(1), m.end(1), "true")
+    for m in CHOICE.finditer(source, start):
+        if not _minimum(_line(source, m.start())):
+            yield m.start(), _edit(source, m.start(1), m.end(1), "true")
+
+
+def _seeds(source: str, start: int) -> Iterator[tuple[int, str]]:
+    """A constant of the random generator (Philox4x32-10), two more."""
+    for m in CONSTANT.finditer(source, start):
+        yield m.start(), _edit(source, m.start(1), m.end(1), str((int(m.group(1)) + 2) % (1 << 32)))
+
+
+OPERATORS: dict[str, Callable[[str, int], Iterator[tuple[int, str]]]] = {
+    "drop a barrier": _barriers,
+    "< to <=": _bounds,
+    "swap strides": _strides,
+    "drop a mask": _masks,
+    "change a seed constant": _seeds,
+}
+
+
+def _lines(source: str, start: int) -> Iterator[tuple[int, str]]:
+    for m in re.compile(r".+").finditer(source, start):
+        yield m.start(), m.group()
+
+
+def _line(source: str, at: int) -> str:
+    return source[source.rfind("\n", 0, at) + 1 :].partition("\n")[0]
+
+
+def mutants(source: str) -> Iterator[Mutant]:
+    """Every mutant of a rendered source; only what follows the head of its kernel is changed."""
+    kernel = KERNEL.search(source)
+    if kernel is None:
+        return
+    for operator, places in OPERATORS.items():
+        for at, changed in places(source, kernel.start()):
+            at += len(source[at:]) - len(source[at:].lstrip("\n "))
+            yield Mutant(operator, source.count("\n", 0, at) + 1, _line(source, at).strip(), changed)
