@@ -1,7 +1,7 @@
 """Writes a new package: a copy of a template in which acme has another name.
 
-``acme``, ``Acme`` and ``ACME`` become the name in that spelling; a line that begins with ``@host@`` or ``@native@`` (in a comment, too) is kept in
-that kind alone; ``@word@`` is one of the values below.
+``acme``, ``Acme`` and ``ACME`` become the name in that spelling. A line that begins with ``@host@`` or ``@native@`` (or with
+that in a comment) is kept in that kind alone; ``@word@`` is one of the values below.
 """
 
 from __future__ import annotations
