@@ -26,7 +26,10 @@ AROUND = 40  # seconds beside its budget: imports, collection, the last test
 PYTHON = sys.executable
 TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 TESTS_IN_TWO = f"{TESTS} -n 2"
-OPS = f"{TESTS} tests/device/test_ops.py --device"
+JUDGE = (
+    f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed $INGOT_TEST_SEED "
+    "--json build/conformance-{0}.json --html build/conformance-{0}.html"
+)
 TORCH = "torch==2.13.0"
 CPU_BUILD = "import torch; assert torch.version.cuda is None, torch.__version__; print('PyTorch', torch.__version__)"
 
@@ -51,12 +54,14 @@ PARTS = (
     Part("plugins", 300, f"{TESTS_IN_TWO} tests/plugin", tests=True),
     Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py", tests=True),
     Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
-    Part("ops on cpu", 90, f"{OPS} cpu:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("conformance", 300, f"{TESTS_IN_TWO} tests/conformance", tests=True),
+    Part("judge cpu", 90, JUDGE.format("cpu"), share=1.0),
     Part("cpu by NumPy", 60, f"INGOT_CPU_LLVM=0 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
     Part("cpu with SSE2", 60, f"INGOT_CPU_ISA=sse2 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
-    Part("ops on opencl", 150, f"{OPS} opencl:0 --budget {{budget}}", tests=True, share=1.5),
-    Part("ops on sim", 90, f"{OPS} sim:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("judge opencl", 150, JUDGE.format("opencl"), share=1.5),
+    Part("judge sim", 90, JUDGE.format("sim"), share=1.0),
     Part("ops on webgpu", 120, f"{OPS} webgpu:0 --budget {{budget}}", tests=True, share=1.0),
+    Part("mutants", 90, f"{PYTHON} tools/ci/mutants.py --budget {{budget}}", share=0.7),
     Part("oclgrind", 150, f"{PYTHON} tools/ci/oclgrind.py --budget {{budget}}", share=1.5),
     Part("nvrtc", 120, f"{PYTHON} tools/ci/nvrtc.py --budget {{budget}}", share=1.0),
     Part("cuda simulated", 240, f"{PYTHON} tools/ci/cuda_sim.py --budget {{budget}}", share=2.0),

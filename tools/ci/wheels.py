@@ -59,6 +59,27 @@ def inspect(wheel: Path) -> None:
         sys.exit(f"{wheel.name} has more than its package: {stray}")
 
 
+def scaffold(place: Path, python: Path, ingot: Path, pins: Path) -> None:
+    """What the guide promises on a machine that has never seen it: new packages install, are listed, win and are right."""
+
+    def install(package: str) -> None:
+        run("python3", "-m", "pip", "--python", python, "install", "--quiet", "--constraint", pins, f"./{package}", cwd=place)
+
+    run(ingot, "new-backend", "acme", cwd=place)
+    install("ingot-acme")
+    if "acme:0" not in json.loads(run(ingot, "devices", "--json", cwd=place))["ready"]:
+        sys.exit("a new backend is installed, and its device is not ready")
+    print(run(ingot, "conformance", "acme:0", "--budget", "15", cwd=place))
+    chosen = ("--ingot-device", "acme:0", "--ingot-level", "memory")
+    run(python, "-m", "pytest", "-q", "--pyargs", "ingot_tools.conformance", *chosen, cwd=place)
+    run(ingot, "new-kernels", "swift", cwd=place)
+    install("ingot-swift")
+    told = run(ingot, "explain", "silu", "--device", "cpu", cwd=place)
+    if "registered (swift): taken" not in told:
+        sys.exit(f"a new package of kernels is installed, and its kernel does not win: {told}")
+    run(ingot, "conformance", "cpu:0", "--only", "/silu/", cwd=place)
+
+
 def main() -> None:
     """Build, look inside, install, run."""
     settings = workspace()
@@ -72,7 +93,8 @@ def main() -> None:
         pins.write_text("\n".join(settings["constraint-dependencies"]))  # type: ignore[arg-type]
         run("python3", "-m", "venv", "--without-pip", place / "env", cwd=place)
         python, ingot = place / "env/bin/python", place / "env/bin/ingot"
-        chosen = [f"{w}[pocl]" if "opencl" in w.name else str(w) for w in wheels]
+        extras = {"ingot_opencl": "[pocl]", "ingot_tools": "[conformance]"}
+        chosen = [f"{w}{extras.get(w.name.partition('-')[0], '')}" for w in wheels]
         run("python3", "-m", "pip", "--python", python, "install", "--quiet", "--constraint", pins, *chosen, cwd=place)
         origins = run(python, "-c", ORIGINS, cwd=place).split()
         if not all(Path(o).is_relative_to(place) for o in origins):
@@ -84,6 +106,7 @@ def main() -> None:
         if not required <= ready:
             sys.exit(f"ready from the wheels: {sorted(ready)}; required: {sorted(required)}")
         print(run(ingot, "demo", "--quick", cwd=place))
+        scaffold(place, python, ingot, pins)
     print(f"wheels: {len(wheels)} built, installed and run on {', '.join(sorted(ready))}")
 
 

@@ -107,6 +107,7 @@ def conformance(
     level: Annotated[list[str] | None, typer.Option("--level", "-l", help="Only this level; repeatable.")] = None,
     only: Annotated[list[str] | None, typer.Option("--only", "-k", help="Only cases like this: value/softmax.")] = None,
     budget: Annotated[float | None, typer.Option("--budget", help="Seconds for a sample; default: everything.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Everything, whatever the budget says: only that is graded.")] = False,
     seed: Annotated[str, typer.Option("--seed", help="What a sample is drawn by.")] = "",
     json: Annotated[str, typer.Option("--json", help="Write the report as JSON to this file.")] = "",
     html: Annotated[str, typer.Option("--html", help="Write it as a page with the coverage grid to this file.")] = "",
@@ -120,7 +121,7 @@ def conformance(
 
     if list_cases:
         raise typer.Exit(command.list_cases(device, level or [], only or []))
-    raise typer.Exit(command.judge(device, level or [], only or [], budget, seed, json, html))
+    raise typer.Exit(command.judge(device, level or [], only or [], None if full else budget, seed, json, html))
 
 
 def new_backend(

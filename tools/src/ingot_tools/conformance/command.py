@@ -36,6 +36,7 @@ def judge(
         show(report)
     for file, text in ((json_file, json.dumps(report.to_dict(), indent=1)), (html_file, html(report))):
         if file:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
             Path(file).write_text(text + "\n", encoding="utf-8")
     return FAILED if report.bad or not report.results else DONE
 

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -53,11 +53,11 @@ def conduct(
     for names, disabled in ((together, False), (alone, True)):
         restarts = 0
         while names and (end is None or time.monotonic() < end):
-            child = _Child(device, names, disabled)
-            names = child.run(made, end, on_result)
-            restarts += child.ended_early
-            if restarts > RESTARTS:
-                raise IngotError(f"{device} ended its process {restarts} times; the rest was not run. Last: {child.said()}")
+            with closing(_Child(device, names, disabled)) as child:
+                names = child.run(made, end, on_result)
+                restarts += child.ended_early
+                if restarts > RESTARTS:
+                    raise IngotError(f"{device} ended its process {restarts} times; the rest was not run. Last: {child.said()}")
         made.left += names
     return made
 
@@ -80,8 +80,9 @@ class _Child:
             start_new_session=True,
         )  # fmt: skip
         self.lines: queue.Queue[str | None] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-        threading.Thread(target=self._write, daemon=True).start()
+        self.threads = [threading.Thread(target=t, daemon=True) for t in (self._read, self._write)]
+        for thread in self.threads:
+            thread.start()
 
     def _read(self) -> None:
         assert self.process.stdout is not None
@@ -135,9 +136,19 @@ class _Child:
 
     def kill(self) -> None:
         """End the child and what it has started."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        if self.process.poll() is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+    def close(self) -> None:
+        """End the child, if it has not ended, and close what belongs to it."""
+        self.kill()
+        for thread in self.threads:
+            thread.join()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.err.close()
 
     def said(self) -> str:
         """The last line on the child's error stream."""

@@ -6,7 +6,7 @@ calls is written down by calling it with `Text`s in place of ingot and of tensor
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -88,12 +88,24 @@ def _smallest_first(subject: Subject, case: Case, record: Record) -> Iterator[tu
     samples = list(record.samples)
     if case.check == "edges":
         samples = [s for n in sizes(subject, record) for s in resized(record, n)]
-    samples = [s for s in samples if case.variant not in s.but]
+    samples = [s for s in samples if case.variant not in s.but and _KEPT.get(case.check, _ordinary)(s)]
     for sample in sorted(samples, key=_size):
         arrays = arrays_of(record, sample, case.variant)
         if record.group in ("unary", "binary") and case.check == "value":
             yield from ((*one, how) for one in _elements(sample, arrays))
         yield sample, arrays, how
+
+
+def _ordinary(sample: Sample) -> bool:
+    return not (sample.is_empty or sample.is_zero_dim)
+
+
+_KEPT: dict[str, Callable[[Sample], bool]] = {
+    "empty": lambda s: s.is_empty,
+    "zero_dim": lambda s: s.is_zero_dim,
+    **dict.fromkeys(STRIDED, lambda s: not (s.big or s.is_empty)),
+}
+"""The samples that a check looks at, where these are not the ordinary ones."""
 
 
 def _size(sample: Sample) -> int:

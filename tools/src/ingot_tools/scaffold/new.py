@@ -1,7 +1,7 @@
 """Writes a new package: a copy of a template in which acme has another name.
 
-``acme``, ``Acme`` and ``ACME`` become the name in that spelling; a line that begins with ``@host@`` or ``@native@`` is kept in
-that kind alone; ``@word@`` is one of the values below.
+``acme``, ``Acme`` and ``ACME`` become the name in that spelling. A line that begins with ``@host@`` or ``@native@`` (or with
+that in a comment) is kept in that kind alone; ``@word@`` is one of the values below.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 POLICY = {"host": "allow", "native": "error"}
 _DOT = "dot_"  # a hidden folder, which a wheel might leave out
-_KIND = re.compile(r"^@(host|native)@(.*\n)", re.MULTILINE)
+_KIND = re.compile(r"^(?:# )?@(host|native)@(.*\n)", re.MULTILINE)
 
 
 def backend(name: str, folder: Path | None = None, native: bool = False) -> Path:

@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from ingot_devices.transfer import read
 
 from ..bench import Bench, Probe, pattern, same
 from ..records.record import ALL
@@ -120,8 +121,7 @@ def copies_keep_their_order(bench: Bench) -> None:
 def too_much_is_refused(bench: Bench) -> None:
     """An allocation beyond ``limits.max_buffer`` or beyond the memory raises MemoryError, and the device works on."""
     limits = bench.device.limits
-    # The pool refuses what is beyond a declared limit; the device is asked where its memory is known.
-    if limits.memory is not None and limits.memory < limits.max_buffer:
+    if limits.memory is not None:  # the pool refuses what is beyond `max_buffer`; the device itself is asked for too much
         asked = -(-2 * limits.memory // bench.grain) * bench.grain
         try:
             handle = bench.device.allocate(asked)
@@ -144,12 +144,24 @@ def every_dtype_comes_back(bench: Bench) -> None:
     subject = bench.subject
     for name in (d for d in ALL if d not in subject.refused):
         for n in (1, 3, 17, 1000):
-            data = np.random.default_rng(n).integers(0, 2 if name == "bool" else 100, n)
-            array = data.astype(np.float32 if "float" in name else np.int64 if name != "bool" else bool)
-            if "float" in name:
-                array[:1] = np.nan
-            got = subject.read(subject.t.tensor(array, dtype=subject.dtype(name), device=subject.device))
+            array = _extremes(name, n)
+            got = read(subject.t.tensor(array, dtype=subject.dtype(name), device=subject.device))
             np.testing.assert_array_equal(np.asarray(got, array.dtype), array, err_msg=f"{n} elements of {name}")
+
+
+def _extremes(name: str, n: int) -> Any:
+    """``n`` values of a dtype, the largest and smallest that it holds among them."""
+    rng = np.random.default_rng(n)
+    if name == "bool":
+        return rng.integers(0, 2, n).astype(bool)
+    if "float" in name:  # what a half holds, too
+        array = rng.integers(-128, 128, n).astype(np.float32)
+        array[:3] = (np.nan, -np.inf, -0.0)[:n]
+        return array
+    info = np.iinfo(name)
+    array = rng.integers(info.min, info.max, n, dtype=name)
+    array[:2] = (info.min, info.max)[:n]
+    return array
 
 
 def many_threads_at_once(bench: Bench) -> None:
@@ -178,20 +190,24 @@ def many_threads_at_once(bench: Bench) -> None:
 
 def memory_is_given_back(bench: Bench) -> None:
     """Allocating and releasing without end needs no more memory than one of them: `release` releases."""
-    device = bench.device
-    n = -(-(1 << 20) // bench.grain) * bench.grain
+    device, limits = bench.device, bench.device.limits
+    n = 1 << 20 if limits.memory is None else min(limits.memory // 8, limits.max_buffer, 1 << 30)
+    n = max(n // bench.grain, 1) * bench.grain
+    rounds = 64 if limits.memory is None else 2 + limits.memory // n
     before = device.memory_info()
-    room = before[0] if before is not None else 0
-    for _ in range(64):
-        device.release(device.allocate(n))
-    device.synchronize()
+    for k in range(rounds):
+        try:
+            bench.release(device.allocate(n))
+        except MemoryError as error:
+            raise AssertionError(f"after {k} releases of {n} bytes each there is no memory: {error}") from error
     after = device.memory_info()
     if before is not None and after is not None and not device.host_visible:
-        assert after[0] >= room - 32 * n, f"64 releases of {n} bytes gave {after[0]} free bytes, {room} were free before"
+        least = before[0] - rounds * n // 2
+        assert after[0] >= least, f"{before[0]} bytes were free, and {after[0]} are after {rounds} releases"
     live = getattr(device, "live_handles", None)
     if callable(live):  # a device that counts
         count = live()
-        device.release(device.allocate(n))
+        bench.release(device.allocate(n))
         assert live() == count, f"{live()} allocations are live, {count} before one was made and released"
 
 

@@ -1,0 +1,37 @@
+"""An accelerator that the scaffold wrote, planted in this process: what the faults are planted in."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "core"))  # `installed`
+
+
+@pytest.fixture(scope="session")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The native backend as the plugin ``acme``; its modules, and discovery that knows it."""
+    from ingot_devices import discovery
+    from ingot_devices.catalog import Catalog
+    from ingot_tools.scaffold import new
+    from installed import install
+
+    place = tmp_path_factory.mktemp("acme")
+    (place / "site").mkdir()
+    install(new.backend("acme", place / "ingot-acme", native=True), place / "site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(place / "site"))
+        patch.setenv("INGOT_CACHE_DIR", str(place / "cache"))
+        patch.setenv("INGOT_DISABLE", "opencl,cuda,webgpu,sim")
+        patch.setenv("INGOT_FALLBACK", "allow")
+        patch.setattr(discovery, "_catalog", Catalog())
+        patch.setattr(discovery, "_opened", {})
+        import ingot_acme.device  # type: ignore[import-not-found]
+
+        yield ingot_acme
+    for name in [n for n in sys.modules if n.startswith("ingot_acme")]:
+        del sys.modules[name]

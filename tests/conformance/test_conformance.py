@@ -1,0 +1,265 @@
+"""The command and what is behind it: children that crash or hang, declared gaps, programs to paste, the grade, the files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ingot_devices import IngotError
+from ingot_tools.conformance import conduct as conducting
+from ingot_tools.conformance.command import choose
+from ingot_tools.conformance.conduct import conduct
+from ingot_tools.conformance.levels import LEVELS, Case, cases, sampled
+from ingot_tools.conformance.page import html
+from ingot_tools.conformance.records import RECORDS
+from ingot_tools.conformance.report import Grade, Report
+from ingot_tools.conformance.result import CLOSED, CRASHED, GAP, PASSED, UNSUPPORTED, WRONG, Result, worst_route
+from ingot_tools.scaffold import new
+from installed import install, run
+
+DEVICE = "acme:0"
+LAUNCH = "    def launch(self, entry, grid, block, arguments, stream=None):\n"
+ABORT = "        if entry.__name__ == 'ingot_exp':\n            import os\n            os.abort()\n"
+HANG = "        while entry.__name__ == 'ingot_exp':\n            pass\n"
+NO_DOUBLES = "HALVES = {\n    dt.float64: DTypeClass('refused', dt.float64, dt.float64, 'no doubles'),"
+FAULTY = {
+    "crash": ("device.py", LAUNCH, LAUNCH + ABORT),
+    "hang": ("device.py", LAUNCH, LAUNCH + HANG),
+    "gap": ("device.py", "    codegen =", "    gaps = {'value/exp/float32': 'three digits'}\n    codegen ="),
+    "pattern": ("device.py", "    codegen =", "    gaps = {'value/ex*/float16': 'none of it'}\n    codegen ="),
+    "wrong": ("dialect.py", '"exp({0})"', '"(exp({0}) + exp({0}) * {type}(0.01))"'),
+    "refuses": ("device.py", "HALVES = {", NO_DOUBLES),
+}  # fmt: skip
+"""name → (file, what is there, what is put there)."""
+EXP = ("*/value/exp/*", "*/value/neg/float32")
+
+
+class Planted:
+    """A package acme with some of `FAULTY`, installed on a path of its own."""
+
+    def __init__(self, place: Path, *faults: str) -> None:
+        self.place = place
+        self.site = place / "site"
+        self.site.mkdir()
+        home = new.backend("acme", place / "ingot-acme", native=True)
+        for name in faults:
+            file, found, put = FAULTY[name]
+            path = home / "src/ingot_acme" / file
+            assert found in path.read_text()
+            path.write_text(path.read_text().replace(found, put))
+        install(home, self.site)
+
+    def conformance(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        quiet = {"INGOT_DISABLE": "opencl,cuda,webgpu", **environment}
+        return run(self.site, "ingot", "conformance", DEVICE, *arguments, cwd=self.place, **quiet)
+
+    def report(self, *only: str, code: int, **environment: str) -> dict[str, Any]:
+        chosen = [a for pattern in only for a in ("--only", pattern)]
+        done = self.conformance("--json", "report.json", *chosen, **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        made: dict[str, Any] = json.loads((self.place / "report.json").read_text())
+        return made
+
+
+# ---- children that end -------------------------------------------------------------------------------------------------
+def test_a_crash_costs_one_case(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "crash").report("pointwise/value/exp/float32", "pointwise/value/neg/float32", code=1)
+    (wrong,) = found["wrong"]
+    assert wrong["case"] == "pointwise/value/exp/float32" and wrong["status"] == CRASHED
+    assert "SIGABRT" in wrong["message"]
+    assert found["grid"]["neg"]["float32"]["state"] == "generated", "the case behind the crash ran"
+    assert found["ran"] == found["asked"] == 2
+
+
+def test_a_hang_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    planted = Planted(tmp_path, "hang")
+    monkeypatch.setattr(conducting, "PATIENCE", 25.0)
+    monkeypatch.syspath_prepend(str(planted.site))
+    monkeypatch.setenv("INGOT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("INGOT_DISABLE", "opencl,cuda,webgpu")
+    wanted = [c for c in cases() if c.name in ("pointwise/value/exp/float32", "pointwise/value/neg/float32")]
+    found = {r.case: r for r in conduct(DEVICE, wanted).results}
+    assert found["pointwise/value/exp/float32"].status == CRASHED
+    assert "no answer" in found["pointwise/value/exp/float32"].message
+    assert found["pointwise/value/neg/float32"].status == PASSED
+
+
+# ---- gaps and faults ---------------------------------------------------------------------------------------------------
+def test_a_fault_has_a_program_that_shows_it(tmp_path: Path) -> None:
+    planted = Planted(tmp_path, "wrong")
+    found = planted.report("pointwise/value/exp/float32", code=1)
+    (wrong,) = found["wrong"]
+    assert wrong["status"] == WRONG and wrong["ulp"] > 1000 and "ulp apart" in wrong["message"]
+    assert "from ingot_tools" not in wrong["program"], "ingot and NumPy are all that it needs"
+    script = tmp_path / "pasted.py"
+    script.write_text(wrong["program"])
+    environment = {"PYTHONPATH": str(planted.site), "INGOT_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = float(wrong["program"].rpartition("# expected: ")[2].strip("[]. \n"))
+    got = float(done.stdout.partition("[")[2].partition("]")[0])
+    assert got == pytest.approx(1.01 * expected, rel=1e-3)
+
+
+def test_a_declared_gap_is_no_fault(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "wrong", "gap").report("pointwise/value/exp/float32", code=0)
+    (gap,) = found["gaps"]
+    assert gap["status"] == GAP and gap["message"].startswith("three digits (")
+    assert found["wrong"] == [] and found["grid"]["exp"]["float32"]["state"] == GAP
+
+
+def test_a_gap_that_has_closed_is_an_error(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "gap").report("pointwise/value/exp/float32", code=1)
+    (wrong,) = found["wrong"]
+    assert wrong["status"] == CLOSED and "take it out of the device's `gaps`" in wrong["message"]
+
+
+def test_a_gap_that_names_nothing_wrong_is_an_error(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "pattern").report("pointwise/value/exp*", code=1)
+    (wrong,) = found["wrong"]
+    assert wrong["case"] == "gaps/value/ex*/float16" and "none of its cases is wrong" in wrong["message"]
+
+
+def test_a_refused_dtype_is_unsupported_with_its_reason(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "refuses").report("pointwise/value/exp/*", code=0)
+    assert found["facts"]["refused"] == {"float64": "no doubles"}
+    assert found["grid"]["exp"]["float64"]["state"] == UNSUPPORTED
+    assert found["grid"]["exp"]["float32"]["state"] == "generated"
+
+
+def test_without_the_cpu_plugin(tmp_path: Path) -> None:
+    """The last level runs where there is no other device at all."""
+    found = Planted(tmp_path).report("alone/value/add/*", "alone/value/softmax/*", "alone/value/sort/*", code=0)
+    (alone,) = [level for level in found["levels"] if level["level"] == "alone"]
+    assert alone[PASSED] == alone["asked"] == 3
+
+
+def test_checks_cannot_be_optimised_away(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "wrong").report("pointwise/value/exp/float32", code=1, PYTHONOPTIMIZE="2")
+    assert found["wrong"]
+
+
+# ---- the words for people ----------------------------------------------------------------------------------------------
+def test_the_command_shows_levels_faults_and_a_grade(tmp_path: Path) -> None:
+    done = Planted(tmp_path, "wrong").conformance("--only", "value/exp/float32", "--html", "page.html")
+    assert done.returncode == 1
+    for text in ("pointwise", "1 wrong", "ulp apart", "print(ingot.exp(x0))", "# expected:", "grade F: 2 of 2 cases are wrong"):
+        assert text in done.stdout, f"{text!r} missing in {done.stdout}"
+    page = (tmp_path / "page.html").read_text()
+    assert "class='grade F'" in page and "<td class='wrong' title='wrong'>wrong" in page and "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--level", "speed"), ("no level is called 'speed'", "memory", "training")),
+        (("--only", "value/expp"), ("no case matches value/expp", "--list")),
+    ],
+)
+def test_a_wrong_question_gets_an_answer(tmp_path: Path, arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    done = Planted(tmp_path).conformance(*arguments)
+    assert done.returncode == 1
+    for word in words:
+        assert word in done.stderr
+
+
+def test_cases_are_listed(tmp_path: Path) -> None:
+    done = Planted(tmp_path).conformance("--list", "--level", "memory")
+    assert "memory/copies_reach_every_byte" in done.stdout.split()
+
+
+def test_replay_runs_one_case(tmp_path: Path) -> None:
+    planted = Planted(tmp_path, "wrong")
+    code = f"from ingot_tools.conformance import replay; replay({DEVICE!r}, 'pointwise/value/exp/float32')"
+    environment = {"PYTHONPATH": str(planted.site), "INGOT_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "AssertionError: pointwise/value/exp/float32 on acme:0" in done.stderr
+
+
+def test_replay_of_nothing_says_what_there_is() -> None:
+    from ingot_tools.conformance import replay
+
+    with pytest.raises(ValueError, match="no case is called 'x/y'; `ingot conformance DEVICE --list`"):
+        replay("cpu:0", "x/y")
+
+
+# ---- the table of contents ---------------------------------------------------------------------------------------------
+def test_every_check_of_every_record_has_one_level() -> None:
+    from ingot_tools.conformance.harness.suite import each_case
+
+    wanted = [(check.name, record.name, variant) for check, record, variant in each_case(list(RECORDS.values()))]
+    found = [(c.check, c.record.name, c.variant) for c in cases() if c.record is not None and c.level != "alone"]
+    assert sorted(found) == sorted(wanted)
+
+
+def test_names_are_addresses() -> None:
+    names = [c.name for c in cases()]
+    assert len(set(names)) == len(names)
+    assert all(name.startswith(tuple(level.name for level in LEVELS)) for name in names)
+
+
+def test_a_sample_begins_with_every_probe_and_every_op() -> None:
+    drawn = sampled(list(cases()), "7")
+    probing = [c for c in drawn if c.record is None]
+    assert drawn[: len(probing)] == probing
+    first = drawn[len(probing) : len(probing) + len(RECORDS)]
+    assert {c.record.name for c in first if c.record} == set(RECORDS)
+    assert sampled(list(cases()), "8") != drawn
+
+
+def test_one_cannot_choose_part_and_call_it_whole() -> None:
+    assert choose(DEVICE, [], [])[1]
+    assert not choose(DEVICE, ["memory"], [])[1]
+    with pytest.raises(IngotError, match="no level is called"):
+        choose(DEVICE, ["nothing"], [])
+
+
+# ---- the grade ---------------------------------------------------------------------------------------------------------
+def graded(route: str, *special: tuple[str, Result], left: int = 0, whole: bool = True) -> Grade:
+    """The grade where every case is right by ``route``, but for the special ones; ``left`` were not run."""
+    asked = list(cases())
+    given = dict(special)
+    results = [given.get(c.name) or Result(c.name, PASSED, route=route if c.check == "value" else "") for c in asked]
+    ran = len(results) - left
+    return Report(DEVICE, {}, results[:ran], asked, [c.name for c in asked[ran:]], whole).grade()
+
+
+def test_a_grade_cannot_be_bought_with_skips() -> None:
+    name = "pointwise/value/add/float32"
+    assert graded("generated").letter == "A"
+    assert graded("host").letter == "D"
+    assert graded("generated", left=1).letter == ""
+    assert graded("generated", whole=False).letter == ""
+    assert graded("generated", (name, Result(name, WRONG, "x"))).letter == "F"
+    assert graded("generated", (name, Result(name, CRASHED, "x"))).letter == "F"
+    assert graded("generated", (name, Result(name, GAP, "x"))).letter == "B"
+    doubles = [(c.name, Result(c.name, UNSUPPORTED)) for c in cases() if c.variant.startswith("float")]
+    refusing = graded("generated", *doubles)
+    assert refusing.letter > "A" and refusing.covered < graded("generated").covered
+
+
+def test_nothing_run_is_no_grade() -> None:
+    made = Report(DEVICE, {}, [], list(cases()), []).grade()
+    assert made.letter == "" and "nothing ran" in made.sentence
+
+
+def test_the_worst_route_counts() -> None:
+    assert worst_route({}, {}) == "view"
+    assert worst_route({"generated": 2}, {"generated": 3, "host": 1}) == "host"
+    assert worst_route({"registered": 1}, {"registered": 2}) == "native"
+    assert worst_route({"host": 5, "generated": 1}, {"host": 5, "generated": 2}) == "generated"
+
+
+def test_the_page_escapes_what_it_shows() -> None:
+    case = next(iter(cases()))
+    report = Report(DEVICE, {"fingerprint": "<b>"}, [Result(case.name, WRONG, "a < b & <i>")], [case])
+    page = html(report)
+    assert "a &lt; b &amp; &lt;i&gt;" in page and "&lt;b&gt;" in page
+
+
+def test_a_case_is_found_by_its_name() -> None:
+    assert Case("memory", "x").name == "memory/x"
