@@ -26,6 +26,7 @@ AROUND = 40  # seconds beside its budget: imports, collection, the last test
 PYTHON = sys.executable
 TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 TESTS_IN_TWO = f"{TESTS} -n 2"
+OPS = f"{TESTS} tests/device/test_ops.py --device"
 JUDGE = (
     f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed $INGOT_TEST_SEED "
     "--json build/conformance-{0}.json --html build/conformance-{0}.html"

@@ -125,7 +125,7 @@ def each_case(records: Sequence[Record]) -> Iterator[tuple[Check, Record, str]]:
 
 
 def run_case(subject: Subject, check: Check, record: Record, case: str) -> None:
-    """Run one case: AssertionError where it is wrong, `Refused` where the device refuses the dtype of an operand or a result."""
+    """Run one case: AssertionError where it is wrong, `Refused` where the device refuses an operand's dtype or a result's."""
     given = case.split("+")
     each = record.result if isinstance(record.result, tuple) else (record.result,)
     subject.need(*given, *(result_dtype(rule, dtype) for rule in each for dtype in given))
