@@ -1,6 +1,6 @@
 """Native kernels by LLVM: from a definition to machine code of this processor, without a C toolchain.
 
-    definition + layouts ─ codegen ─▶ bind, collapse, legalize (the contract's) ─ elementary ─ nest ─▶ LLVM IR
+    definition + layouts ─ codegen ─ recipe ─▶ bind, collapse, legalize (the contract's) ─ elementary ─ nest ─▶ LLVM IR
                          ─ jit ─▶ machine code (kept on disk) ─ kernel ─▶ a Python function in C's calling convention
 
 `codegen` is the door: it says which definitions NumPy keeps. `nest` writes loops over explicit vectors; `emit` is the text of

@@ -91,7 +91,7 @@ class CpuCodegen:
         call = runtime().function("ingot_call", made.packed)
         if definition.checks:
             call = checked(call, definition)
-        return Compiled(call, "\n".join(g.text for g in made.groups))
+        return Compiled(call, made.source)
 
 
 def _nothing(*operands: Any) -> None:

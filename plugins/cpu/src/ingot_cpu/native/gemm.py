@@ -61,8 +61,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Product:
-    """A matched definition: the constants of `ingot_gemm`, the batch, and the loops that are left."""
+    """A matched definition: the constants of `ingot_gemm` after the function, the batch, and the loops that are left."""
 
+    dtype: str
     constants: tuple[int, ...]
     batch: int
     work: int
@@ -133,7 +134,7 @@ def _target(w: Write, kept: frozenset[int], d: DType) -> dict[int, int] | None:
 
 
 def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, int]) -> tuple[int, ...] | None:
-    """The words of `ingot_gemm`; m·n·k and the batch are among them."""
+    """The words of `ingot_gemm` after the function's address."""
     ax, ay = _axes(x) or {}, _axes(y) or {}
     rows, columns = ax.keys() - ay.keys(), ay.keys() - ax.keys()
     batch = (ax.keys() & ay.keys()) - {k}
@@ -156,7 +157,7 @@ def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, 
         left, right, made = (not right[0], right[1]), (not left[0], left[1]), (False, made[1])
     item = x.dtype.itemsize
     return (
-        blas()[x.dtype], int(x.dtype is dt.float64), *(s.operand for s in sides), *(s.start * item for s in sides),
+        int(x.dtype is dt.float64), *(s.operand for s in sides), *(s.start * item for s in sides),
         int(left[0]), int(right[0]), m, n, size, left[1], right[1], made[1], *(s.batch * item for s in sides),
     )  # fmt: skip
 
@@ -173,7 +174,7 @@ def _product(loops: Loops, d: DType, w: Write, constants: tuple[int, ...]) -> Pr
     left = replace(loops, stages=()).rewrite(change)
     rest = tuple(new for new, old in zip(left.writes, loops.writes, strict=True)
                  if not (old is w and old.value.op == "stage"))
-    return Product(constants, batch, batch * constants[10] * constants[11] * max(constants[12], 1), rest, left)
+    return Product(d.name, constants, batch, batch * constants[9] * constants[10] * max(constants[11], 1), rest, left)
 
 
 def _both(loops: Loops) -> set[int]:

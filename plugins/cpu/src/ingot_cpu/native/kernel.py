@@ -1,6 +1,6 @@
-"""A definition as a Python function: its nests, built, and packed with their constants.
+"""A definition as a Python function: its recipe, built, and packed with its constants.
 
-    definition + layouts ─ `lower` ─▶ Loops ─ `Nest` for each group ─▶ IR ─ jit ─▶ address ─ `pack` ─▶ bytes ─▶ function
+    definition + layouts ─ recipe ─▶ IR and constants ─ jit ─▶ addresses ─ `pack` ─▶ bytes ─ `Runtime.function` ─▶ function
 
 The function is CPython's own kind (METH_FASTCALL over machine code): a call costs no ctypes. Its ``self`` is the `bytes` that
 `pack` makes; `runtime.c` says what the words are.
@@ -12,45 +12,22 @@ import ctypes
 import os
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from typing import Any
 
 import numpy as np
 from ingot_devices import dtypes as dt
-from ingot_devices.codegen import Unsupported, monoids
-from ingot_devices.codegen.bind import Loops, Write, bind
-from ingot_devices.codegen.collapse import collapse
-from ingot_devices.codegen.legalize import legalize
-from ingot_devices.codegen.nest import Nest as Reach
-from ingot_devices.codegen.schedules import check_order, split
 from ingot_devices.ir.definition import Definition
-from ingot_devices.ir.expr import walk
 from ingot_devices.layout import Layout
-from ingot_devices.limits import DTypeClass, Limits
 
 from . import gemm
-from .elementary import KNOWN, Elementary
 from .jit import Jit, NoLLVM, jit
-from .nest import HEAVY, Nest, weight
+from .recipe import Recipe, recipe
 
-ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
-KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}
-MOST = 128
-LIMITS = Limits(
-    dtypes={
-        dt.bfloat16: DTypeClass("stored", dt.uint16, dt.float32),
-        dt.float16: DTypeClass("stored", dt.float16, dt.float32),
-    }
-)
-"""How native code keeps dtypes: halves are computed in float32."""
 RELEASE = 100_000
 """Nanoseconds of work from which other Python threads may run beside."""
-GRAIN = 10_000
-"""Nanoseconds of work that one thread takes at a time at least."""
-NANOSECONDS = {"light": 0.06, "heavy": 0.5}
-"""What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
 
 
 class Runtime:
@@ -147,132 +124,51 @@ def usable() -> bool:
 
 # ---- one kernel ----------------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
-class Group:
-    """One nest, built: where its code is, its constants, and how its work is shared."""
-
-    address: int
-    constants: tuple[int, ...]
-    units: int
-    grain: int
-    cost: float  # nanoseconds, roughly
-    text: str
-
-
-@dataclass(frozen=True)
 class Native:
     """A kernel: the packed words, and what they were made of."""
 
     packed: bytes
-    groups: tuple[Group, ...]
-    kinds: tuple[int, ...]
-    workspace: int = 0
+    recipe: Recipe
 
     @property
     def address(self) -> int:
         """Where the words lie, for a program."""
         return id(self.packed) + bytes.__basicsize__ - 1
 
+    @property
+    def cost(self) -> float:
+        """Nanoseconds that one thread takes, roughly."""
+        return sum(p.cost for p in self.recipe.parts)
 
-def lower(definition: Definition, layouts: Mapping[int, Layout]) -> Loops:
-    """Bound loops in the types and operators that native code has."""
-    loops = collapse(monoids.rewrite(bind(definition, layouts)))
-    return legalize(loops, LIMITS, KNOWN, 64).rewrite(Elementary())
+    @property
+    def source(self) -> str:
+        """Its IR, for people."""
+        return "\n".join(p.text or f"; product of matrices of {p.product} by BLAS: {p.constants}" for p in self.recipe.parts)
 
 
 def build(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int]) -> Native | None:
     """The kernel of a definition; None where there is nothing to write. `Unsupported` says why not."""
-    loops = lower(definition, layouts)
-    if not loops.writes:
+    here = runtime()
+    made = recipe(definition, layouts, aliased, here.jit)
+    if not made.parts:
         return None
-    numbers = dict(definition.params)
-    count = 1 + max([*(o.number for o in definition.operands), *numbers], default=-1)
-    if count > MOST:
-        raise Unsupported(f"it has {count} operands; a native kernel takes {MOST}")
-    kinds, groups = _kinds(loops, numbers, count), list[Group]()
-    if gemm.is_product(loops):
-        product = gemm.match(loops, aliased)
-        if product is None:
-            raise Unsupported("BLAS does not take this product as it lies")
-        groups.append(_product(product))
-        loops = replace(product.loops, writes=product.rest)
-    if loops.writes:
-        parts = split(loops)
-        check_order(loops, parts, aliased)
-        groups += [_group(loops, writes, numbers, count, bool(aliased)) for writes in parts]
-    return Native(pack(kinds, groups), tuple(groups), kinds)
+    addresses = [here.gemm if p.product else here.jit.address(p.text, definition.name) for p in made.parts]
+    return Native(pack(made, addresses), made)
 
 
 def order(definition: Definition, layouts: Mapping[int, Layout]) -> Any:
     """What decides the order in which a definition's sums round: equal for two that give the same bits."""
-    loops = lower(definition, layouts)
-    if gemm.is_product(loops):
-        product = gemm.match(loops, frozenset())
-        if product is None:
-            raise Unsupported("BLAS does not take this product as it lies")
-        return "product", product.batch, product.constants[8:16]
-    numbers, parts = dict(definition.params), split(loops)
-    check_order(loops, parts, frozenset())
-    return [Nest(loops, writes, numbers, MOST, runtime().jit.target).trees for writes in parts]
+    return recipe(definition, layouts, frozenset(), runtime().jit).trees
 
 
-def _product(product: gemm.Product) -> Group:
-    shared, grain = gemm.units(product)
-    text = f"; product of matrices by BLAS: {product.constants[1:]}"
-    return Group(runtime().gemm, product.constants, shared, grain, product.work * gemm.NANOSECONDS, text)
-
-
-def _group(
-    loops: Loops, writes: Sequence[Write], numbers: dict[int, dt.DType], operands: int, aliased: bool
-) -> Group:
-    made = runtime().jit
-    nest = Nest(loops, writes, numbers, operands, made.target, aliased)
-    text = nest.text()
-    address = made.address(text, loops.name)
-    cost = _cost(loops, writes)
-    grain = 0 if not nest.parallel else max(1, min(nest.units, round(GRAIN * nest.units / max(cost, 1.0))))
-    if cost < 2 * GRAIN:
-        grain = 0
-    return Group(address, tuple(nest.access.constants), nest.units, grain, cost, text)
-
-
-def _cost(loops: Loops, writes: Sequence[Write]) -> float:
-    """Nanoseconds that one thread takes, roughly."""
-    total = 0.0
-    needed = Reach(loops, tuple(writes)).needed([r for w in writes for r in w.roots()])
-    each = [(set(w.axes), w.roots()) for w in writes]
-    for n in needed:
-        stage = loops.stages[n]
-        axes = {a.value for a in walk(*stage.values) if a.op == "index"} | set(stage.over)
-        each.append((axes, stage.values))
-    for axes, roots in each:
-        points = 1
-        for a in axes:
-            points *= loops.extents[a]
-        total += points * NANOSECONDS["heavy" if weight(roots) > HEAVY else "light"]
-    return total
-
-
-def _kinds(loops: Loops, numbers: Mapping[int, dt.DType], count: int) -> tuple[int, ...]:
-    kinds = [ABSENT] * count
-    for n in walk(*loops.roots()):
-        if n.op == "get" and n.value >= 0:
-            kinds[n.value] = ARRAY
-        elif n.op == "param" and n.value >= 0:
-            kinds[n.value] = KINDS[numbers[n.value].kind]
-    for w in loops.writes:
-        if w.operand >= 0:
-            kinds[w.operand] = ARRAY
-    return tuple(kinds)
-
-
-def pack(kinds: Sequence[int], groups: Sequence[Group], workspace: int = 0) -> bytes:
+def pack(made: Recipe, addresses: Sequence[int]) -> bytes:
     """The words of a kernel (`runtime.c`)."""
-    release = int(sum(g.cost for g in groups) > RELEASE)
-    words = [len(kinds), len(groups), release, workspace, *kinds]
-    at = len(words) + 4 * len(groups)
-    for g in groups:
-        words += [g.address, at, g.units, g.grain]
-        at += len(g.constants)
-    for g in groups:
-        words += g.constants
+    release = int(sum(p.cost for p in made.parts) > RELEASE)
+    words = [len(made.kinds), len(made.parts), release, 0, *made.kinds]
+    at = len(words) + 4 * len(made.parts)
+    for p, address in zip(made.parts, addresses, strict=True):
+        words += [address, at, p.units, p.grain]
+        at += len(p.constants) + bool(p.product)
+    for p in made.parts:
+        words += [gemm.blas()[dt.dtype(p.product)], *p.constants] if p.product else p.constants
     return struct.pack(f"={len(words)}q", *words)

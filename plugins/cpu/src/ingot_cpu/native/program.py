@@ -17,7 +17,8 @@ from ingot_devices.errors import DeviceIndexError
 from ingot_devices.plan import Ref
 from ingot_devices.view import View
 
-from .kernel import BOOLEAN, FLOAT, RELEASE, Native, build, runtime
+from .kernel import RELEASE, Native, build, runtime
+from .recipe import BOOLEAN, FLOAT
 
 NOTHING, PINNED, SLOT, NUMBER, LITERAL = range(5)
 Kernels = Callable[[Launch], Native | None]
@@ -36,7 +37,7 @@ class Program:
             kernel = native_of(launch)
             if isinstance(kernel, Native):
                 run.append((launch, kernel))
-                sources.append("\n".join(g.text for g in kernel.groups))
+                sources.append(kernel.source)
                 continue
             if kernel is None:  # nothing to write
                 continue
@@ -88,12 +89,11 @@ class Segment:
         words: list[int] = []
         for launch, kernel in launches:
             words.append(kernel.address)
-            for n, kind in enumerate(kernel.kinds):
+            for n, kind in enumerate(kernel.recipe.kinds):
                 operand = launch.operands[n] if n < len(launch.operands) else None
                 words += self._operand(operand, kind, pinned)
-        release = int(sum(g.cost for _, k in launches for g in k.groups) > RELEASE)
-        space = max(k.workspace for _, k in launches)
-        head = [len(self.slots), len(self.numbers), len(launches), release, space]
+        release = int(sum(kernel.cost for _, kernel in launches) > RELEASE)
+        head = [len(self.slots), len(self.numbers), len(launches), release, 0]
         packed = struct.pack(f"={len(head) + len(words)}q", *head, *words)
         self.call = runtime().function("ingot_replay", packed)
 

@@ -1,0 +1,221 @@
+"""What a definition becomes, as plain data: the text of each of its nests, their constants, how their work is shared.
+
+    definition + layouts ─ `key_of` ─▶ kept? ─ no ─▶ `lower` ─▶ Loops ─▶ a product by BLAS, a `Nest` for each group ─▶ Recipe
+
+Called by `kernel`, which turns a recipe into a function. Writing a recipe takes some milliseconds of Python, so recipes are
+kept in memory and on disk, under a key of everything that they follow from, the code that writes them included.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ingot_devices
+from ingot_devices import dtypes as dt
+from ingot_devices.cache import Cache, key
+from ingot_devices.codegen import Unsupported, monoids
+from ingot_devices.codegen.bind import Loops, Write, bind
+from ingot_devices.codegen.collapse import collapse
+from ingot_devices.codegen.legalize import legalize
+from ingot_devices.codegen.nest import Nest as Reach
+from ingot_devices.codegen.schedules import check_order, split
+from ingot_devices.ir.definition import Definition
+from ingot_devices.ir.expr import Expr, walk
+from ingot_devices.layout import Layout
+from ingot_devices.limits import DTypeClass, Limits
+
+from . import gemm
+from .elementary import KNOWN, Elementary
+from .jit import Jit
+from .nest import HEAVY, Nest, weight
+
+ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
+KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}
+MOST = 128
+"""Operands of a kernel at most (`runtime.c`)."""
+LIMITS = Limits(
+    dtypes={
+        dt.bfloat16: DTypeClass("stored", dt.uint16, dt.float32),
+        dt.float16: DTypeClass("stored", dt.float16, dt.float32),
+    }
+)
+"""How native code keeps dtypes: halves are computed in float32."""
+GRAIN = 10_000
+"""Nanoseconds of work that one thread takes at a time at least."""
+NANOSECONDS = {"light": 0.06, "heavy": 0.5}
+"""What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
+REMEMBERED = 4096
+
+
+@dataclass(frozen=True)
+class Part:
+    """One step of a kernel. ``text``: the IR of a nest; ``product``: the dtype of a product by BLAS, else empty.
+
+    ``units`` of work are shared in chunks of ``grain`` (0: not at all); ``cost`` is their time in nanoseconds, roughly.
+    """
+
+    text: str
+    constants: tuple[int, ...]
+    units: int
+    grain: int
+    cost: float
+    product: str = ""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """``kinds`` of the operands; ``trees``: what decides how sums round. ``refused``: why there is no kernel."""
+
+    kinds: tuple[int, ...]
+    parts: tuple[Part, ...]
+    trees: Any
+    refused: str = ""
+
+
+_memory: dict[str, Recipe] = {}
+
+
+def recipe(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> Recipe:
+    """The recipe of a definition for operands that lie so; `Unsupported` says why there is none."""
+    name = key_of(definition, layouts, aliased, made)
+    found = _memory.get(name)
+    if found is None:
+        store = Cache("cpu")
+        found = _read(store.get(name))
+        if found is None:
+            found = _read(_written(_fresh(definition, layouts, aliased, made)))
+            assert found is not None
+            store.put(name, _written(found))
+        if len(_memory) >= REMEMBERED:
+            _memory.clear()
+        _memory[name] = found
+    if found.refused:
+        raise Unsupported(found.refused)
+    return found
+
+
+# ---- keeping -----------------------------------------------------------------------------------------------------------
+def key_of(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> str:
+    """A name for all that a recipe follows from."""
+    numbers: dict[Expr, int] = {}
+    lines = []
+    for node in walk(*definition.roots()):
+        args = [numbers[a] for a in node.args]
+        numbers[node] = len(numbers)
+        lines.append(f"{node.op} {node.dtype.name} {node.value!r} {args}")
+    d = definition
+    lines.append(repr((d.axes, [(n, t.name) for n, t in d.params], sorted(aliased))))
+    lines += [repr((s.kind, s.monoid, s.over, [numbers[v] for v in s.values])) for s in d.stages]
+    for t in d.stores:
+        valid = None if t.valid is None else numbers[t.valid]
+        lines.append(repr((t.operand, [numbers[a] for a in t.at], numbers[t.value], t.axes, t.combine, valid)))
+    lines += [repr((numbers[c.condition], c.axes)) for c in d.checks]
+    lines += [repr((o.number, o.dtype.name, o.shape, o.output, o.input)) for o in d.operands]
+    lines += [repr((n, x.shape, x.strides, x.dtype.name)) for n, x in sorted(layouts.items())]
+    return key("recipe", "\n".join(lines), made.fingerprint(), _code(), str(sorted(b.name for b in gemm.blas())))
+
+
+@cache
+def _code() -> str:
+    """A digest of the code that writes recipes."""
+    home = Path(ingot_devices.__file__).parent
+    files = [*Path(__file__).parent.glob("*.py"), *home.glob("codegen/**/*.py"), *home.glob("ir/*.py")]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _written(made: Recipe) -> bytes:
+    parts = [[p.text, p.constants, p.units, p.grain, p.cost, p.product] for p in made.parts]
+    return json.dumps([made.kinds, parts, made.trees, made.refused]).encode()
+
+
+def _read(data: bytes | None) -> Recipe | None:
+    if data is None:
+        return None
+    kinds, parts, trees, refused = json.loads(data)
+    made = tuple(Part(text, tuple(constants), *rest) for text, constants, *rest in parts)
+    return Recipe(tuple(kinds), made, trees, refused)
+
+
+# ---- writing -----------------------------------------------------------------------------------------------------------
+def _fresh(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> Recipe:
+    try:
+        return _write(definition, layouts, aliased, made)
+    except Unsupported as e:
+        return Recipe((), (), [], str(e))
+
+
+def lower(definition: Definition, layouts: Mapping[int, Layout]) -> Loops:
+    """Bound loops in the types and operators that native code has."""
+    loops = collapse(monoids.rewrite(bind(definition, layouts)))
+    return legalize(loops, LIMITS, KNOWN, 64).rewrite(Elementary())
+
+
+def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> Recipe:
+    loops = lower(definition, layouts)
+    numbers = dict(definition.params)
+    count = 1 + max([*(o.number for o in definition.operands), *numbers], default=-1)
+    if count > MOST:
+        raise Unsupported(f"it has {count} operands; a native kernel takes {MOST}")
+    kinds, parts, trees = _kinds(loops, numbers, count), list[Part](), list[Any]()
+    if gemm.is_product(loops):
+        product = gemm.match(loops, aliased)
+        if product is None:
+            raise Unsupported("BLAS does not take this product as it lies")
+        units, grain = gemm.units(product)
+        parts.append(Part("", product.constants, units, grain, product.work * gemm.NANOSECONDS, product.dtype))
+        trees.append(("product", units, product.constants[7:15]))
+        loops = replace(product.loops, writes=product.rest)
+    if loops.writes:
+        groups = split(loops)
+        check_order(loops, groups, aliased)
+        for writes in groups:
+            nest = Nest(loops, writes, numbers, count, made.target, bool(aliased))
+            parts.append(_part(loops, writes, nest))
+            trees.append(nest.trees)
+    return Recipe(kinds, tuple(parts), [t for t in trees if t])
+
+
+def _part(loops: Loops, writes: Sequence[Write], nest: Nest) -> Part:
+    cost = _cost(loops, writes)
+    shared = nest.parallel and cost >= 2 * GRAIN
+    grain = max(1, min(nest.units, round(GRAIN * nest.units / max(cost, 1.0)))) if shared else 0
+    return Part(nest.text(), tuple(nest.access.constants), nest.units, grain, cost)
+
+
+def _cost(loops: Loops, writes: Sequence[Write]) -> float:
+    """Nanoseconds that one thread takes, roughly."""
+    total = 0.0
+    needed = Reach(loops, tuple(writes)).needed([r for w in writes for r in w.roots()])
+    each = [(set(w.axes), w.roots()) for w in writes]
+    for n in needed:
+        stage = loops.stages[n]
+        axes = {a.value for a in walk(*stage.values) if a.op == "index"} | set(stage.over)
+        each.append((axes, stage.values))
+    for axes, roots in each:
+        points = 1
+        for a in axes:
+            points *= loops.extents[a]
+        total += points * NANOSECONDS["heavy" if weight(roots) > HEAVY else "light"]
+    return total
+
+
+def _kinds(loops: Loops, numbers: Mapping[int, dt.DType], count: int) -> tuple[int, ...]:
+    kinds = [ABSENT] * count
+    for n in walk(*loops.roots()):
+        if n.op == "get" and n.value >= 0:
+            kinds[n.value] = ARRAY
+        elif n.op == "param" and n.value >= 0:
+            kinds[n.value] = KINDS[numbers[n.value].kind]
+    for w in loops.writes:
+        if w.operand >= 0:
+            kinds[w.operand] = ARRAY
+    return tuple(kinds)
