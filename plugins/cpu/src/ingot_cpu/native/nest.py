@@ -31,7 +31,7 @@ from .rows import select
 
 FLAT = 4096
 """Elements of a unit where the lanes run along the outermost loop."""
-SHORT = 256
+SHORT = 32
 """An axis up to this length has one loop, under a mask, instead of one for whole vectors and one for the rest."""
 COLUMNS = 256
 """The same where a stage runs in every lane."""

@@ -173,7 +173,7 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
         units, grain = gemm.units(product)
         parts.append(Part("", product.constants, units, grain, product.work * gemm.NANOSECONDS, product.dtype))
         trees.append(("product", units, product.constants[7:15]))
-        loops = replace(product.loops, writes=product.rest)
+        loops = collapse(replace(product.loops, writes=product.rest))
     if loops.writes:
         groups = split(loops)
         check_order(loops, groups, aliased)
