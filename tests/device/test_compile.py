@@ -354,6 +354,22 @@ def test_side_effects_run_eagerly_and_the_line_is_named(t: Any, device: str, fun
         repeat(8, lambda k: strict(t.ones(3, device=device)))
 
 
+def test_an_optimizer_made_inside_runs_eagerly(t: Any, device: str) -> None:
+    def fit(w: Any) -> Any:
+        parameter = w.clone().requires_grad_()
+        optimizer = t.optim.Adam([parameter], lr=0.1)
+        for _ in range(2):
+            parameter.grad = t.ones_like(parameter)
+            optimizer.step()
+        return parameter.detach()
+
+    compiled = t.compile(fit)
+    w = t.ones(3, device=device)
+    with pytest.warns(CompileWarning, match="an optimizer that it makes itself"):
+        results = repeat(5, lambda k: bits(compiled(w)))
+    same(results, [bits(fit(w))] * 5)
+
+
 def test_an_exception_ends_a_recording_and_nothing_else(t: Any, device: str) -> None:
     fails = [False, True, False, False, False]
 

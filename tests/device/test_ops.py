@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from compiled_ops import CompiledSubject
 from ingot_tools.conformance.harness.subject import Refused, Subject, opened
@@ -16,14 +18,13 @@ CASES = [
 
 
 @pytest.fixture(scope="session")
-def subject(device: str, request: pytest.FixtureRequest) -> Subject:
+def subject(device: str, request: pytest.FixtureRequest) -> Iterator[Subject]:
     """The device, plain or with every call compiled; then the reasons of what was not are printed."""
     plain = opened(device)
-    if not request.config.getoption("--compile"):
-        return plain
-    made = CompiledSubject(plain)
-    request.addfinalizer(lambda: print(f"\n{device}: " + ", ".join(f"{n} {k}" for k, n in made.counts.most_common())))
-    return made
+    made = CompiledSubject(plain) if request.config.getoption("--compile") else plain
+    yield made
+    if isinstance(made, CompiledSubject):
+        print(f"\n{device}: " + ", ".join(f"{n} {k}" for k, n in made.counts.most_common()))
 
 
 @pytest.mark.parametrize(("check", "record", "case"), CASES)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 from ingot_devices.context import Context, on_change, state
@@ -68,6 +69,8 @@ _plans: dict[Any, Entry] = {}
 _fast: list[dict[Any, Entry]] = []
 _forget: list[Callable[[], None]] = [_SPECS.clear]
 _retired: dict[str, int] = {}
+programs: WeakSet[Any] = WeakSet()
+"""Compiled programs, whose launches count too."""
 
 
 def forget_plans() -> None:
@@ -99,6 +102,10 @@ def launch_counts(device: str) -> dict[str, int]:
     total = dict(_retired)
     for name, n in _count().items():
         total[name] = total.get(name, 0) + n
+    for program in list(programs):
+        for route, n in program.count().items():
+            name = f"{program.graph.device.name} {route}"
+            total[name] = total.get(name, 0) + n
     prefix = f"{device} "
     return {k.removeprefix(prefix): n for k, n in total.items() if k.startswith(prefix)}
 

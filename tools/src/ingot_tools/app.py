@@ -95,11 +95,12 @@ def demo(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", "-s", help="Of data, weights and shuffling.")] = 0,
     quick: Annotated[bool, typer.Option("--quick", help="A few epochs only.")] = False,
+    compile: Annotated[bool, typer.Option("--compile", help="Once more with the training step compiled.")] = False,
 ) -> None:
     """Train two models on every device: a table, and a picture of the loss curves."""
     from .demo import run
 
-    raise typer.Exit(run(device, seed, quick) or 0)
+    raise typer.Exit(run(device, seed, quick, compile) or 0)
 
 
 def conformance(

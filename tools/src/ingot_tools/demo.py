@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import product
 from typing import Any
 
 from ingot_devices.discovery import best, ready, records, resolve_name
@@ -28,10 +29,10 @@ _ROUTES = {
 }  # fmt: skip
 
 
-def run(device: str | None = None, seed: int | None = 0, quick: bool = False) -> int:
+def run(device: str | None = None, seed: int | None = 0, quick: bool = False, compiled: bool = False) -> int:
     """Train on ``device``, or on all that are ready, and show what came of it; 1 if a device failed.
 
-    DeviceUnavailable if there is none.
+    ``compiled``: each training once more with its step compiled, and what that gained. DeviceUnavailable if there is none.
     """
     names = [resolve_name(device)] if device is not None else ready() or [best()]
     screen = console()
@@ -39,8 +40,10 @@ def run(device: str | None = None, seed: int | None = 0, quick: bool = False) ->
         _say_missing(screen)
     seed = 0 if seed is None else seed
     problems = [regression(seed, 2), digits(5)] if quick else [regression(seed), digits()]
-    results = _train_all(screen, names, problems, seed)
+    results = _train_all(screen, names, problems, seed, (False, True) if compiled else (False,))
     screen.print(_table(results))
+    for eager, other in zip(results[::2], results[1::2], strict=True) if compiled else ():
+        screen.print(plain(_gain(eager, other)))
     for result in results:
         if result.reduced and not result.fault:
             screen.print(plain(f"{result.device} is slow: of {result.problem} it ran {_share(result)}", "yellow"))
@@ -50,6 +53,18 @@ def run(device: str | None = None, seed: int | None = 0, quick: bool = False) ->
     if drawn:
         screen.print(plain(f"loss curves: {save_picture(drawn)}"), soft_wrap=True)
     return FAILED if any(r.fault for r in results) else DONE
+
+
+def _gain(eager: Result, compiled: Result) -> str:
+    """What compiling gained, and whether the losses are the same."""
+    where = f"{eager.device}, {eager.problem}"
+    if eager.fault or compiled.fault:
+        return f"{where}: failed"
+    ratio = (compiled.samples / compiled.seconds) / (eager.samples / eager.seconds)
+    shared = min(eager.steps, compiled.steps)
+    same = "equal to the bit" if eager.losses[:shared] == compiled.losses[:shared] else "DIFFERENT"
+    note = f"; it ran eagerly: {compiled.uncompiled}" if compiled.uncompiled else ""
+    return f"{where}: compiled, {ratio:.2f} times the samples/s; {shared} losses {same}{note}"
 
 
 def _share(result: Result) -> str:
@@ -63,26 +78,29 @@ def _say_missing(screen: Console) -> None:
 
 
 # ---- training ------------------------------------------------------------------------------------
-def _train_all(screen: Console, names: Sequence[str], problems: Sequence[Problem], seed: int) -> list[Result]:
-    """Every problem on every device, with a progress bar on a terminal and a line each elsewhere."""
+def _train_all(
+    screen: Console, names: Sequence[str], problems: Sequence[Problem], seed: int, ways: Sequence[bool]
+) -> list[Result]:
+    """Every problem on every device, with a progress bar on a terminal and a line each elsewhere.
+
+    ``ways``: compiled or not.
+    """
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
         TextColumn("loss {task.fields[loss]:.4f}"), TimeElapsedColumn(),
     )  # fmt: skip
     results = []
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        for name in names:
-            for problem in problems:
-                if not screen.is_terminal:
-                    screen.print(plain(f"training {problem.name} on {name}"))
-                result = _train_one(progress, name, problem, seed)
-                results.append(result)
+        for name, problem, compiled in product(names, problems, ways):
+            if not screen.is_terminal:
+                screen.print(plain(f"training {problem.name} on {name}{', compiled' * compiled}"))
+            results.append(_train_one(progress, name, problem, seed, compiled))
     return results
 
 
-def _train_one(progress: Progress, name: str, problem: Problem, seed: int) -> Result:
+def _train_one(progress: Progress, name: str, problem: Problem, seed: int, compiled: bool) -> Result:
     bar = progress.add_task(f"{problem.name} on {name}", total=len(problem.loader()) * problem.epochs, loss=float("nan"))
-    result = Result(name, problem.name, 0)
+    result = Result(name, problem.name, 0, compiled=compiled)
 
     def on_step(step: int, loss: float) -> None:
         progress.update(bar, completed=step, loss=loss)
@@ -111,7 +129,8 @@ def _cells(result: Result) -> list[str]:
     accuracy = "" if result.correct is None else f"{result.accuracy:.4f} ({result.correct} of {result.tested})"
     steps = f"{_share(result)}" if result.reduced else str(result.steps)
     speed = f"{result.samples / result.seconds:.0f}"
-    return [result.problem, steps, f"{result.loss:.4g}", accuracy, f"{result.seconds:.1f}", speed, *_shares(result)]
+    problem = f"{result.problem}, compiled" if result.compiled else result.problem
+    return [problem, steps, f"{result.loss:.4g}", accuracy, f"{result.seconds:.1f}", speed, *_shares(result)]
 
 
 def _shares(result: Result) -> list[str]:

@@ -40,6 +40,8 @@ class Result:
     correct: int | None = None
     tested: int = 0
     fault: str = ""
+    compiled: bool = False
+    uncompiled: str = ""  # why a step that should be compiled runs eagerly
 
     @property
     def steps(self) -> int:
@@ -96,13 +98,18 @@ def train(problem: Problem, device: str, seed: int, on_step: Step | None = None,
     before = dispatch.launch_counts(device)
     pace = _Pace(result.total)
     model.train()
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = problem.loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = ingot.compile(step) if result.compiled else step
     for _ in range(problem.epochs):
         for x, y in loader:
-            x, y = x.to(device), y.to(device)
-            optimizer.zero_grad()
-            loss = problem.loss(model(x), y)
-            loss.backward()
-            optimizer.step()
+            loss = run(x.to(device), y.to(device))
             result.losses.append(loss.item())
             result.samples += len(x)
             if on_step is not None:
@@ -113,6 +120,7 @@ def train(problem: Problem, device: str, seed: int, on_step: Step | None = None,
             continue
         break
     accelerator.synchronize(device)
+    result.uncompiled = getattr(run, "eager", "")
     result.seconds = time.perf_counter() - pace.start
     after = dispatch.launch_counts(device)
     result.launches = {route: n - before.get(route, 0) for route, n in after.items()}

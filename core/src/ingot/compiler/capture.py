@@ -19,7 +19,9 @@ from ingot_devices.program import lift, stages
 from ingot_devices.program.graph import Graph
 from ingot_devices.view import View
 
+from .. import dispatch
 from ..base import TensorBase
+from ..generator import default_generator
 from .arguments import Arguments
 from .recorder import Applied, Place, Recorder
 from .world import ABSENT, SIZE, Item, Unguardable, World, place_name, same
@@ -79,11 +81,22 @@ class Capture:
     ) -> None:  # fmt: skip
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
         self.arguments = arguments
+        self._check_events()
         self.claims = _claims(recorder, world)
         self.effects = self._effects()
         self.replaced = self._replaced()
         self.sources = self._sources(origins)
         self.device = self._device()
+
+    def _check_events(self) -> None:
+        """What a replay does on the host, it does to objects that were there before the call."""
+        for event in self.recorder.events:
+            held = event.subject.__self__ if event.kind == "act" else event.subject
+            if event.kind == "numbers" and id(event.group) not in self.world.known:
+                held = event.group
+            if held is not default_generator and id(held) not in self.world.known:
+                what = {"draw": "a generator", "act": "a schedule"}.get(event.kind, "an optimizer")
+                raise Unguardable(f"it uses {what} that it makes itself, or that cannot be reached from outside")
 
     # ---- where memory comes from ---------------------------------------------------------------------------------------
     def _sources(self, origins: Mapping[int, tuple[Any, int]]) -> list[Source]:
@@ -210,6 +223,7 @@ class Capture:
     def build(self, made: Programs) -> None:
         """Take the graph through the stages."""
         made.built = stages.build(made.graph, made.pinned())
+        dispatch.programs.add(made.built.program)
 
 
 def _claims(recorder: Recorder, world: World) -> set[tuple[int, Any]]:

@@ -21,12 +21,11 @@ from ingot_devices.context import scope, state
 from ..autograd import engine
 from ..autograd.eager import builder
 from ..autograd.node import LeafNode, next_seq
-from ..base import TensorBase
 from . import verify
 from .arguments import Arguments
 from .capture import Capture, Changes, Source
 from .guard import Guard
-from .joined import Joined, Spent, graph_of, histories, is_spent
+from .joined import Joined, Spent, graph_of, histories, is_spent, tensors_in
 from .recorder import Recorder
 from .replaying import MISS, Replayer
 from .watch import Watch, can_watch
@@ -221,7 +220,7 @@ class Compiled:
         nodes = graph_of(roots)
         history: Any = Spent()
         forward_only = list(recorder.applied)
-        escaping = [*_tensors(result)] + [e.value for e in capture.effects if e.value is not None]
+        escaping = [*tensors_in(result)] + [e.value for e in capture.effects if e.value is not None]
         blocks = [recorder.number(t._block) for t in escaping if recorder.knows(t._block)]
         if roots and not is_spent(nodes):
             made, history = self._joined(capture, roots, nodes, forward_only, blocks, context, now)
@@ -278,20 +277,6 @@ class Compiled:
 def _set_places(capture: Capture) -> set[tuple[int, Any]]:
     """Places that each replay fills with a new tensor: their identity is no guard."""
     return {(id(e.item.holder), e.key) for e in capture.effects if e.item.kind != "tensor"}
-
-
-def _tensors(result: Any) -> list[Any]:
-    found: list[Any] = []
-    waiting = [result]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, TensorBase):
-            found.append(value)
-        elif type(value) in (tuple, list):
-            waiting.extend(value)
-        elif type(value) is dict:
-            waiting.extend(value.values())
-    return found
 
 
 class listening:

@@ -22,19 +22,21 @@ if TYPE_CHECKING:
     from .replaying import Replayer
 
 
+def tensors_in(result: Any) -> list[Any]:
+    """The tensors in nested tuples, lists and dicts, in order."""
+    if isinstance(result, TensorBase):
+        return [result]
+    if isinstance(result, (tuple, list)):
+        return [t for v in result for t in tensors_in(v)]
+    return [t for v in result.values() for t in tensors_in(v)] if isinstance(result, dict) else []
+
+
 def histories(result: Any, first_seq: int) -> list[Any]:
     """The tensors in ``result`` that recorded ops made and that want gradients."""
     found: list[Any] = []
-    waiting = [result]
-    while waiting:
-        value = waiting.pop(0)
-        if isinstance(value, TensorBase):
-            if value._edge is not None and value._edge[0].seq > first_seq and not any(value is f for f in found):
-                found.append(value)
-        elif type(value) in (tuple, list):
-            waiting.extend(value)
-        elif type(value) is dict:
-            waiting.extend(value.values())
+    for value in tensors_in(result):
+        if value._edge is not None and value._edge[0].seq > first_seq and not any(value is f for f in found):
+            found.append(value)
     return found
 
 

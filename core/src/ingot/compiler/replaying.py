@@ -286,6 +286,8 @@ class Replayer:
         if type(value) in (tuple, list):
             inner = "".join(f"{self._result(v, seen)}, " for v in value)
             return f"({inner})" if type(value) is tuple else f"[{inner}]"
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return f"{self.text.name(type(value))}({''.join(f'{self._result(v, seen)}, ' for v in value)})"
         if type(value) is dict:
             return "{" + ", ".join(f"{k!r}: {self._result(v, seen)}" for k, v in value.items()) + "}"
         if isinstance(value, CONSTANTS):
@@ -293,6 +295,6 @@ class Replayer:
             if number and any(e.kind == "act" for e in self.recorder.events):
                 raise Unguardable("it returns a number beside a scheduler's step")
             return self.text.name(value)
-        if id(value) in self.capture.world._seen or value in self.capture.arguments.others.values():
+        if id(value) in self.capture.world.known or value in self.capture.arguments.others.values():
             return self.text.name(value)
         raise Unguardable(f"it returns a {type(value).__name__}, which a replay cannot make")

@@ -43,16 +43,21 @@ DYNAMIC = frozenset("getattr vars hasattr dir".split())
 _LIBRARY = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
 
 
-def _of_python(code: CodeType) -> bool:
-    """True for code of Python's own library; it belongs to whoever called it."""
-    name = code.co_filename
-    return name.startswith("<frozen ") or (name.startswith(_LIBRARY) and "site-packages" not in name)
+_BELOW = ("numpy", "ml_dtypes")
+
+
+def _library(frame: FrameType) -> bool:
+    """True for code of Python's own library, and of what ingot computes with; it belongs to whoever called it."""
+    name = frame.f_code.co_filename
+    if name.startswith("<frozen ") or (name.startswith(_LIBRARY) and "site-packages" not in name):
+        return True
+    return frame.f_globals.get("__name__", "").partition(".")[0] in _BELOW
 
 
 def _caller(frame: FrameType) -> FrameType:
-    """The nearest frame outside Python's own library."""
+    """The nearest frame outside such a library."""
     at: FrameType | None = frame
-    while at is not None and _of_python(at.f_code):
+    while at is not None and _library(at):
         frame, at = at, at.f_back
     return frame if at is None else at
 
@@ -120,7 +125,7 @@ class Watch:
     def where(self) -> str:
         """``file:line`` of the user's frame nearest to the present one."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and (ours(frame) or _of_python(frame.f_code)):
+        while frame is not None and (_library(frame) or ours(frame)):
             frame = frame.f_back
         return "?" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -148,7 +153,7 @@ class Watch:
             return
         self._seen.add(code)
         self.names.update(code.co_names)
-        if ours(frame) or _of_python(code):
+        if _library(frame) or ours(frame):
             return
         self.codes[code] = frame.f_globals
         self.user_names.update(code.co_names)

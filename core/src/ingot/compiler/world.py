@@ -97,10 +97,10 @@ class World:
     def __init__(self, roots: Mapping[str, Any], seen: Watch) -> None:
         self.items: list[Item] = []
         self.tensors: dict[int, Item] = {}
-        self._seen: dict[int, Any] = {}
+        self.known: dict[int, Any] = {}  # what was reached, by id
         self._names: Set[str] = seen.names
         self.user_names: Set[str] = seen.user_names
-        self._all = seen.dynamic or "__dict__" in seen.names
+        self._all = seen.dynamic or "__dict__" in seen.user_names
         self._codes = seen.codes
         self._found: set[types.CodeType] = set()
         self._waiting: deque[tuple[str, Any]] = deque(roots.items())
@@ -125,9 +125,9 @@ class World:
                 self._waiting.append((place_name(item, key), value))
 
     def _visit(self, name: str, value: Any) -> None:
-        if isinstance(value, LEAVES) or value is ABSENT or id(value) in self._seen:
+        if isinstance(value, LEAVES) or value is ABSENT or id(value) in self.known:
             return
-        self._seen[id(value)] = value
+        self.known[id(value)] = value
         for kinds, visit in VISITS:
             if isinstance(value, kinds):
                 visit(self, name, value)
@@ -209,8 +209,8 @@ class World:
     def _object(self, name: str, value: Any) -> None:
         held = getattr(value, "__dict__", None)
         if isinstance(held, dict):
-            whole = self._all or type(held) is not dict
-            keys = tuple(k for k in held if whole or k in self._names or not isinstance(k, str))
+            whole = self._all or _built_on_ingot(type(value))
+            keys = tuple(k for k in held if whole or k in self.user_names or not isinstance(k, str))
             self._add(Item(value, "instance", name, keys))
         names = [s for kind in type(value).__mro__ for s in _slot_names(kind) if s in self._names]
         if names:
@@ -240,6 +240,11 @@ VISITS: tuple[tuple[Any, Callable[[World, str, Any], None]], ...] = (
     ((np.ndarray, bytearray, memoryview), World._array),
     ((Node, Generator, types.CodeType, types.GeneratorType), World._skip),
 )
+
+
+def _built_on_ingot(kind: type) -> bool:
+    """True where ingot's own code reads attributes, too: of its classes and of what derives from them."""
+    return any(k.__module__.partition(".")[0] in ("ingot", "ingot_devices") for k in kind.__mro__)
 
 
 def _slot_names(kind: type) -> Iterator[str]:

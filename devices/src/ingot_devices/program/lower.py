@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..codegen import Unsupported
+from ..codegen.quiet import loud, quiet
 from ..codegen.replay import Input, Launch, part
 from ..layout import Layout
 from ..memory.arena import Arena
@@ -37,13 +38,23 @@ class Program:
         self.arena, views = memory.placed(self.graph, self.plan)
         self.pinned = {**pinned, **views}
         self.sources: list[str] = []
-        self.launches = 0
+        self.launches = self.runs = 0
+        self._hosted = graph.device.host_visible or any(n.views for n in self.graph.nodes)
         parts = [self._part(nodes) for nodes in _segments(self.graph.nodes)]
         self._runs: tuple[Run, ...] = tuple(parts)
         self._only = parts[0] if len(parts) == 1 and not graph.derived else None
 
     def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
         """Queue the whole program, in order."""
+        self.runs += 1
+        token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
+        try:
+            self._run(slots, numbers)
+        finally:
+            if token is not None:
+                loud(token)
+
+    def _run(self, slots: Sequence[Any], numbers: Sequence[Any]) -> None:
         if self._only is not None:
             self._only(slots, numbers)
             return
@@ -52,6 +63,13 @@ class Program:
             every.append(d.compute([every[g.number] if isinstance(g, Input) else g for g in d.given]))
         for run in self._runs:
             run(slots, every)
+
+    def count(self) -> dict[str, int]:
+        """Launches so far, by route."""
+        found: dict[str, int] = {}
+        for node in self.graph.nodes:
+            found[node.route] = found.get(node.route, 0) + self.runs * node.launches
+        return found
 
     def _part(self, nodes: Sequence[Node]) -> Run:
         if nodes[0].views:
