@@ -104,6 +104,8 @@ SHAPES = [
     ((2, 4, 7, 6), (6, 2, 3, 2), {"stride": (2, 1), "padding": ((1, 0), (0, 2)), "dilation": (1, 2), "groups": 2}),
     ((2, 3, 5, 4), (4, 3, 1, 1), {"stride": (1, 1), "padding": 0, "dilation": 1, "groups": 1}),
     ((3, 4, 9), (4, 1, 3), {"stride": (2,), "padding": 1, "dilation": 2, "groups": 4}),
+    ((3, 2, 30, 31), (4, 2, 3, 3), {"stride": 1, "padding": 1, "dilation": 1, "groups": 1}),
+    ((5, 2, 20, 16), (4, 2, 3, 3), {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}),
     ((1, 2, 4, 3, 5), (3, 2, 2, 2, 2), {"stride": 1, "padding": 1, "dilation": 1, "groups": 1}),
 ]  # fmt: skip
 
@@ -118,7 +120,7 @@ def test_convolutions(x: Any, weight: Any, how: Any, dtype: str) -> None:
     grad = drawn(*wanted[0].shape, dtype=dtype)
     for name, other, shape in (("convolution_input", w, x), ("convolution_weight", a, weight)):
         made, wanted = beside_the_definition(name, [grad, other], shape=shape, **how)
-        np.testing.assert_allclose(made[0], wanted[0], rtol=close, atol=4 * close)
+        np.testing.assert_allclose(made[0], wanted[0], rtol=close, atol=40 * close)
 
 
 POOLS = [

@@ -1,7 +1,7 @@
-"""Convolution and its gradients by matrix products: the windows of one image at a time, laid out as columns.
+"""Convolution and its gradients by matrix products: the windows of a few images at a time, laid out as columns.
 
-The columns of an image (channels and taps down, pixels across) are copied by strides into memory that stays in the cache,
-and BLAS multiplies (Chellapilla, Puri and Simard, 2006). Registered for the rows ``convolution…``; a result differs from
+The columns (channels and taps down, pixels across) are copied by strides into memory that stays in the cache, and BLAS
+multiplies (Chellapilla, Puri and Simard, 2006). Small images are taken together, so that a weight is read once for many. Registered for the rows ``convolution…``; a result differs from
 the generated kernel's in the order of its sums alone, as a matrix product's does. Halves are multiplied in float32.
 """
 
@@ -17,6 +17,8 @@ from ingot_devices.registry import Kernel, Request
 
 Array = Any
 Shape = tuple[int, ...]
+ACROSS = 512
+"""Pixels that are worth a product of their own."""
 
 
 class Windows:
@@ -35,32 +37,47 @@ class Windows:
         plain = all(k == s == 1 and p == (0, 0) for k, s, p in zip(self.kernel, self.stride, self.pads, strict=True))
         self.plain = plain  # the columns are the image itself
 
-    def taps(self, image: Array) -> Iterator[tuple[Shape, Array]]:
-        """For each tap of the kernel, what it sees of a padded image (C, padded…): a view (C, counts…)."""
+    def parts(self) -> Iterator[slice]:
+        """The images that are taken together."""
+        count = max(1, min(self.batch, ACROSS // max(self.pixels, 1)))
+        yield from (slice(n, min(n + count, self.batch)) for n in range(0, self.batch, count))
+
+    def taps(self, images: Array) -> Iterator[tuple[Shape, Array]]:
+        """For each tap of the kernel, what it sees of padded images (n, C, padded…): a view (n, C, counts…)."""
         for tap in np.ndindex(*self.kernel):
             rows = zip(tap, self.dilation, self.stride, self.counts, strict=True)
-            yield tap, image[(slice(None), *(slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in rows))]
+            yield tap, images[(..., *(slice(t * d, t * d + s * (n - 1) + 1, s) for t, d, s, n in rows))]
 
     def inner(self) -> Any:
-        """The image in a padded one."""
-        return (slice(None), *(slice(a, a + n) for n, (a, _) in zip(self.sizes, self.pads, strict=True)))
+        """The images in padded ones."""
+        return (..., *(slice(a, a + n) for n, (a, _) in zip(self.sizes, self.pads, strict=True)))
 
-    def columns(self, x: Array) -> Iterator[Array]:
-        """(groups, depth, pixels) of one image after the other, in one piece of memory."""
-        image: Array = np.zeros((self.channels, *self.padded), self.work)
-        held: Array = np.empty((self.channels, *self.kernel, *self.counts), self.work)
-        for one in x:
-            if self.plain:
-                yield one.astype(self.work, copy=False).reshape(self.groups, self.depth, self.pixels)
+    def columns(self, x: Array) -> Iterator[tuple[slice, Array]]:
+        """Images, and (groups, depth, images · pixels) of them; one after the other in one piece of memory."""
+        held: Array = np.empty(0, self.work)
+        padded = held
+        for part in self.parts():
+            images = x[part]
+            n = len(images)
+            if self.plain and n == 1:
+                yield part, images.astype(self.work, copy=False).reshape(self.groups, self.depth, self.pixels)
                 continue
-            image[self.inner()] = one
-            for tap, seen in self.taps(image):
-                held[(slice(None), *tap)] = seen
-            yield held.reshape(self.groups, self.depth, self.pixels)
+            if len(padded) != n:
+                padded = np.zeros((n, self.channels, *self.padded), self.work)
+                held = np.empty((self.channels, *self.kernel, n, *self.counts), self.work)
+            padded[self.inner()] = images
+            for tap, seen in self.taps(padded):
+                held[(slice(None), *tap)] = seen.swapaxes(0, 1)
+            yield part, held.reshape(self.groups, self.depth, n * self.pixels)
 
     def rows(self, weight: Array) -> Array:
         """The weight as (groups, outputs, depth), in the computing type."""
         return weight.astype(self.work, copy=False).reshape(self.groups, self.outputs, self.depth)
+
+    def across(self, grad: Array) -> Array:
+        """Gradients (n, O, counts…) as (groups, outputs, n · pixels), in the computing type."""
+        exact = grad.astype(self.work, copy=False)
+        return exact.swapaxes(0, 1).reshape(self.groups, self.outputs, len(grad) * self.pixels)
 
 
 def convolution(request: Request) -> Callable[..., None]:
@@ -71,13 +88,14 @@ def convolution(request: Request) -> Callable[..., None]:
     def run(x: Array, weight: Array, bias: Array | None, out: Array) -> None:
         rows = w.rows(weight)
         added = None if bias is None else bias.astype(w.work, copy=False).reshape(w.groups, w.outputs, 1)
-        for one, columns in zip(out.reshape(w.batch, w.groups, w.outputs, w.pixels), w.columns(x), strict=True):
-            exact = one.dtype == w.work
-            made = np.matmul(rows, columns, out=one if exact else None)
+        for part, columns in w.columns(x):
+            target = out[part]
+            straight = len(target) == 1 and out.dtype == w.work
+            made = np.matmul(rows, columns, out=target.reshape(w.groups, w.outputs, w.pixels) if straight else None)
             if added is not None:
                 made += added
-            if not exact:
-                one[...] = made
+            if not straight:
+                target.swapaxes(0, 1)[...] = made.reshape(-1, len(target), *w.counts)
 
     return run
 
@@ -88,19 +106,14 @@ def convolution_input(request: Request) -> Callable[..., None]:
     w = Windows(request.outputs[0].shape, weight, grad, request)
 
     def run(grad: Array, weight: Array, out: Array) -> None:
-        across = w.rows(weight).transpose(0, 2, 1)
-        image: Array = np.zeros((w.channels, *w.padded), w.work)
-        seen: Array = np.empty((w.groups, w.depth, w.pixels), w.work)
-        for one, slope in zip(out, grad.astype(w.work, copy=False), strict=True):
-            np.matmul(across, slope.reshape(w.groups, w.outputs, w.pixels), out=seen)
-            if w.plain:
-                one[...] = seen.reshape(one.shape)
-                continue
-            image[...] = 0
-            shares = seen.reshape(w.channels, *w.kernel, *w.counts)
-            for tap, target in w.taps(image):
-                target += shares[(slice(None), *tap)]
-            one[...] = image[w.inner()]
+        turned = w.rows(weight).transpose(0, 2, 1)
+        for part in w.parts():
+            slopes = grad[part]
+            shares = np.matmul(turned, w.across(slopes)).reshape(w.channels, *w.kernel, len(slopes), *w.counts)
+            padded: Array = np.zeros((len(slopes), w.channels, *w.padded), w.work)
+            for tap, target in w.taps(padded):
+                target += shares[(slice(None), *tap)].swapaxes(0, 1)
+            out[part] = padded[w.inner()]
 
     return run
 
@@ -112,9 +125,8 @@ def convolution_weight(request: Request) -> Callable[..., None]:
 
     def run(grad: Array, x: Array, out: Array) -> None:
         total = np.zeros((w.groups, w.outputs, w.depth), w.work)
-        part = np.empty_like(total)
-        for slope, columns in zip(grad.astype(w.work, copy=False), w.columns(x), strict=True):
-            total += np.matmul(slope.reshape(w.groups, w.outputs, w.pixels), columns.transpose(0, 2, 1), out=part)
+        for part, columns in w.columns(x):
+            total += np.matmul(w.across(grad[part]), columns.transpose(0, 2, 1))
         out[...] = total.reshape(out.shape)
 
     return run
