@@ -15,9 +15,12 @@ from ingot_devices.opset.op import Spec
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "device"))
 
+import finding
 from custom_ops import EXPRESSIONS, RMS_NORM, np_rms_norm, np_swiglu
+from planted import plant
 
 HERE = Path(__file__).name
+place = finding.place
 
 
 def here(marker: str) -> int:
@@ -194,3 +197,81 @@ def test_the_second_order(name: str) -> None:
     samples = (lambda shape: {"x": shape, "weight": shape[-1:]}) if name == "rms_norm" else None
     report = library.opcheck(op, device="cpu", samples=samples, checks=("second order",))
     assert report.passed == {"second order": 1}
+
+
+# ---- what newcomers read; distributions that bring nothing else ----------------------------------------------------------
+def test_the_readmes_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    from ingot import library
+    from ingot_devices.registry import registry
+
+    text = (Path(__file__).parents[2] / "core/README.md").read_text("utf-8")
+    code = text.partition("```python\n")[2].partition("```")[0]
+    try:
+        exec(compile(code, "core/README.md", "exec"), {"__name__": "example"})
+    finally:
+        library.withdraw("rms_norm")
+        registry.remove("README.md")
+    assert capsys.readouterr().out.startswith("rms_norm on cpu:0 (generated): 20 value, 1 gradient, 1 second order passed")
+
+
+KERNELS_ONLY = """
+from ingot_devices import hookimpl
+INGOT_CONTRACT = (1, 0)
+
+@hookimpl
+def ingot_kernels(register):
+    from ingot_devices.custom import callable_kernel, declare, expression_kernel
+    op = declare("planted_scale", "out = x * factor", scalars={"factor": 3.0}).row
+    register(callable_kernel("exp", "cpu", lambda x, out: out.fill(42)))
+    register(expression_kernel("planted_scale", "cpu", "out = x * factor + 1"))
+"""
+
+
+def test_a_distribution_that_brings_kernels_and_ops_only(place: Path) -> None:
+    plant(place, "scales", KERNELS_ONLY)
+    code = """
+import ingot
+from ingot_devices import open_device
+from ingot_devices.explain import explain
+op = ingot.ops.planted_scale
+print(op(ingot.ones(1)).item(), ingot.exp(ingot.ones(1)).item())
+print(explain("exp", open_device("cpu")).considered[0].owner)
+with ingot.without_kernels(owner="scales"):
+    print(op(ingot.ones(1), factor=2.0).item(), ingot.exp(ingot.zeros(1)).item())
+"""
+    assert finding.python(code, place).split() == ["4.0", "42.0", "scales", "2.0", "1.0"]
+
+
+def test_an_op_that_nobody_declared_is_no_attribute() -> None:
+    import ingot
+
+    with pytest.raises(AttributeError, match="no custom op is called 'nothing'; declared are:"):
+        _ = ingot.ops.nothing
+
+
+def test_a_call_with_wrong_operands_says_what_it_takes() -> None:
+    from ingot import library
+
+    op = library.kernel("out = x * factor + y", scalars={"factor": 3.0})
+    x = on_cpu((2,), 0)
+    for given, named, fault in (
+        ((x,), {}, "misses 'y'"), ((x, x, x), {}, "got 3 operands"), ((x, x), {"f": 1}, "has no 'f'"), ((x, x), {"x": x}, "got 'x' twice"),
+    ):  # fmt: skip
+        with pytest.raises(TypeError) as caught:
+            op(*given, **named)
+        assert str(caught.value) == f"kernel(x, y, factor=3.0) {fault}"
+    assert op(y=x, x=x, factor=1.0).shape == (2,)
+
+
+def test_a_namespace_in_a_name() -> None:
+    import ingot
+    from ingot import library
+
+    op = library.custom_op("acme::twice", "out = 2 * x")
+    try:
+        x = on_cpu((2,), 0)
+        op(x).sum().backward()
+        assert x.grad.tolist() == [2.0, 2.0]
+        assert ingot.ops.acme.twice is op
+    finally:
+        library.withdraw("acme::twice")

@@ -124,6 +124,7 @@ def test_a_kernel_of_the_house_can_be_replaced_and_compared(t: Any) -> None:
 
     found = explain("silu", open_device("opencl"))
     assert (found.route, found.considered[0].owner) == ("registered", HERE)
+    assert f"runs silu: registered, 1 launch, written at {__file__}:" in found.text()
     with t.without_kernels(op="silu"):
         found = explain("silu", open_device("opencl"))
     assert (found.route, found.considered[0].refused) == ("generated", "switched off")

@@ -119,13 +119,25 @@ def kernel_of(declared: Declared) -> CustomOp:
     return CustomOp(declared)
 
 
-def find(name: str) -> CustomOp:
-    """The declared op called ``name``; AttributeError lists those that there are."""
+class Namespace:
+    """The ops of one namespace: ``ingot.ops.acme.twice`` is the op declared as ``"acme::twice"``."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, name: str) -> Any:
+        return find(f"{self._name}::{name}")
+
+
+def find(name: str) -> CustomOp | Namespace:
+    """The declared op (or namespace) called ``name``; AttributeError lists those that there are."""
     if name not in _ops and name not in DECLARED:
         from .lazy import discovery
 
         discovery.load_kernels()  # a plugin may bring it
     found = DECLARED.get(name)
+    if found is None and any(known.startswith(f"{name}::") for known in DECLARED):
+        return Namespace(name)
     if found is None:
         known = ", ".join(DECLARED) or "none"
         raise AttributeError(f"no custom op is called {name!r}; declared are: {known}")

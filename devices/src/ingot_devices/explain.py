@@ -48,11 +48,12 @@ class Considered:
 
 @dataclass(frozen=True)
 class Launch:
-    """A step of the plan."""
+    """A step of the plan. ``origin`` is the author's ``file:line``, where somebody wrote the kernel so."""
 
     op: str
     route: str
     launches: int
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Explanation:
             lines.append(f"  {c.route} ({c.owner}): {verdict}")
         for s in self.steps:
             launches = f"{s.launches} launch{'es' if s.launches != 1 else ''}"
-            lines.append(f"  runs {s.op}: {s.route}, {launches}")
+            lines.append(f"  runs {s.op}: {s.route}, {launches}" + (f", written at {s.origin}" if s.origin else ""))
         return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,7 +186,7 @@ class _Asked:
             tuple(getattr(k, "__name__", repr(k)) for k in keys),
             plan.route if plan is not None else "",
             tuple(Considered(a.route, a.owner, a.refused) for a in attempts),
-            tuple(Launch(s.op, s.route, s.launches) for s in steps),
+            tuple(Launch(s.op, s.route, s.launches, s.origin) for s in steps),
         )
 
 

@@ -80,8 +80,9 @@ def ingot_kernels(register: Callable[[Any], None]) -> None:
     """Add kernels, for devices of one's own or of somebody else: ``register(Kernel(…))`` for each.
 
     Runs when the first device is opened, so kernels may be defined in a module that is imported
-    here. A distribution may bring kernels only. See `ingot_devices.registry.Kernel` for what a
-    kernel declares.
+    here, and ops be declared (`ingot_devices.custom.declare`). A distribution may bring kernels only.
+    See `ingot_devices.custom` for the three ways to write one, `ingot_devices.registry.Kernel` for
+    what a kernel declares.
 
     Example::
 

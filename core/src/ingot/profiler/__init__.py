@@ -72,4 +72,4 @@ def record_function(name: str) -> Iterator[Any]:
         timeline.add("range", name, start)
 
 
-__all__ = ["Averages", "Event", "profile", "record_function"]
+__all__ = ["Averages", "Event", "Timeline", "profile", "record_function", "write_trace"]

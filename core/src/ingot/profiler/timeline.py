@@ -180,6 +180,7 @@ class Timeline(Observer):
                 continue
             base, at = self._bases[device]
             start = at + int(1e6 * device.elapsed_ms(base, launch.before))
+            start = max(start, launch.event.start)  # two clocks: no kernel runs before it was launched
             took = int(1e6 * device.elapsed_ms(launch.before, launch.after))
             found = launch.event
             details = {"op": found.details["op"], "grid": found.details["grid"], "block": found.details["block"]}

@@ -59,3 +59,9 @@ def keep(
     Cache("tune").put(entry, json.dumps(told).encode())
     _found.pop(entry, None)
     changed()
+
+
+def forget() -> None:
+    """Read the cache again."""
+    _found.clear()
+    changed()
