@@ -103,6 +103,20 @@ def test_no_code_names_a_published_backend() -> None:
     assert all((ROOT / path).exists() for path in NAMESPACES)
 
 
+SPOKEN_OF = {  # where core/ and devices/ may say the word at all: PyTorch's names, a protocol's name, data, prose about a language
+    "core/src/ingot/__init__.py", "core/src/ingot/backends.py", "core/src/ingot/cuda.py", "core/src/ingot/interchange.py",
+    "core/src/ingot/ops/creation.py", "core/src/ingot/tensor.py",
+    "devices/src/ingot_devices/codegen/c_family.py", "devices/src/ingot_devices/published.json",
+}  # fmt: skip
+
+
+def test_no_vendor_s_language_crept_into_core_and_devices() -> None:
+    """CUDA came through the contract alone: outside a list of files, neither package so much as mentions it."""
+    sources = [p for f in ("core", "devices") for p in (ROOT / f / "src").rglob("*.*") if p.suffix in (".py", ".json")]
+    naming = {str(p.relative_to(ROOT)) for p in sources if "cuda" in p.read_text("utf-8").lower()}
+    assert naming <= SPOKEN_OF, "say it through the contract, so that other backends have it, too"
+
+
 # ---- modules ---------------------------------------------------------------------------------------------------------
 @EACH_MODULE
 def test_a_module_says_what_it_is_for(path: Path) -> None:

@@ -16,6 +16,7 @@ from ingot_devices.dtypes import DType
 from ingot_devices.layout import Layout, dense_strides
 
 from .base import TensorBase
+from .cuda import KIND as NAMED_FOR
 from .devices import open_device
 from .lazy import discovery
 
@@ -113,8 +114,13 @@ def export(tensor: Any, stream: Any, options: Mapping[str, Any]) -> Any:
 
 
 def array_interface(tensor: TensorBase) -> dict[str, Any]:
-    """The array interface of device memory (Numba's protocol, version 3): address, shape, strides in bytes, stream."""
+    """The array interface of device memory (Numba's protocol, version 3): address, shape, strides in bytes, stream.
+
+    AttributeError on other backends than the one that it is named for, so that ``hasattr`` says no.
+    """
     layout, device = tensor._layout, tensor._layout.device
+    if device.kind != NAMED_FOR:
+        raise AttributeError(f"the memory of {device.name} has no such interface; use DLPack")
     if layout.dtype is dt.bfloat16:
         raise AttributeError("the array interface has no name for bfloat16; use DLPack")
     item = layout.dtype.itemsize
@@ -154,11 +160,11 @@ def adopt(source: Any) -> Any:
     return _over(device, (array.data or 0) + array.offset, shape, strides, _dtype(array), owner)
 
 
-def adopt_interface(source: Any, interface: Mapping[str, Any], kind: str) -> Any:
-    """A tensor over the memory that ``source`` describes by an array ``interface``, on the backend ``kind``."""
+def adopt_interface(source: Any, interface: Mapping[str, Any]) -> Any:
+    """A tensor over the memory that ``source`` describes by an array ``interface``."""
     import numpy
 
-    device = open_device(kind)
+    device = open_device(NAMED_FOR)
     dtype = dt.from_numpy(numpy.dtype(interface["typestr"]))
     shape = tuple(interface["shape"])
     given = interface.get("strides")

@@ -495,9 +495,6 @@ class Tensor(TensorBase):
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
-        """The array interface of device memory, on the backend that it is named for."""
-        if self.device.type != cuda.KIND:
-            raise AttributeError(f"the memory of {self.device} has no such interface; use DLPack")
         return interchange.array_interface(self)
 
 

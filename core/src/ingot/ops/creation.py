@@ -102,10 +102,9 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
         return data.to(device=device or data.device, dtype=check_dtype(dtype) or data.dtype)
     interface = getattr(data, "__cuda_array_interface__", None)
     if interface is not None:
-        from ..cuda import KIND
         from ..interchange import adopt_interface
 
-        made = adopt_interface(data, interface, KIND)
+        made = adopt_interface(data, interface)
         return made.to(device=device or made.device, dtype=check_dtype(dtype) or made.dtype)
     return tensor(data, dtype=dtype, device=device)
 

@@ -61,7 +61,7 @@ static void fault(CUresult code, const char *kind, const char *what, const void 
 
 static bool ordered(const Mark &m, bool blocks_share) {
   if (m.block < first_block) return true;
-  if (m.block != here.serial) return !blocks_share;
+  if (m.block != here.serial || m.warp_epoch == SEVERAL) return !blocks_share;
   if (m.thread == here.index || m.epoch < here.epoch) return true;
   return m.thread != SEVERAL && m.thread / 32 == here.index / 32 && m.warp_epoch < here.warp_epochs[here.index / 32];
 }
@@ -69,7 +69,7 @@ static bool ordered(const Mark &m, bool blocks_share) {
 static Mark mine() { return {here.serial, uint16_t(here.index), here.epoch, here.warp_epochs[here.index / 32]}; }
 
 static std::string other(const Mark &m) {
-  if (m.block != here.serial) return "a thread of another block";
+  if (m.block != here.serial || m.warp_epoch == SEVERAL) return "a thread of another block";
   return m.thread == SEVERAL ? "other threads" : "thread " + std::to_string(m.thread);
 }
 
@@ -95,10 +95,11 @@ static void watch(Cell *cells, char *where, size_t size, bool writes, bool globa
     if (!writes) {
       if (!ordered(cell.wrote, global)) race(kind, "read", where, size, cell.wrote, caller);
       const bool more = cell.read.block == here.serial && cell.read.thread != here.index && cell.read.epoch == here.epoch;
-      const bool elsewhere = global && cell.read.block >= first_block && cell.read.block != here.serial;
+      const bool elsewhere = global && cell.read.block >= first_block &&
+                             (cell.read.block != here.serial || cell.read.warp_epoch == SEVERAL);
       cell.read = mine();
       if (more || elsewhere) cell.read.thread = SEVERAL;
-      if (elsewhere) cell.read.block = UINT32_MAX;  // no block: never ordered
+      if (elsewhere) cell.read.warp_epoch = SEVERAL;  // blocks: not ordered in this launch
       continue;
     }
     if (!ordered(cell.read, global)) race(kind, "write", where, size, cell.read, caller);
