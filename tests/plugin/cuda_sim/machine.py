@@ -55,7 +55,7 @@ class Machine:
         (status,) = nvrtc.nvrtcCompileProgram(program, len(given), given)
         real = status == nvrtc.nvrtcResult.NVRTC_SUCCESS
         size = (nvrtc.nvrtcGetCUBINSize if real else nvrtc.nvrtcGetProgramLogSize)(program)
-        text = b" " * value(size)
+        text: bytes = b" " * value(size)
         (nvrtc.nvrtcGetCUBIN if real else nvrtc.nvrtcGetProgramLog)(program, text)
         if not real:
             raise CompileError(text.decode().rstrip("\0"))

@@ -57,7 +57,7 @@ def _strides(source: str, start: int) -> Iterator[tuple[int, str]]:
     for number, line in _lines(source, start):
         found = sorted(set(STRIDE.findall(line)))
         for a, b in pairwise(found):
-            swapped = re.sub(rf"\b({a}|{b})\b", lambda m, a=a, b=b: b if m.group(1) == a else a, line)
+            swapped = b.join(re.sub(rf"\b{b}\b", a, part) for part in re.split(rf"\b{a}\b", line))
             yield number, _edit(source, number, number + len(line), swapped)
 
 

@@ -32,7 +32,10 @@ static struct {
   char *where;
   size_t size;
   unsigned char before[16];
-  std::string what;
+  Mark first;
+  Where second;
+  const void *caller;
+  bool global;
 } written_twice;
 
 std::string place(const void *caller) {
@@ -73,9 +76,9 @@ static std::string other(const Mark &m) {
   return m.thread == SEVERAL ? "other threads" : "thread " + std::to_string(m.thread);
 }
 
-static void race(const char *kind, const char *what, const void *where, size_t size, const Mark &m, const void *caller) {
-  sticky(CUDA_ERROR_LAUNCH_FAILED, "%s race (missing barrier?): %s of %zu bytes at %p, which %s used: %s", kind, what, size, where,
-         other(m).c_str(), place(caller).c_str());
+static void race(bool global, const char *what, const void *where, size_t size, const Mark &m, const void *caller) {
+  sticky(CUDA_ERROR_LAUNCH_FAILED, "%s memory race (missing barrier?): %s of %zu bytes at %p, which %s used: %s",
+         global ? "global" : "shared", what, size, where, other(m).c_str(), place(caller).c_str());
   abandon();
 }
 
@@ -83,17 +86,16 @@ void settle() {
   if (!written_twice.open) return;
   written_twice.open = false;
   if (memcmp(written_twice.where, written_twice.before, written_twice.size)) {
-    sticky(CUDA_ERROR_LAUNCH_FAILED, "%s", written_twice.what.c_str());
-    abandon();
+    here = written_twice.second;
+    race(written_twice.global, "write", written_twice.where, written_twice.size, written_twice.first, written_twice.caller);
   }
 }
 
 static void watch(Cell *cells, char *where, size_t size, bool writes, bool global, const void *caller) {
-  const char *kind = global ? "global memory" : "shared memory";
   for (size_t i = 0; i < size; i++) {
     Cell &cell = cells[i];
     if (!writes) {
-      if (!ordered(cell.wrote, global)) race(kind, "read", where, size, cell.wrote, caller);
+      if (!ordered(cell.wrote, global)) race(global, "read", where, size, cell.wrote, caller);
       const bool more = cell.read.block == here.serial && cell.read.thread != here.index && cell.read.epoch == here.epoch;
       const bool elsewhere = global && cell.read.block >= first_block &&
                              (cell.read.block != here.serial || cell.read.warp_epoch == SEVERAL);
@@ -102,12 +104,10 @@ static void watch(Cell *cells, char *where, size_t size, bool writes, bool globa
       if (elsewhere) cell.read.warp_epoch = SEVERAL;  // blocks: not ordered in this launch
       continue;
     }
-    if (!ordered(cell.read, global)) race(kind, "write", where, size, cell.read, caller);
+    if (!ordered(cell.read, global)) race(global, "write", where, size, cell.read, caller);
     if (!ordered(cell.wrote, global) && !written_twice.open && size <= sizeof written_twice.before) {
-      char text[700];
-      snprintf(text, sizeof text, "%s race (missing barrier?): write of %zu bytes at %p, which %s used: %s", kind, size, where,
-               other(cell.wrote).c_str(), place(caller).c_str());
-      written_twice.open = true, written_twice.where = where, written_twice.size = size, written_twice.what = text;
+      written_twice.open = true, written_twice.where = where, written_twice.size = size, written_twice.first = cell.wrote;
+      written_twice.second = here, written_twice.caller = caller, written_twice.global = global;
       memcpy(written_twice.before, where, size);
     }
     cell.wrote = mine();

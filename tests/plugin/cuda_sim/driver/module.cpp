@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "api.h"
@@ -25,7 +26,7 @@ struct CUfunc_st {
 };
 static const size_t ARGUMENTS_LIMIT = 32764;
 
-static std::string launched;  // keys of the sources whose kernels were launched, one a line
+static std::set<std::string> launched;  // keys of the sources whose kernels were launched
 
 static bool runs_here(const std::string &arch) {
   const bool real = !arch.compare(0, 3, "sm_");
@@ -169,8 +170,7 @@ CUresult CUDAAPI cuLaunchKernel(CUfunction f, unsigned gx, unsigned gy, unsigned
   ENTER
   if (!gx || !gy || !gz || gx > 0x7FFFFFFFu || gy > 65535 || gz > 65535) return CUDA_ERROR_INVALID_VALUE;
   if (!bx || !by || !bz || bx > 1024 || by > 1024 || bz > 64 || uint64_t(bx) * by * bz > 1024) return CUDA_ERROR_INVALID_VALUE;
-  const std::string id = f->module->id + "\n";
-  if (launched.find(id) == std::string::npos) launched += id;
+  launched.insert(f->module->id);
   if (!f->kernel) return CUDA_SUCCESS;
   if (bx * by * bz > unsigned(f->kernel->max_threads)) return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
   if (dynamic > unsigned(f->dynamic_limit) || static_shared(f->kernel) > (48 << 10)) return CUDA_ERROR_INVALID_VALUE;
@@ -193,9 +193,10 @@ CUresult CUDAAPI cuLaunchHostFunc(CUstream stream, CUhostFn function, void *data
 // The keys of what was launched since the last call, one a line.
 extern "C" __attribute__((visibility("default"))) size_t cuda_sim_launched(char *text, size_t size) {
   std::lock_guard<std::recursive_mutex> guard(sim::lock());
-  const size_t length = launched.size();
-  if (!text || !size) return length;
-  snprintf(text, size, "%s", launched.c_str());
+  std::string lines;
+  for (const std::string &id : launched) lines += id + "\n";
+  if (!text || !size) return lines.size();
+  snprintf(text, size, "%s", lines.c_str());
   launched.clear();
-  return length;
+  return lines.size();
 }
