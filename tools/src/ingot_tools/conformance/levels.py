@@ -108,12 +108,12 @@ def cases(levels: Sequence[Level] = LEVELS, records: Sequence[Record] | None = N
 
 
 def sampled(every: Sequence[Case], salt: str) -> list[Case]:
-    """All cases in an order drawn by ``salt``, of which every beginning spreads over all ops: probes, then a case of each."""
+    """All cases in an order drawn by ``salt``: each probe and a case of each op, then a second case of each op, and so on."""
     drawn = sorted(every, key=lambda c: hashlib.sha256((salt + c.name).encode()).digest())
     rounds: Counter[str] = Counter()
     order: list[tuple[int, int, Case]] = []
     for position, case in enumerate(drawn):
-        op = case.record.name if case.record is not None else ""
+        op = case.record.name if case.record is not None else case.name
         rounds[op] += 1
-        order.append((rounds[op] if op else 0, position, case))
+        order.append((rounds[op], position, case))
     return [case for *_, case in sorted(order, key=lambda entry: entry[:2])]
