@@ -136,9 +136,9 @@ KERNELS: tuple[tuple[str, str, str], ...] = (
     ("% becomes //", r" % ", " // "),
     ("< becomes <=", r" < ", " <= "),
     ("== becomes <", r" == ", " < "),
-    ("& becomes |", r" & ", " | "),
-    ("| becomes ^", r" \| ", " ^ "),
-    ("^ becomes &", r" \^ ", " & "),
+    ("& becomes ^", r" & ", " ^ "),  # not |: the first mask of a loop is true
+    ("| becomes &", r" \| ", " & "),  # not ^: what it joins excludes each other
+    ("^ becomes |", r" \^ ", " | "),
     ("<< becomes >>", r" << ", " >> "),
     (">> becomes <<", r" >> ", " << "),
     ("a constant is one more", r"np\.int64\((\d+)\)", r"np.int64(\1 + 1)"),

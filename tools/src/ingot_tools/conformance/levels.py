@@ -21,15 +21,14 @@ from .records.record import Record
 
 @dataclass(frozen=True)
 class Level:
-    """``holds``: which (check, record) belong here, if any do. ``probes``: a module of `probes`. ``guarded``: run on poisoned
-    and fenced memory. ``absent``: why nothing is checked yet."""
+    """``holds``: which (check, record) belong here, if any do. ``probes``: a module of `probes`. ``guarded``: its ops run on
+    poisoned and fenced memory."""
 
     name: str
     about: str
     holds: Callable[[Check, Record], bool] = lambda check, record: False
     probes: str = ""
     guarded: bool = True
-    absent: str = ""
 
 
 SCANS = {"cumsum", "cumprod", "cummax", "cummin"}
@@ -50,7 +49,7 @@ def _ops(
 
 LEVELS = (
     Level("memory", "limits, allocations, copies, the pool", probes="memory", guarded=False),
-    Level("views", "shapes, views, copies and factories", _ops("shape", "creation", "conversion")),
+    Level("views", "shapes, views, copies and factories", _ops("shape", "creation", "conversion"), probes="views"),
     Level("pointwise", "arithmetic, comparisons, functions", _ops("unary", "binary")),
     Level("reductions", "sums, extrema, norms", _ops("reduction", but=frozenset(SCANS))),
     Level("scan/index", "scans, gathers, scatters, sorting", _ops("index", names=frozenset(SCANS))),
