@@ -11,12 +11,13 @@ import random
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.layout import Layout
+from ingot_devices.limits import DTypeClass
 from ingot_devices.registry import Kernel
 from queued import queued
 
@@ -151,26 +152,20 @@ def run_waiting(self: Any, right: Any) -> None:
 def halved(base: type[Any]) -> type[Any]:
     """int16 is kept in eight bits."""
 
-    class Narrow(base):  # type: ignore[misc, valid-type]
-        def __init__(self, index: int) -> None:
-            super().__init__(index)
-            from dataclasses import replace
+    def opened(self: Any, index: int) -> None:
+        base.__init__(self, index)
+        kept = {**self.limits.dtypes, dt.int16: DTypeClass("stored", dt.int8, dt.int32)}
+        self.limits = replace(self.limits, dtypes=kept)
 
-            from ingot_devices.limits import DTypeClass
-
-            kept = {**self.limits.dtypes, dt.int16: DTypeClass("stored", dt.int8, dt.int32)}
-            self.limits = replace(self.limits, dtypes=kept)
-
-    return Narrow
+    return type(base.__name__, (base,), {"__init__": opened})
 
 
 # ---- kernels -----------------------------------------------------------------------------------------------------------
 def one_lane_less(self: Any, right: Any, entry: Any, grid: Any, block: Any, arguments: Any, stream: Any = None) -> None:
     """The last work-item of a launch does not run."""
 
-    def shortened(memory: Any, scalars: Any, lane: Any, place: Any, size: Any) -> None:
-        keep = place[0] < max(grid[0] - 1, 1)
-        entry(memory, scalars, lane[keep], tuple(p[keep] for p in place), size)
+    def shortened(memory: Any, scalars: Any, lane: Any) -> None:
+        entry(memory, scalars, lane[: max(len(lane) - 1, 1)])
 
     shortened.__name__ = entry.__name__
     right(shortened, grid, block, arguments, stream)

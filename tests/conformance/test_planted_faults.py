@@ -22,7 +22,8 @@ SAMPLE = {
              "value/bfloat16/float32 value/narrow/float32 value/tril/float32",
     "pointwise": "value/add/float32 value/add/bfloat16 edges/add/* shifted/mul/* transposed/mul/* value/exp/float32 "
                  "nonfinite/maximum/* inplace/add/* promotion/add/* value/floor_divide/int32 value/sub/uint8 "
-                 "value/mul/float64 value/exp/float64 nonfinite/lt/* nonfinite/clamp/* value/where/float32",
+                 "value/mul/float64 extremes/add/int32 extremes/lt/int64 extremes/mul/int8 value/exp/float64 nonfinite/lt/* "
+                 "nonfinite/clamp/* value/where/float32",
     "reductions": "value/sum/float32 value/sum/int64 edges/sum/* repeated/sum/* value/var/float32 nonfinite/amax/* "
                   "value/amax/float32",
     "scan/index": "value/cumsum/float32 value/gather/float32 value/sort/float32 repeated/scatter_add/* "

@@ -21,15 +21,14 @@ from .records.record import Record
 
 @dataclass(frozen=True)
 class Level:
-    """``holds``: which (check, record) belong here, if any do. ``probes``: a module of `probes`. ``guarded``: run on poisoned
-    and fenced memory. ``absent``: why nothing is checked yet."""
+    """``holds``: which (check, record) belong here, if any do. ``probes``: a module of `probes`. ``guarded``: its ops run on
+    poisoned and fenced memory."""
 
     name: str
     about: str
     holds: Callable[[Check, Record], bool] = lambda check, record: False
     probes: str = ""
     guarded: bool = True
-    absent: str = ""
 
 
 SCANS = {"cumsum", "cumprod", "cummax", "cummin"}
@@ -50,7 +49,7 @@ def _ops(
 
 LEVELS = (
     Level("memory", "limits, allocations, copies, the pool", probes="memory", guarded=False),
-    Level("views", "shapes, views, copies and factories", _ops("shape", "creation", "conversion")),
+    Level("views", "shapes, views, copies and factories", _ops("shape", "creation", "conversion"), probes="views"),
     Level("pointwise", "arithmetic, comparisons, functions", _ops("unary", "binary")),
     Level("reductions", "sums, extrema, norms", _ops("reduction", but=frozenset(SCANS))),
     Level("scan/index", "scans, gathers, scatters, sorting", _ops("index", names=frozenset(SCANS))),
@@ -108,12 +107,12 @@ def cases(levels: Sequence[Level] = LEVELS, records: Sequence[Record] | None = N
 
 
 def sampled(every: Sequence[Case], salt: str) -> list[Case]:
-    """All cases in an order drawn by ``salt``, of which every beginning spreads over all ops: probes, then a case of each."""
+    """All cases in an order drawn by ``salt``: each probe and a case of each op, then a second case of each op, and so on."""
     drawn = sorted(every, key=lambda c: hashlib.sha256((salt + c.name).encode()).digest())
     rounds: Counter[str] = Counter()
     order: list[tuple[int, int, Case]] = []
     for position, case in enumerate(drawn):
-        op = case.record.name if case.record is not None else ""
+        op = case.record.name if case.record is not None else case.name
         rounds[op] += 1
-        order.append((rounds[op] if op else 0, position, case))
+        order.append((rounds[op], position, case))
     return [case for *_, case in sorted(order, key=lambda entry: entry[:2])]

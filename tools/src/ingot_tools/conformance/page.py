@@ -47,7 +47,7 @@ def _levels(report: Report) -> str:
         bad = sum(counts[s] for s in BAD)
         shares = [("generated", counts[PASSED]), ("gap", counts[GAP]), ("unsupported", counts[UNSUPPORTED]), ("wrong", bad)]
         bar = "".join(f"<div class={k} style='width:{20 * n / asked:.3f}rem'></div>" for k, n in shares if n and asked)
-        note = level.absent or ", ".join(f"{n} {s}" for s, n in counts.items() if s != PASSED)
+        note = ", ".join(f"{n} {s}" for s, n in counts.items() if s != PASSED)
         lines.append(f"<tr><th>{escape(name)}<td>{escape(level.about)}<td class=bar>{bar}"
                      f"<td>{counts[PASSED] or ''}<td>{asked or ''}<td>{escape(note)}")  # fmt: skip
     return "\n".join([*lines, "</table>"])

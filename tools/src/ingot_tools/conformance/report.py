@@ -140,10 +140,7 @@ class Report:
             "asked": len(self.asked),
             "ran": len(self.results),
             "grade": {"letter": grade.letter, "covered": grade.covered, "cells": grade.cells, "why": grade.why},
-            "levels": [
-                {"level": name, "asked": asked, "absent": level.absent, **dict(counts)}
-                for (name, counts, asked), level in zip(self.levels(), LEVELS, strict=True)
-            ],
+            "levels": [{"level": name, "asked": asked, **dict(counts)} for name, counts, asked in self.levels()],
             "grid": {
                 op: {d: {"state": c.state, **({} if c.ulp is None else {"ulp": round(c.ulp, 3)})} for d, c in row.items()}
                 for op, row in self.grid().items()

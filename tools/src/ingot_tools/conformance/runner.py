@@ -1,7 +1,7 @@
 """Runs cases on one device in this process, and says what became of each.
 
-`conduct` has this done in a child process that may die; the pytest form and the tests run it here. Levels that are
-guarded run on poisoned and fenced memory (`guard`), the others on the device's own pool.
+`conduct` has this done in a child process that may die; the pytest form and the tests run it here. The ops of levels
+that are guarded run on poisoned and fenced memory (`guard`), all else on the device's own pool.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Runner:
 
     def run(self, case: Case) -> Result:
         """One case. Nothing that it raises gets out, but what ends programs."""
-        self._guard(BY_NAME[case.level].guarded)
+        self._guard(BY_NAME[case.level].guarded and case.record is not None)
         start = time.perf_counter()
         with observing() as worst, self._counted(case) as route, warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..console import console, plain, table
-from .levels import LEVELS
 from .report import ON_DEVICE, Report
 from .result import ABSENT, BAD, GAP, PASSED, UNSUPPORTED, Result
 
@@ -61,13 +60,13 @@ def show(report: Report) -> None:
 
 def _levels(report: Report) -> Any:
     made = table("level", "", "right", "of", "")
-    for level, (name, counts, asked) in zip(LEVELS, report.levels(), strict=True):
+    for name, counts, asked in report.levels():
         bad = sum(counts[s] for s in BAD)
         notes = [f"{counts[s]} {s}" for s in (*BAD, GAP, UNSUPPORTED, ABSENT) if counts[s]]
         ran = sum(counts.values())
         if ran < asked:
             notes.append(f"{asked - ran} not run")
-        text = level.absent or ", ".join(notes)
+        text = ", ".join(notes)
         made.add_row(plain(name, "bold"), _bar(counts, asked, bad), plain(counts[PASSED] if asked else ""),
                      plain(asked or ""), plain(text, "red" if bad else ""))  # fmt: skip
     return made

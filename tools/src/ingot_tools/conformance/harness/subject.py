@@ -103,7 +103,7 @@ def _seconds(subject: Subject) -> float:
     times = []
     for _ in range(3):  # the first builds the kernel
         start = time.perf_counter()
-        with suppress(RuntimeError, AssertionError):
+        with suppress(Exception):
             subject.read(x @ x)
         times.append(time.perf_counter() - start)
     return min(times)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..records.promotion import PROMOTED
 from ..records.record import Record
-from . import checks, derivatives, edges, forms, layouts, repeat, views
+from . import checks, derivatives, edges, extremes, forms, layouts, repeat, views
 from .compare import result_dtype
 from .subject import Subject
 
@@ -101,6 +101,7 @@ SUITE = (
     strided("shifted"),
     strided("far"),
     Check("overlapping", main(movable), layouts.overlapping),
+    Check("extremes", extremes.ranges, extremes.extremes),
     Check("edges", main(edges.has_free_sizes), edges.edges),
     Check("repeated", main(repeat.deterministic), repeat.repeated),
     Check("gradient", orders, derivatives.gradient),

@@ -26,6 +26,7 @@ class AcmeDevice(Device):
             memory=self.board.size,
             max_buffer=self.board.size,
             max_workgroup=1,
+            max_grid=(1 << 31, 1, 1),
             workgroup_memory=0,
             lanes=1 << 16,
             compute_units=64,
@@ -57,4 +58,4 @@ class AcmeDevice(Device):
             raise KernelBuildError(f"{name} could not be built: {error}", source) from error
 
     def launch(self, entry, grid, block, arguments, stream=None):
-        self.board.launch(entry, grid, [b.handle for b in arguments.bindings], arguments.scalars)
+        self.board.launch(entry, grid[0], [b.handle for b in arguments.bindings], arguments.scalars)

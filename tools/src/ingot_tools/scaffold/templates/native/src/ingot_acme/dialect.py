@@ -35,13 +35,7 @@ ROWS = {
     "var": "{value}",
     "const": "{type}({value!r})",
 }
-SPECIALS = {
-    "gid": "place[{0}]",
-    "group": "place[{0}]",
-    "groups": "grid[{0}]",
-    "lid": "0",
-    "size": "1",
-}
+SPECIALS = {"gid": "lane", "group": "lane", "groups": "len(lane)", "lid": "0", "size": "1"}
 
 
 def kind(dtype):
@@ -63,7 +57,7 @@ class Renderer:
         for b in program.buffers:
             lines += [f"{b.name} = memory[{b.binding}].view({kind(b.dtype)})"]
         lines += self.block(program.body, "", "m")
-        head = f"def {program.name}(memory, scalars, lane, place, grid):"
+        head = f"def {program.name}(memory, scalars, lane):"
         return "\n    ".join([head, *lines])
 
     def block(self, body, indent, mask):
@@ -105,8 +99,7 @@ class Renderer:
         """An expression."""
         args = [self.expr(a, mask) for a in e.args]
         if e.op == "special":
-            name, n = e.value
-            return SPECIALS[name].format(n)
+            return SPECIALS[e.value[0]]
         if e.op == "get":
             inside = f"{e.value}[{args[0]}, lane]"
             return inside if e.value in self.private else f"load({e.value}, {args[0]}, {mask})"

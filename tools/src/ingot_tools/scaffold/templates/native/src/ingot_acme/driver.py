@@ -49,11 +49,9 @@ class Board:
         return names[name]
 
     def launch(self, kernel, grid, handles, scalars):
-        """Run a kernel on ``grid`` work-items."""
-        lane = np.arange(grid[0] * grid[1] * grid[2])
-        place = (lane % grid[0], lane // grid[0] % grid[1], lane // (grid[0] * grid[1]))
+        """Run a kernel on ``grid`` work-items in a row."""
         with np.errstate(all="ignore"):
-            kernel([self.memory[h] for h in handles], scalars, lane, place, grid)
+            kernel([self.memory[h] for h in handles], scalars, np.arange(grid))
 
 
 def load(memory, offset, mask):

@@ -1,0 +1,53 @@
+"""The check of range: arithmetic on the largest and smallest values of a dtype, and on floats of very different size.
+
+The records' samples are small numbers, on which a value that was cut to fewer bits on its way looks right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..records.record import Record, S, V
+from .checks import run
+from .data import is_float, numpy_dtype
+from .subject import Subject
+
+UNARY = ("neg", "abs", "bitwise_not", "clone", "contiguous")
+BINARY = (
+    "add", "sub", "mul", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or", "bitwise_xor",
+)  # fmt: skip
+COUNT = 37
+EXPONENT = 60
+"""Of the largest float: products stay in float32's range, and results above the subnormal numbers, which a device may flush."""
+HALF_EXPONENT = 5
+
+
+def ranges(record: Record) -> Sequence[str]:
+    """The dtypes in which the record's op is exact over the whole range. (References hold uint64 as it wraps.)"""
+    named = record.name in (*UNARY, *BINARY)
+    return [d for d in record.dtypes if d not in ("bool", "uint64")] if named else ()
+
+
+def extremes(subject: Subject, record: Record, dtype: str) -> None:
+    """Values over the whole range of ``dtype``, its ends among them."""
+    count = 1 if record.name in UNARY else 2
+    rng = np.random.default_rng(len(record.name))
+    arrays = [drawn(rng, dtype, k) for k in range(count)]
+    sample = S(*(V(COUNT) for _ in range(count)))
+    run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
+
+
+def drawn(rng: np.random.Generator, dtype: str, k: int) -> Any:
+    """Values of one operand, the k-th."""
+    if is_float(dtype):
+        top = HALF_EXPONENT if dtype == "float16" else EXPONENT
+        made = np.ldexp(rng.uniform(1, 2, COUNT), rng.integers(-top, top, COUNT)) * rng.choice((-1, 1), COUNT)
+        return made.astype(numpy_dtype(dtype))
+    info = np.iinfo(dtype)
+    made = rng.integers(info.min, info.max, COUNT, dtype=dtype, endpoint=True)
+    ends = (info.min, info.max, info.min // 2, info.max // 2 + 1)
+    made[: len(ends)] = np.roll(ends, k).astype(dtype)
+    return made
