@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
+import faults_of_compile
 import numpy as np
 import pytest
-from ingot.compiler import CompileError, CompileWarning
+from ingot.compiler import CompileError, CompileMismatch, CompileWarning
 
 Step = Callable[..., Any]
 
@@ -510,3 +514,60 @@ def test_narrow_dtypes_round_at_each_op(t: Any, device: str, dtype: str) -> None
     compiled = t.compile(lambda v: ((v * 1.7 + 0.3) * v).to(t.float32), fullgraph=True)
     for _ in range(3):
         same(bits(compiled(x)), bits(((x * 1.7 + 0.3) * x).to(t.float32)))
+
+
+# ---- beside the eager call ---------------------------------------------------------------------------------------------------
+def test_verify_runs_both_and_finds_a_fault(t: Any, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    eager, other = Setting(t, device), Setting(t, device)
+    monkeypatch.setenv("INGOT_COMPILE", "verify")
+    compiled = t.compile(other.step(), fullgraph=True)
+    same(other.run(compiled), eager.run(eager.step()))
+    assert len(compiled.replays) == 1
+    faults_of_compile.swapped(monkeypatch)
+    wrong = t.compile(lambda x: x * 2 - 1, fullgraph=True)
+    for _ in range(2):
+        wrong(t.ones(3, device=device))
+    with pytest.raises(CompileMismatch, match=r"the result differs .* element 0 is -1.0, eager it is 1.0"):
+        wrong(t.ones(3, device=device))
+
+
+def test_compile_can_be_switched_off(t: Any, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGOT_COMPILE", "off")
+    compiled = t.compile(lambda x: x + 1)
+    assert repeat(4, lambda k: compiled(t.ones(1, device=device)).item()) == [2.0] * 4
+    assert "runs eagerly: INGOT_COMPILE=off" in compiled.explain()
+
+
+def test_a_profiler_that_cannot_be_told_keeps_it_eager(t: Any, device: str) -> None:
+    import cProfile
+
+    compiled = t.compile(lambda x: x + 1, fullgraph=True)
+    with cProfile.Profile():
+        repeat(4, lambda k: compiled(t.ones(1, device=device)))
+    assert not compiled.replays
+    repeat(3, lambda k: compiled(t.ones(1, device=device)))
+    assert len(compiled.replays) == 1
+
+
+FORK = """
+import os, ingot
+w = ingot.ones(4)
+f = ingot.compile(lambda x: (x * w + 1).exp().sum(), fullgraph=True)
+for _ in range(3):
+    before = f(ingot.ones(4)).item()
+child = os.fork()
+if child == 0:
+    w.mul_(2)
+    for _ in range(4):
+        after = f(ingot.ones(4)).item()
+    os._exit(0 if after == (ingot.ones(4) * w + 1).exp().sum().item() and len(f.replays) == 1 else 1)
+_, status = os.waitpid(child, 0)
+assert os.waitstatus_to_exitcode(status) == 0
+assert f(ingot.ones(4)).item() == before
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_fork_after_compiling() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr

@@ -120,7 +120,8 @@ class Joined:
         if self.capture.effects or any(e.kind != "draw" for e in recorder.events):
             raise RuntimeError("a compiled function that changes what is around it cannot be differentiated twice: call it "
                                "without compile() for create_graph=True")
-        kept, at = [], 0
+        kept: list[tuple[Any, int, int]] = []
+        at = 0
         for event in recorder.events:
             generator, (low, high, first, rest) = event.subject, numbers[at : at + 4]
             if all(generator is not g for g, _, _ in kept):

@@ -139,4 +139,4 @@ def _shown(a: Any, b: Any) -> str:
         return f": {a!r} and {b!r}" if not isinstance(a, np.ndarray) else ""
     x, y = a.reshape(-1).astype(np.float64), b.reshape(-1).astype(np.float64)
     k = int(np.argmax(~((x == y) | (np.isnan(x) & np.isnan(y)))))
-    return f": element {k} is {x[k]!r}, eager it is {y[k]!r}"
+    return f": element {k} is {float(x[k])!r}, eager it is {float(y[k])!r}"

@@ -1,0 +1,213 @@
+"""Programs without a device's numbers: the stages on graphs, what may be joined, where memory lies, what is ill-formed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from ingot_devices import dtypes as dt
+from ingot_devices.codegen.replay import Input
+from ingot_devices.discovery import open_device
+from ingot_devices.layout import Layout
+from ingot_devices.opset.op import OPS
+from ingot_devices.plan import Ref
+from ingot_devices.program import fuse, lift, memory, simplify, stages
+from ingot_devices.program.graph import Graph, IllFormed, check
+from ingot_devices.resolve import resolve
+from ingot_devices.transfer import read, write
+from ingot_devices.view import View
+
+
+class Drawing:
+    """A graph that grows op by op, as a recorder would make it."""
+
+    def __init__(self, device: Any) -> None:
+        self.device = device
+        self.graph = Graph(device)
+
+    def layout(self, *shape: int) -> Layout:
+        return Layout.dense(shape, dt.float32, self.device)
+
+    def input(self, *shape: int) -> Ref:
+        layout = self.layout(*shape)
+        return Ref(self.graph.buffer("input", layout).number, layout)
+
+    def op(self, name: str, *operands: Any, **attributes: Any) -> Ref:
+        op = OPS[name]
+        operands += (None,) * (0 if op.variadic else len(op.operands) - len(operands))
+        keys = [o.layout if isinstance(o, Ref) else float if isinstance(o, Input) else None if o is None else type(o)
+                for o in operands]  # fmt: skip
+        plan = resolve(op, keys, op.bind(attributes), self.device)
+        return lift.apply(self.graph, plan, operands)[0]
+
+    def keep(self, *refs: Ref) -> None:
+        for ref in refs:
+            self.graph.buffers[ref.slot].kind = "output"
+
+
+@pytest.fixture
+def drawing() -> Drawing:
+    return Drawing(open_device("sim"))  # its code generator fuses all kinds
+
+
+def ops(graph: Graph) -> list[str]:
+    return [node.op for node in graph.nodes]
+
+
+def run(built: stages.Built, inputs: dict[int, Any], numbers: tuple[float, ...] = ()) -> dict[int, Any]:
+    """The outputs of a program, by buffer."""
+    slots: list[Any] = [None] * len(built.program.graph.buffers)
+    for b in built.after["lift"].buffers.values():
+        if b.kind == "temp":
+            continue
+        block, native = b.layout.device.pool.fresh(b.layout)
+        slots[b.number] = View.make(block, b.layout, 0, native)
+        if b.kind == "input":
+            write(slots[b.number], inputs[b.number].astype(np.float32))
+    built.program.run(slots, numbers)
+    return {b.number: read(slots[b.number]) for b in built.after["lift"].buffers.values() if b.kind != "temp"}
+
+
+def test_a_chain_is_one_kernel_with_one_store(drawing: Drawing) -> None:
+    x, y = drawing.input(4, 3), drawing.input(3)
+    out = drawing.op("exp", drawing.op("mul", drawing.op("add", x, y), 2.0))
+    drawing.keep(out)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["add+mul+exp"]
+    a, b = np.linspace(-1, 1, 12).reshape(4, 3), np.array([0.1, 0.2, 0.3])
+    made = run(built, {x.slot: a, y.slot: b})[out.slot]
+    np.testing.assert_allclose(made, np.exp((a + b) * 2), rtol=1e-6)
+
+
+def test_a_value_with_other_readers_is_stored_as_well(drawing: Drawing) -> None:
+    x = drawing.input(6)
+    middle = drawing.op("add", x, 1.0)
+    out = drawing.op("mul", middle, middle)
+    drawing.keep(middle, out)
+    built = stages.build(drawing.graph, {})
+    (node,) = built.after["fuse"].nodes
+    assert len(node.written_buffers()) == 2
+    made = run(built, {x.slot: np.arange(6)})
+    np.testing.assert_array_equal(made[middle.slot], np.arange(6) + 1)
+    np.testing.assert_array_equal(made[out.slot], (np.arange(6) + 1.0) ** 2)
+
+
+def test_rows_take_a_prologue_and_an_epilogue(drawing: Drawing) -> None:
+    x = drawing.input(5, 7)
+    total = drawing.op("sum", drawing.op("mul", x, 3.0), axes=(-1,), keepdim=False)
+    out = drawing.op("neg", total)
+    drawing.keep(out)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["mul+sum+neg"]
+    values = np.arange(35).reshape(5, 7)
+    np.testing.assert_array_equal(run(built, {x.slot: values})[out.slot], -(values * 3.0).sum(1))
+
+
+def test_a_view_between_two_kernels_is_followed(drawing: Drawing) -> None:
+    x = drawing.input(4, 3)
+    turned = drawing.op("mul", x, 2.0)
+    assert turned.layout is not None
+    seen = Ref(turned.slot, Layout.of((3, 4), (1, 3), dt.float32, drawing.device))
+    out = drawing.op("add", seen, 1.0)
+    drawing.keep(out)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["mul+add"]
+    values = np.arange(12).reshape(4, 3)
+    np.testing.assert_array_equal(run(built, {x.slot: values})[out.slot], values.T * 2.0 + 1)
+
+
+def test_no_kernel_moves_past_a_write_to_what_it_reads(drawing: Drawing) -> None:
+    x, y = drawing.input(4), drawing.input(4)
+    old = drawing.op("mul", x, 2.0)
+    plan = resolve(OPS["copy"], [y.layout], (), drawing.device)
+    copied = lift.apply(drawing.graph, plan, [y])[0]
+    node = drawing.graph.nodes[-1]
+    node.operands = tuple(x if o == copied else o for o in node.operands)  # x[...] = y
+    out = drawing.op("add", old, 1.0)
+    drawing.keep(out)
+    built = stages.build(drawing.graph, {})
+    made = run(built, {x.slot: np.arange(4), y.slot: np.full(4, 9)})
+    np.testing.assert_array_equal(made[out.slot], np.arange(4) * 2.0 + 1)
+    np.testing.assert_array_equal(made[x.slot], np.full(4, 9.0))
+
+
+def test_equal_work_is_done_once_and_dead_work_not_at_all(drawing: Drawing) -> None:
+    x = drawing.input(4)
+    first, second = drawing.op("exp", x), drawing.op("exp", x)
+    drawing.op("sin", x)
+    out = drawing.op("add", first, second)
+    drawing.keep(out)
+    assert ops(simplify.simplify(drawing.graph)) == ["exp", "add"]
+    differ = Drawing(drawing.device)
+    y = differ.input(4)
+    differ.keep(differ.op("add", differ.op("mul", y, 0.0), differ.op("mul", y, -0.0)))
+    assert ops(simplify.simplify(differ.graph)) == ["mul", "mul", "add"], "0.0 and -0.0 are two numbers"
+
+
+def test_memory_is_shared_by_those_who_never_meet(drawing: Drawing) -> None:
+    value = drawing.input(64)
+    for _ in range(6):
+        value = drawing.op("cumsum", value, axis=-1)
+    drawing.keep(value)
+    made = memory.plan(drawing.graph)
+    assert len(made.sizes) == 2
+    assert made.nbytes == 2 * 256
+    assert made.sum == 5 * 256
+    lives = memory.lifetimes(drawing.graph)
+    for a, (first_a, last_a) in lives.items():
+        for b, (first_b, last_b) in lives.items():
+            if a < b and made.slot_of[a] == made.slot_of[b]:
+                assert last_a < first_b or last_b < first_a
+
+
+def test_numbers_are_given_at_each_run(drawing: Drawing) -> None:
+    x = drawing.input(3)
+    drawing.graph.inputs = 1
+    out = drawing.op("mul", x, Input(0))
+    drawing.keep(out)
+    built = stages.build(drawing.graph, {})
+    for number in (2.0, -3.5):
+        made = run(built, {x.slot: np.ones(3)}, (number,))
+        np.testing.assert_array_equal(made[out.slot], np.full(3, number))
+
+
+def test_what_is_ill_formed_is_named(drawing: Drawing) -> None:
+    x = drawing.input(4)
+    out = drawing.op("exp", drawing.op("mul", x, 2.0))
+    drawing.keep(out)
+    with pytest.raises(IllFormed, match=r"after fuse, kernel 0 .* is read before anything wrote it"):
+        check(drawing.graph.copy(drawing.graph.nodes[1:]), "fuse")
+    with pytest.raises(IllFormed, match="nothing writes the output"):
+        check(drawing.graph.copy(drawing.graph.nodes[:1]), "simplify")
+    node = drawing.graph.nodes[0]
+    node.operands = tuple(Ref(o.slot, Layout.dense((9,), dt.float32, drawing.device)) if isinstance(o, Ref) else o
+                          for o in node.operands)  # fmt: skip
+    with pytest.raises(IllFormed, match=r"reaches past the end|was given"):
+        check(drawing.graph, "lift")
+
+
+def test_stages_are_printed_by_name(
+    drawing: Drawing, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawing.keep(drawing.op("exp", drawing.op("mul", drawing.input(4), 2.0)))
+    monkeypatch.setenv("INGOT_DUMP", "fuse, plan")
+    built = stages.build(drawing.graph, {})
+    shown = capsys.readouterr().err
+    assert "---- fuse" in shown
+    assert "mul+exp" in shown
+    assert "---- plan\n0 temporaries" in shown
+    assert "2 kernels" in built.text("lift")
+    monkeypatch.setenv("INGOT_DUMP", "fusion")
+    with pytest.raises(ValueError, match="stage 'fusion'; the stages are lift, simplify, fuse, plan, lower"):
+        stages.build(drawing.graph, {})
+
+
+def test_a_device_that_fuses_nothing_runs_the_steps_as_they_were(drawing: Drawing, monkeypatch: pytest.MonkeyPatch) -> None:
+    x = drawing.input(4)
+    out = drawing.op("exp", drawing.op("mul", x, 2.0))
+    drawing.keep(out)
+    monkeypatch.setattr(fuse, "kinds_of", lambda device: frozenset())
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["mul", "exp"]
+    np.testing.assert_allclose(run(built, {x.slot: np.ones(4)})[out.slot], np.full(4, np.exp(2)), rtol=1e-6)
