@@ -23,7 +23,7 @@ from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import default_device, device_of
-from .lazy import resolution
+from .lazy import heard, resolution
 
 if TYPE_CHECKING:
     from ingot_devices.plan import Plan
@@ -123,7 +123,7 @@ def find(
 ) -> tuple[Entry, list[Any]]:
     """The entry for these operands, which may have been moved to one device or made plain numbers."""
     if context.recording:
-        return _find_unheard(op, operands, attrs, context, device)
+        return heard.find(op, operands, attrs, context, device)
     operands, device = _agree(op, operands, device)
     keys = tuple([key_of(o) for o in operands])
     key = (op, keys, attrs, context, device)
@@ -139,17 +139,6 @@ def find(
             forget_plans()
         _plans[key] = entry
     return entry, operands
-
-
-def _find_unheard(
-    op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any
-) -> tuple[Entry, list[Any]]:
-    """`find` while a recorder listens: how a plan is found is no part of what ran."""
-    state.context = plain = context.change(recording=False)
-    try:
-        return find(op, operands, attrs, plain, device)
-    finally:
-        state.context = context
 
 
 _NUMBERS = (bool, int, float)
@@ -202,7 +191,7 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
         if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
             return _decomposed(op, operands, attrs)
         if context.recording:
-            return _noted(op, operands, attrs, context, device)
+            return heard.call(op, operands, attrs, context, device)
         entry, moved = find(op, operands, attrs, context, device)
         if all(map(_same, moved, operands)):
             _plans[key] = entry
@@ -243,27 +232,6 @@ def run_single(entry: Entry, operands: Sequence[Any], context: Context) -> Any:
     if context.inference:
         out._inference = True
     return out
-
-
-def _noted(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], context: Context, device: Any) -> Any:
-    """`call` while a recorder listens: the plan is found and run as ever, and the recorder is told of it."""
-    entry, operands = find(op, operands, attrs, context, device)
-    outs = noted_run(op, entry, operands)
-    if context.grad and entry.rules is not None and _wants_grad(context, operands):
-        record(entry, operands, outs)
-    return outs[0] if len(outs) == 1 else tuple(outs)
-
-
-def noted_run(op: Op, entry: Entry, operands: Sequence[Any]) -> list[Any]:
-    """`run`, and tell the recorder. What a plan does inside is not news: on the host it reads and writes."""
-    before = state.context
-    state.context = before.change(recording=False)
-    try:
-        outs = run(entry, operands)
-    finally:
-        state.context = before
-    state.recorder.note(op, entry.plan, operands, outs)
-    return outs
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -22,7 +22,7 @@ from . import dispatch
 from .autograd.node import OpNode, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
-from .lazy import plans, resolution
+from .lazy import heard, plans, resolution
 from .views import rebase
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
         keys = tuple([dispatch.key_of(o) for o in moved])
         entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns or ()))
         if state.context.recording:
-            run = partial(dispatch.noted_run, op)
+            run = partial(heard.run, op)
         elif all(map(dispatch._same, moved, operands)):
             _entries[key] = entry
     if x._layout.size:

@@ -19,6 +19,7 @@ class LazyModule:
         return value
 
 
+heard = LazyModule("ingot.heard")
 discovery = LazyModule("ingot_devices.discovery")
 interchange = LazyModule("ingot.interchange")
 plans = LazyModule("ingot_devices.plan")
