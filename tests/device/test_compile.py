@@ -254,3 +254,27 @@ def test_narrow_dtypes_round_at_each_op(t: Any, device: str, dtype: str) -> None
     compiled = t.compile(lambda v: ((v * 1.7 + 0.3) * v).to(t.float32), fullgraph=True)
     for _ in range(3):
         same(bits(compiled(x)), bits(((x * 1.7 + 0.3) * x).to(t.float32)))
+
+
+def test_a_convolutional_network_with_running_statistics(t: Any, device: str) -> None:
+    nn = t.nn
+    runs = []
+    for wrap in (itself, strictly(t)):
+        t.manual_seed(4)
+        net = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
+                            nn.Linear(12, 2)).to(device)  # fmt: skip
+        net[0].weight.requires_grad_(False)
+        optimizer = t.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x: Any, net: Any = net, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = (net(x) ** 2).mean()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        function = wrap(step)
+        losses = [bits(function(t.randn(2, 2, 4, 4, device=device))) for _ in range(4)]
+        runs.append([*losses, *(bits(v) for v in net.state_dict().values())])
+    same(runs[1], runs[0])
+    assert len(function.replays) == 1

@@ -31,6 +31,7 @@ JUDGE = (
     f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed $INGOT_TEST_SEED "
     "--json build/conformance-{0}.json --html build/conformance-{0}.html"
 )
+FUZZ = "tests/device/test_compile_fuzz.py"
 TORCH = "torch==2.13.0"
 CPU_BUILD = "import torch; assert torch.version.cuda is None, torch.__version__; print('PyTorch', torch.__version__)"
 
@@ -53,10 +54,12 @@ PARTS = (
     Part("core", 360, f"{TESTS_IN_TWO} tests/core", tests=True),
     Part("simulator", 420, f"{PYTHON} tools/ci/cuda_sim.py build"),  # of CUDA; builds pycuda where it is not kept
     Part("plugins", 300, f"{TESTS_IN_TWO} tests/plugin", tests=True),
-    Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py", tests=True),
+    Part("devices", 720, f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py --ignore {FUZZ}", tests=True),
+    Part("compile", 400, f"{TESTS_IN_TWO} {FUZZ}", tests=True),
     Part("wheels", 240, f"{PYTHON} tools/ci/wheels.py"),
     Part("conformance", 300, f"{TESTS_IN_TWO} tests/conformance", tests=True),
     Part("judge cpu", 90, JUDGE.format("cpu"), share=1.0),
+    Part("ops compiled", 60, f"{OPS} cpu:0 --compile --budget {{budget}}", tests=True, share=0.5),
     Part("cpu by NumPy", 60, f"INGOT_CPU_LLVM=0 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
     Part("cpu with SSE2", 60, f"INGOT_CPU_ISA=sse2 {OPS} cpu:0 --budget {{budget}}", tests=True, share=0.5),
     Part("judge opencl", 150, JUDGE.format("opencl"), share=1.5),
