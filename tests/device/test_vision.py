@@ -179,6 +179,7 @@ def test_what_holds_no_state_dict_is_refused(tmp_path: Path) -> None:
         models.resnet18(weights=damaged)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_layer_of_another_kind_in_its_place() -> None:
     model = small(norm_layer=lambda channels: nn.GroupNorm(4, channels))
     assert isinstance(model.bn1, nn.GroupNorm) and not any(isinstance(m, nn.BatchNorm2d) for m in model.modules())
