@@ -14,6 +14,7 @@ from ingot_devices.codegen.bind import bind
 from ingot_devices.codegen.collapse import collapse
 from ingot_devices.errors import DeviceIndexError
 from ingot_devices.ir.definition import Define, Operand
+from ingot_devices.ir.expr import walk
 from ingot_devices.ir.program import Scalar
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import NUMBER, Spec
@@ -53,6 +54,20 @@ class TestCollapse:
 
     def test_what_is_reduced_in_the_middle(self) -> None:
         assert axes_of("sum", [shaped(2, 3, 4, 5)], axes=(-3, -2)) == (2, 12, 5)
+
+    def test_an_axis_split_by_quotient_and_remainder_is_whole_where_memory_runs_on(self) -> None:
+        """A 1×1 convolution is a matrix product: batch, outputs, pixels, channels."""
+        assert axes_of("convolution", [shaped(2, 3, 4, 5), shaped(6, 3, 1, 1), None]) == (2, 6, 20, 3)
+        (definition,) = defined("convolution", [shaped(2, 3, 4, 5), shaped(6, 3, 1, 1), None])
+        loops = bind(definition, dense(definition, NullDevice()))
+        assert not any(n.op in ("idiv", "mod") for n in walk(*loops.roots()))
+
+    def test_the_weight_of_a_convolution_is_a_matrix(self) -> None:
+        (definition,) = defined("convolution", [shaped(2, 3, 6, 5), shaped(4, 3, 2, 3), None])
+        loops = bind(definition, dense(definition, NullDevice()))
+        weight, image = (n for n in walk(*loops.stages[0].values) if n.op == "get")
+        assert {a.op for a in weight.args[0].args} == {"index"}
+        assert {"idiv", "mod"} & {a.op for a in image.args[0].args}
 
     def test_an_index_that_is_a_value_of_its_own_is_not_merged_wrongly(self) -> None:
         assert axes_of("tril", [shaped(4, 5)], diagonal=0) == (4, 5)

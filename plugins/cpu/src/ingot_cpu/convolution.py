@@ -1,8 +1,9 @@
 """Convolution and its gradients by matrix products: the windows of a few images at a time, laid out as columns.
 
 The columns (channels and taps down, pixels across) are copied by strides into memory that stays in the cache, and BLAS
-multiplies (Chellapilla, Puri and Simard, 2006). Small images are taken together, so that a weight is read once for many. Registered for the rows ``convolution…``; a result differs from
-the generated kernel's in the order of its sums alone, as a matrix product's does. Halves are multiplied in float32.
+multiplies (Chellapilla, Puri and Simard, 2006). Small images are taken together, so that a weight is read once for many.
+Registered for the rows ``convolution…``; a result differs from the generated kernel's in the order of its sums alone, as a
+matrix product's does. Halves are multiplied in float32.
 """
 
 from __future__ import annotations
