@@ -163,3 +163,25 @@ def test_bfloat16_and_numbers(t: Any, library: Any, device: str) -> None:
     x = t.tensor([1.0, 2.0], dtype=t.bfloat16, device=device)
     made = op(2.0, x, x)
     assert (made.dtype, made.tolist()) == (t.bfloat16, [3.0, 6.0])
+
+
+def test_a_compiled_step_is_the_eager_one_bit_for_bit(t: Any, expressions: Any, device: str) -> None:
+    """A custom op is fused like any other."""
+
+    def made() -> Any:
+        weight = t.tensor(np.linspace(0.5, 1.5, 8), dtype=t.float32, device=device).requires_grad_()
+        optimizer = t.optim.SGD([weight], lr=0.1)
+
+        def step(x: Any) -> Any:
+            h = expressions["rms_norm"](x, weight, eps=1e-5)
+            loss = (expressions["swiglu"](h, x) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    x = t.tensor(np.random.default_rng(3).standard_normal((4, 8)).astype(np.float32), device=device)
+    eager, compiled = made(), t.compile(made())
+    assert [eager(x).item() for _ in range(4)] == [compiled(x).item() for _ in range(4)]

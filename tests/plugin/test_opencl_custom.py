@@ -233,3 +233,22 @@ def test_a_kernel_that_writes_out_of_bounds_is_named_with_its_text(tmp_path: Pat
     assert f"double on opencl:0 [registered], called at {path}:8, wrote outside its memory: " in done.stderr
     assert where in done.stderr and "a block of 40 bytes (made at" in done.stderr
     assert f"The kernel is written at {path}:5: guard its index by the sizes of its operands" in done.stderr
+
+
+# ---- opcheck is hard to fool -------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("if (get_global_id(0) + 1 < x_size) out[get_global_id(0)] = 2 * x[get_global_id(0)];", "is nan, its reference"),
+        ("if (get_global_id(0) < x_size) out[get_global_id(0)] = 2 * x[0];", "elements differ by more than"),
+        ("if (get_global_id(0) < x_size) out[get_global_id(0)] = 2.0001f * x[get_global_id(0)];", "elements differ by more"),
+    ],
+)
+def test_a_wrong_kernel_is_caught_from_the_declaration(t: Any, text: str, fault: str) -> None:
+    op = t.library.kernel_of(t.library.declare(
+        "double", operands="x", result="x", decompose=lambda b, x: b.mul(x, 2.0), reference=lambda x: 2 * x, add=False
+    ))  # fmt: skip
+    t.library.opcheck(op, device="opencl")
+    op.source("opencl", text)
+    with pytest.raises(AssertionError, match=fault):
+        t.library.opcheck(op, device="opencl")
