@@ -10,6 +10,8 @@ from weakref import WeakSet
 
 from ingot_devices.view import View
 
+from .lazy import interchange
+
 
 class TensorBase(View):
     """Metadata with class-level defaults, so that making a tensor stores only what differs.
@@ -38,6 +40,18 @@ class TensorBase(View):
         if offset:
             made._offset = offset
         return made
+
+    # ---- other libraries ---------------------------------------------------------------------------------------------
+    def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
+        """Export without a copy, where DLPack knows the device's memory or the host sees it."""
+        return interchange.export(self.detach(), stream, kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return interchange.device_of_memory(self)
+
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return interchange.array_interface(self)
 
     if TYPE_CHECKING:  # what `Tensor` adds, most of it from tables
         def __getattr__(self, name: str) -> Any: ...

@@ -24,7 +24,6 @@ from .devices import device as device_name
 from .devices import device_of, open_device
 from .inplace import assign
 from .layouts import Size
-from .lazy import interchange
 from .methods import install
 from .moves import destination, moved, rebuild, refuses
 from .ops import creation, index, linalg, shape
@@ -484,18 +483,6 @@ class Tensor(TensorBase):
     def mT(self) -> Any:
         """The last two axes exchanged."""
         return shape.transpose(self, -2, -1)
-
-    # ---- other libraries ---------------------------------------------------------------------------------------------------
-    def __dlpack__(self, *, stream: Any = None, **kwargs: Any) -> Any:
-        """Export without a copy, where DLPack knows the device's memory or the host sees it."""
-        return interchange.export(self.detach(), stream, kwargs)
-
-    def __dlpack_device__(self) -> tuple[int, int]:
-        return interchange.device_of_memory(self)
-
-    @property
-    def __cuda_array_interface__(self) -> dict[str, Any]:
-        return interchange.array_interface(self)
 
 
 TensorBase.kind = Tensor

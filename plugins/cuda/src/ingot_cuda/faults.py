@@ -17,15 +17,16 @@ RECENT = 8
 """Launches that are named when a context is lost: the fault is found some time after the launch that made it."""
 
 
-def typed(error: Exception, name: str, what: str, launches: Sequence[str]) -> Exception:
+def typed(error: Exception, name: str, what: str, launches: Sequence[str], capturing: bool) -> Exception:
     """The error of the contract for a driver's ``error`` while device ``name`` worked on ``what``.
 
-    A `DeviceLost` is returned exactly if the context is lost; ``launches`` are the last ones, oldest first.
+    A `DeviceLost` is returned exactly if the context is lost; ``launches`` are the last ones, oldest first. While a graph
+    is captured nobody may wait, so it is taken to live.
     """
     said = str(error).strip().split("\n")[0]
     if isinstance(error, drv.MemoryError):
         return MemoryError(f"{name} has no memory for {what} ({said})")
-    if _lost():
+    if not capturing and _lost():
         last = f"; the last launches were {', '.join(launches)}" if launches else ""
         return DeviceLost(
             f"{name} was lost while it worked on {what} ({said}){last}. The CUDA context of this process is gone for "

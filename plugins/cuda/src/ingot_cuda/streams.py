@@ -178,7 +178,8 @@ class StreamDevice(Device):
     # ---- errors ----------------------------------------------------------------------------------------------------
     def _typed(self, error: Exception, what: str) -> Exception:
         """The contract's error for a driver's; the device is lost if the context is."""
-        made = faults.typed(error, self.name, what, tuple(self.recent))
+        capturing = "pool" in self.__dict__ and self.pool.capturing
+        made = faults.typed(error, self.name, what, tuple(self.recent), capturing)
         if isinstance(made, DeviceLost) and not self.lost:
             self.lost = True
             faults.abandon(self._things())
