@@ -96,6 +96,38 @@ def inline_ptx_of_conversions(m: Machine) -> bool:
 
 
 @check
+def tensor_cores(m: Machine) -> bool:
+    """One product of fragments: each lane loads what the instruction's definition says that it holds."""
+    draw = np.random.default_rng(3)
+    a, b = (draw.integers(-8, 9, shape).astype(np.float16) for shape in ((16, 16), (16, 8)))
+    lane, body = "int i = threadIdx.x / 4, j = threadIdx.x % 4 * 2;", """
+  unsigned a[4], b[2]; float c[4] = {1, 1, 1, 1};
+  for (int r = 0; r < 4; r++) { int at = (i + r % 2 * 8) * 16 + j + r / 2 * 8; a[r] = x[at] | x[at + 1] << 16; }
+  for (int r = 0; r < 2; r++) b[r] = w[(j + r * 8) * 8 + i] | w[(j + r * 8 + 1) * 8 + i] << 16;
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
+      : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  for (int r = 0; r < 4; r++) y[(i + r / 2 * 8) * 8 + j + r % 2] = c[r];"""
+    out = m.put(np.zeros((16, 8), np.float32))
+    kernel = m.kernel(f"{HEAD}(const unsigned short *x, const unsigned short *w, float *y) {{ {lane}{body} }}")
+    kernel(m.put(a), m.put(b), out, block=(32, 1, 1), grid=(1, 1))
+    return bool((m.get(out, np.zeros((16, 8), np.float32)) == 1 + a.astype(np.float32) @ b.astype(np.float32)).all())
+
+
+@check
+def launches_of_one_stream_are_in_order(m: Machine) -> bool:
+    """What all blocks read, the next launch may write; and what two blocks share through atomics is no race."""
+    x, y = m.put(np.ones(64, np.float32)), m.put(np.zeros(64, np.float32))
+    total = "float s = 0; for (int k = 0; k < 64; k++) s += x[k]; atomicAdd(y, s);"
+    read = m.kernel(f"{HEAD}(const float *x, float *y) {{ {total} }}")
+    write = m.kernel(f"{HEAD}(float *x) {{ x[threadIdx.x] += 1; }}")
+    for _ in range(3):
+        read(x, y, block=(32, 1, 1), grid=(4, 1))
+        write(x, block=(64, 1, 1), grid=(1, 1))
+    return bool((m.get(x, np.zeros(64, np.float32)) == 4).all() and m.get(y, np.zeros(64, np.float32))[0] == 128 * 64 * 6)
+
+
+@check
 def dynamic_shared_memory(m: Machine) -> bool:
     x = np.arange(64, dtype=np.float32)
     body = "extern __shared__ __align__(16) float s[]; s[i] = x[i]; __syncthreads(); y[i] = s[63 - i];"

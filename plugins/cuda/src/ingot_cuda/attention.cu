@@ -51,25 +51,7 @@ static __device__ __forceinline__ uint4 eight(const unsigned short *p, bool exis
 
 // c += a b for fragments of 16 x 16 and 16 x 8.
 static __device__ __forceinline__ void multiply(float (&c)[4], const unsigned (&a)[4], unsigned b0, unsigned b1) {
-#ifdef __CUDA_SIM__  // tensor cores by their definition: which lane holds which element
-  const int lane = threadIdx.x % 32;
-#pragma unroll
-  for (int k = 0; k < 16; k++) {
-    const int from = k % 8 / 2, shift = k % 2 * 16;
-    const unsigned upper = __shfl_sync(0xFFFFFFFFu, a[k / 8 * 2], lane / 4 * 4 + from) >> shift;
-    const unsigned lower = __shfl_sync(0xFFFFFFFFu, a[k / 8 * 2 + 1], lane / 4 * 4 + from) >> shift;
-    const unsigned left = __shfl_sync(0xFFFFFFFFu, k < 8 ? b0 : b1, lane % 4 * 2 * 4 + from) >> shift;
-    const unsigned right = __shfl_sync(0xFFFFFFFFu, k < 8 ? b0 : b1, (lane % 4 * 2 + 1) * 4 + from) >> shift;
 #if HALF
-    const float u = ig_half((unsigned short)upper), l = ig_half((unsigned short)lower);
-    const float x = ig_half((unsigned short)left), y = ig_half((unsigned short)right);
-#else
-    const float u = ig_bits<float>(upper << 16), l = ig_bits<float>(lower << 16);
-    const float x = ig_bits<float>(left << 16), y = ig_bits<float>(right << 16);
-#endif
-    c[0] += u * x, c[1] += u * y, c[2] += l * x, c[3] += l * y;
-  }
-#elif HALF
   asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"
       : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1));

@@ -19,7 +19,7 @@ struct Mark {
 struct Cell {
   Mark wrote, read;
 };
-static const uint16_t SEVERAL = 0xFFFF;
+static const uint16_t SEVERAL = 0xFFFF, BLOCKS = 0xFFFE;  // threads of one block, or of several
 static const size_t STATIC_LIMIT = 48 << 10, CELLS_LIMIT = 4 << 20;  // bytes of an allocation that is watched for races
 
 alignas(256) static char dynamic_shared[SHARED_LIMIT];
@@ -63,8 +63,9 @@ static void fault(CUresult code, const char *kind, const char *what, const void 
 }
 
 static bool ordered(const Mark &m, bool blocks_share) {
-  if (m.block < first_block) return true;
-  if (m.block != here.serial || m.warp_epoch == SEVERAL) return !blocks_share;
+  if (m.block < first_block) return true;  // an earlier launch
+  if (m.thread == BLOCKS) return false;
+  if (m.block != here.serial) return !blocks_share;
   if (m.thread == here.index || m.epoch < here.epoch) return true;
   return m.thread != SEVERAL && m.thread / 32 == here.index / 32 && m.warp_epoch < here.warp_epochs[here.index / 32];
 }
@@ -72,7 +73,7 @@ static bool ordered(const Mark &m, bool blocks_share) {
 static Mark mine() { return {here.serial, uint16_t(here.index), here.epoch, here.warp_epochs[here.index / 32]}; }
 
 static std::string other(const Mark &m) {
-  if (m.block != here.serial || m.warp_epoch == SEVERAL) return "a thread of another block";
+  if (m.block != here.serial || m.thread == BLOCKS) return "a thread of another block";
   return m.thread == SEVERAL ? "other threads" : "thread " + std::to_string(m.thread);
 }
 
@@ -97,11 +98,11 @@ static void watch(Cell *cells, char *where, size_t size, bool writes, bool globa
     if (!writes) {
       if (!ordered(cell.wrote, global)) race(global, "read", where, size, cell.wrote, caller);
       const bool more = cell.read.block == here.serial && cell.read.thread != here.index && cell.read.epoch == here.epoch;
-      const bool elsewhere = global && cell.read.block >= first_block &&
-                             (cell.read.block != here.serial || cell.read.warp_epoch == SEVERAL);
+      const bool now = global && cell.read.block >= first_block;
+      const bool blocks = now && (cell.read.block != here.serial || cell.read.thread == BLOCKS);
       cell.read = mine();
-      if (more || elsewhere) cell.read.thread = SEVERAL;
-      if (elsewhere) cell.read.warp_epoch = SEVERAL;  // blocks: not ordered in this launch
+      if (more) cell.read.thread = SEVERAL;
+      if (blocks) cell.read.thread = BLOCKS;
       continue;
     }
     if (!ordered(cell.read, global)) race(global, "write", where, size, cell.read, caller);

@@ -43,12 +43,30 @@ static void write(const std::string &path, const std::string &text) {
   rename(part.c_str(), path.c_str());
 }
 
+// Inline PTX as calls: asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h)) → sim_ptx_cvt_f32_f16(f, h). The device header has the
+// instructions that kernels use; another one is an error of the compiler that names it.
+static std::string as_calls(const std::string &text) {
+  static const std::regex statement("\\basm\\s*(?:volatile\\s*)?\\(\\s*\"([\\w.]+)[^\"]*\"((?:[^\";]|\"[^\"]*\")*)\\)\\s*;");
+  static const std::regex operand("\"[=+]?\\w\"\\s*\\(([^()]*)\\)");
+  std::string out;
+  size_t at = 0;
+  for (std::sregex_iterator it(text.begin(), text.end(), statement), end; it != end; ++it) {
+    std::string name = it->str(1), list;
+    for (char &c : name)
+      if (c == '.') c = '_';
+    const std::string operands = it->str(2);
+    for (std::sregex_iterator o(operands.begin(), operands.end(), operand); o != std::sregex_iterator(); ++o)
+      list += (list.empty() ? "" : ", ") + o->str(1);
+    out += text.substr(at, size_t(it->position()) - at) + "sim_ptx_" + name + "(" + list + ");";
+    at = size_t(it->position() + it->length());
+  }
+  return out + text.substr(at);
+}
+
 // One source as a namespace, and the table of its kernels. Dynamic shared memory is a pointer here; linkage gives way.
 static std::string wrapped(const Source &source) {
   static const std::regex dynamic("extern\\s+__shared__\\s+([^;\\[]*?)(\\w+)\\s*\\[\\s*\\]\\s*;");
   static const std::regex align("__align__\\s*\\(\\s*\\d+\\s*\\)|alignas\\s*\\(\\s*\\d+\\s*\\)"), linkage("extern\\s+\"C\"\\s*(?=(static\\s+)?__global__)");
-  static const std::regex ptx("asm\\s*(?:volatile\\s*)?\\(\\s*\"([\\w.]+) %0, %1;\"\\s*:\\s*\"=\\w\"\\((\\w+)\\)\\s*:\\s*\"\\w\"\\((\\w+)\\)\\s*\\);");
-  static const std::regex dot("(sim_ptx_\\w*)\\.(\\w+)");
   static const std::regex kernel("__global__\\s+(?:void\\s+)?(?:__launch_bounds__\\s*\\(([^),]+)[^)]*\\)\\s*)?(?:void\\s+)?(\\w+)\\s*\\(");
   const std::string id = key(source);
   std::string text;
@@ -61,8 +79,7 @@ static std::string wrapped(const Source &source) {
   }
   text += source.text.substr(at);
   text = std::regex_replace(text, linkage, "");
-  text = std::regex_replace(text, ptx, "$2 = sim_ptx_$1($3);");  // asm("cvt.f32.f16 %0, %1;" : "=f"(f) : "h"(h));
-  for (std::string before; before != text;) before = text, text = std::regex_replace(text, dot, "$1_$2");
+  text = as_calls(text);
   std::string rows;
   std::set<std::string> names;
   for (std::sregex_iterator k(text.begin(), text.end(), kernel); k != std::sregex_iterator(); ++k) {

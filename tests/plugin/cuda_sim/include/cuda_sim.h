@@ -152,8 +152,7 @@ template <class T> SIM_FN void __stcg(T *p, T v) { *p = v; }
 #include "cuda_bf16.h"
 #define memcpy __builtin_memcpy
 #define memset __builtin_memset
-SIM_FN float sim_ptx_cvt_f32_f16(unsigned short h) { return sim_half_to_float(h); }  // inline PTX that kernels use
-SIM_FN unsigned short sim_ptx_cvt_rn_f16_f32(float f) { return sim_float_to_half(f); }
+#include "sim_ptx.h"
 
 // ---- how the driver finds and calls a kernel -------------------------------------------------------------------------------
 struct SimParameter { unsigned size, align; };
