@@ -27,7 +27,7 @@ def renderer() -> Any:
             lines = [f"total = lane.total; group = lane // {size}; lid = lane % {size}; lane = lane.view(np.ndarray)"]
             lines += [f"{m.name} = shared({m.name!r}, {m.size}, total // {size}, {kind(m.dtype)})" for m in program.locals]
             self.size = size
-            head, _, rest = super().__call__(program).partition("\n")
+            head, _, rest = str(super().__call__(program)).partition("\n")
             return "\n    ".join([head.replace("lane)", "lane, shared)"), *lines]) + "\n" + rest
 
         def statement(self, s: Any, mask: str) -> list[str]:
@@ -44,7 +44,7 @@ def renderer() -> Any:
         def expr(self, e: Any, mask: str) -> str:
             if e.op == "special":
                 own = {"gid": "lane", "groups": f"(total // {self.size})", "size": str(self.size)}
-                return own.get(e.value[0], e.value[0])
+                return own.get(e.value[0], str(e.value[0]))
             if e.op == "get" and e.value in self.shared:
                 return f"{e.value}[np.where({mask}, {self.expr(e.args[0], mask)}, 0), group]"
             return str(super().expr(e, mask))
@@ -52,7 +52,7 @@ def renderer() -> Any:
     return Grouped()
 
 
-class Lanes(np.ndarray):  # type: ignore[type-arg]
+class Lanes(np.ndarray[Any, Any]):
     """Numbers of work-items, with how many there are in the launch."""
 
     total: int

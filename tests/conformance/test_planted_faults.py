@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+import pretend_acme
 import pytest
 from grouped import put
 from ingot import accelerator
@@ -17,6 +18,7 @@ from ingot_tools.conformance.result import BAD, Result
 from ingot_tools.conformance.runner import Runner
 from planted_faults import FAULTS, RIGHT, Fault, methods
 
+acme = pretend_acme.acme
 DEVICE = "acme:0"
 SAMPLE = {
     "views": "value/flip/float32 value/cat/int32 value/clone/float32 shifted/clone/* transposed/contiguous/* stepped/flip/* "
