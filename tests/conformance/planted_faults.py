@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from grouped import grouped
 from ingot_devices import dtypes as dt
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass
@@ -346,6 +347,7 @@ FAULTS = (
     Fault("comparisons hold for NaN", "pointwise", "nonfinite", rows={"lt": "(~({0} >= {1}))"}),
     Fault("float64 in single precision", "pointwise", "float64", rows={"mul": "single({0}, {1})"}),
     Fault("wrong promotion: small integers lose their sign", "pointwise", "promotion", rows={"cast": "unsigned_first({0}, {type})"}),
+    Fault("missing barrier", "reductions", "sum", lambda base: grouped(base, False)),
     Fault("a maximum loses NaN", "reductions", "nonfinite", rows={"maximum": "np.fmax({0}, {1})"}),
     Fault("non-deterministic reduction", "reductions", "repeated", before_or_after(unsteady)),
     Fault("sums of float32 in half precision", "reductions", "sum", kernel=by_hand("sum", sum_in_halves)),
@@ -362,3 +364,10 @@ FAULTS = (
     Fault("a refused index is not noted", "faults", "an_index_out_of_range_is_refused",
           source=lambda s, name: re.sub(r"store\(status,.*\)$", "pass", s, flags=re.MULTILINE)),
 )  # fmt: skip
+
+RIGHT = (
+    Fault("as it is", "", ""),
+    Fault("with queues", "", "", queued),
+    Fault("with groups", "", "", lambda base: grouped(base, True)),
+)
+"""What the faults are planted in: right."""

@@ -8,14 +8,17 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+import pretend_acme
 import pytest
+from grouped import put
 from ingot import accelerator
 from ingot_devices.registry import registry
 from ingot_tools.conformance.levels import LEVELS, Case, cases, probes
 from ingot_tools.conformance.result import BAD, Result
 from ingot_tools.conformance.runner import Runner
-from planted_faults import FAULTS, Fault, methods
+from planted_faults import FAULTS, RIGHT, Fault, methods
 
+acme = pretend_acme.acme
 DEVICE = "acme:0"
 SAMPLE = {
     "views": "value/flip/float32 value/cat/int32 value/clone/float32 shifted/clone/* transposed/contiguous/* stepped/flip/* "
@@ -79,6 +82,7 @@ def helpers() -> dict[str, Any]:
 
     return {
         "beyond": beyond,
+        "put": put,
         "saturating": saturating,
         "unsigned_first": unsigned_first,
         "single": single,
@@ -90,18 +94,16 @@ def helpers() -> dict[str, Any]:
 @pytest.fixture
 def planted(acme: Any, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The device with the fault of this test in it, opened anew; right again afterwards."""
-    fault: Fault | None = request.param
-    if fault is not None:
-        device = fault.device(acme.device.AcmeDevice)
-        change = fault.source
-        device = methods(build=lambda self, right, source, name: right(change(source, name), name))(device)
-        monkeypatch.setattr(acme.device, "AcmeDevice", device)
-        for operator, row in fault.rows.items():
-            monkeypatch.setitem(acme.dialect.ROWS, operator, row)
-        for name, function in helpers().items():
-            monkeypatch.setitem(acme.driver.FUNCTIONS, name, function)
-        if fault.kernel is not None:
-            registry.register(fault.kernel("acme"), owner="fault")
+    fault: Fault = request.param
+    device, change = fault.device(acme.device.AcmeDevice), fault.source
+    device = methods(build=lambda self, right, source, name: right(change(source, name), name))(device)
+    monkeypatch.setattr(acme.device, "AcmeDevice", device)
+    for operator, row in fault.rows.items():
+        monkeypatch.setitem(acme.dialect.ROWS, operator, row)
+    for name, function in helpers().items():
+        monkeypatch.setitem(acme.driver.FUNCTIONS, name, function)
+    if fault.kernel is not None:
+        registry.register(fault.kernel("acme"), owner="fault")
     accelerator.reset(DEVICE)
     yield
     registry.remove("fault")
@@ -120,8 +122,8 @@ def first_bad() -> tuple[str, list[Result], int]:
     return "", [], ran
 
 
-@pytest.mark.parametrize("planted", [None], indirect=True, ids=["right"])
-def test_the_right_backend_is_right(planted: None) -> None:
+@pytest.mark.parametrize("planted", RIGHT, indirect=True, ids=str)
+def test_a_right_backend_is_right(planted: None) -> None:
     level, bad, ran = first_bad()
     assert not bad, f"{level}: {bad[0].case}: {bad[0].message}"
     assert ran > 100

@@ -168,7 +168,9 @@ def _written(subject: Subject, record: Record, sample: Sample, dtype: str, array
             lines.append(f"x{k} = " + _LAYOUTS[how].format(x=f"x{k}"))
     place = {"device": Text(repr(subject.device)), "dtype": Text(f"ingot.{dtype}")}
     args, kwargs = arguments(sample, names, lambda p: place[p.name])
-    call = record.call(Text("ingot"), *args, **kwargs)
+    call = repr(record.call(Text("ingot"), *args, **kwargs))
+    if not all(repr(name) in call for name in names):
+        raise ValueError("the call acts on an operand that its result does not name")  # then it is run by name
     lines.append(f"print({call})")
     if record.reference is not None:
         _, values = _tensors(subject, arrays, how)

@@ -1,4 +1,7 @@
-"""An accelerator that the scaffold wrote, planted in this process: what the faults are planted in."""
+"""An accelerator that the scaffold wrote, planted in this process: what the faults are planted in.
+
+A test module takes the fixture by assignment (``acme = pretend_acme.acme``).
+"""
 
 from __future__ import annotations
 
