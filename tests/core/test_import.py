@@ -9,8 +9,8 @@ import sys
 import pytest
 
 HEAVY = {
-    "cupy", "llvmlite", "matplotlib", "pandas", "pyopencl", "pycuda", "pytools", "rich", "safetensors", "scipy", "sklearn", "wgpu",
-    "torch", "typer",
+    "cupy", "llvmlite", "matplotlib", "pandas", "pyopencl", "pycuda", "pytools", "rich", "safetensors", "scipy", "sklearn",
+    "torch", "typer", "wgpu",
 }  # fmt: skip
 
 

@@ -244,7 +244,9 @@ def test_special_values_survive_fusion(t: Any, device: str) -> None:
     x = t.tensor(values, device=device)
     for _ in range(3):
         for mine, eager in zip(compiled(x), chain(x), strict=True):
-            same(bits(mine).view(np.uint32), bits(eager).view(np.uint32))
+            a, b = bits(mine), bits(eager)
+            same(np.isnan(a), np.isnan(b))  # whose sign and payload IEEE 754 leaves open
+            same(a.view(np.uint32)[~np.isnan(a)], b.view(np.uint32)[~np.isnan(b)])
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])

@@ -1,6 +1,7 @@
 """Runs an op's definitions on an open device, from NumPy and back: the harness of tests of generated kernels.
 
-Used in this process by `test_opencl` and `test_webgpu`, and under oclgrind by `test_oclgrind` (as a script, with names of samples).
+Used in this process by `test_opencl`, `test_webgpu` and `test_sim_limits`, and under oclgrind by `test_oclgrind` (as a
+script, with names of samples).
 """
 
 from __future__ import annotations

@@ -139,6 +139,13 @@ def test_integers_wrap_floor_and_never_trap() -> None:
     assert rendered(where(a < b, a, b)) == "select(b, a, (a < b))"
 
 
+def test_bools_have_an_order() -> None:
+    a, b = var("a", dt.bool_), var("b", dt.bool_)
+    assert rendered((a < b).cast(dt.uint32)) == "u32((!a & b))"
+    assert rendered((a >= b).cast(dt.uint32)) == "u32((a | !b))"
+    assert rendered((a ^ b).cast(dt.uint32)) == "u32((a != b))"
+
+
 def test_literals_that_would_overflow_are_computed_at_run_time() -> None:
     top = const((1 << 31) - 1, dt.int32)
     assert rendered(top + top) == "(i32(2147483647i + bitcast<i32>(ig_zero)) + 2147483647i)"

@@ -13,7 +13,7 @@ from ingot_devices.transfer import copy_view
 from .autograd.node import Node, next_seq
 from .base import TensorBase
 from .devices import device as device_name
-from .devices import device_of
+from .devices import device_of, open_device
 from .ops import creation
 from .ops.common import check_dtype, run
 
@@ -61,9 +61,17 @@ def moved(x: Any, opened: Any) -> Any:
     return made
 
 
-def refuses(device: Any, dtype: dt.DType) -> bool:
-    """True where an open device keeps no values of ``dtype``."""
-    return bool(device.limits.dtype_class(dtype).kind == "refused")
+def sent(x: Any, target: Any, dtype: Any, copy: bool) -> Any:
+    """``x`` in ``dtype`` on device ``target``, where they are given. It is cast where it is, or there if it cannot be here."""
+    home = x._layout.device
+    opened = home if target is None else open_device(target)
+    if dtype is not None and dtype is not x._layout.dtype:
+        if opened is not home and home.limits.dtype_class(dtype).kind == "refused":
+            return run("cast", moved(x, opened), dtype=dtype)
+        x, copy = run("cast", x, dtype=dtype), False
+    if opened is not home:
+        return moved(x, opened)
+    return run("copy", x) if copy else x
 
 
 def rebuild(array: Any, place: str, requires_grad: bool) -> Any:

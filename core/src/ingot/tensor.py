@@ -21,11 +21,11 @@ from .autograd.removable import Removable
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import device as device_name
-from .devices import device_of, open_device
+from .devices import device_of
 from .inplace import assign
 from .layouts import Size
 from .methods import install
-from .moves import destination, moved, rebuild, refuses
+from .moves import destination, rebuild, sent
 from .ops import creation, index, linalg, shape
 from .ops.common import check_dtype, look, run
 from .printing import tensor_text
@@ -359,16 +359,7 @@ class Tensor(TensorBase):
     def to(self, *args: Any, **kwargs: Any) -> Any:
         """``to(device)``, ``to(dtype)``, ``to(device, dtype)``, ``to(other)``: the tensor itself where nothing changes."""
         target, dtype, copy = destination(args, kwargs)
-        made = self
-        opened = self._layout.device if target is None else open_device(target)
-        if dtype is not None and opened is not self._layout.device and refuses(self._layout.device, dtype):
-            made, copy = moved(made, opened), False  # its device could only cast it through the host
-        if dtype is not None and dtype is not self._layout.dtype:
-            made = run("cast", made, dtype=dtype)
-            copy = False
-        if opened is not made._layout.device:
-            return moved(made, opened)
-        return run("copy", made) if copy else made
+        return sent(self, target, dtype, copy)
 
     def type(self, dtype: Any = None) -> Any:
         """The name of the type, or the tensor in ``dtype``."""

@@ -33,6 +33,8 @@ _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "eq": "==", "ne": "!="
 _BUILTIN = {op: op for op in ("floor", "ceil", "trunc", "round", "sqrt")}
 _FLOAT = {op: f"ig_{op}" for op in "exp exp2 log sin cos fmod isnan isinf abs maximum minimum".split()} | {"mod": "ig_mod_f"}
 _INTEGER = {"maximum": "max", "minimum": "min"}
+_BOOL = {"maximum": "({0} | {1})", "minimum": "({0} & {1})", "xor": "({0} != {1})",  # and no order of bools
+         "lt": "(!{0} & {1})", "gt": "({0} & !{1})", "le": "(!{0} | {1})", "ge": "({0} | !{1})"}
 _TYPED = frozenset("idiv mod shl shr mulhi".split())  # ig_idiv_i, ig_idiv_u …
 _SPECIALS = {"gid": "global_invocation_id", "lid": "local_invocation_id", "group": "workgroup_id", "groups": "num_workgroups"}
 # fmt: on
@@ -271,9 +273,7 @@ class _Source:
                 return f"({args[0]} {'/' if op == 'idiv' else '%'} {args[1]})"
             return self._call(f"ig_{op}_{'u' if d.kind == 'u' else 'i'}", args)
         if d is dt.bool_:
-            return {"maximum": "({0} | {1})", "minimum": "({0} & {1})", "xor": "({0} != {1})"}.get(
-                op, f"({{0}} {_INFIX.get(op, '')} {{1}})"
-            ).format(*args)
+            return _BOOL.get(op, f"({{0}} {_INFIX.get(op, '')} {{1}})").format(*args)
         if op in _INTEGER:
             return f"{_INTEGER[op]}({', '.join(args)})"
         if all(a.op == "const" for a in node.args):
@@ -296,7 +296,7 @@ class _Source:
         if d.kind == "u":
             return f"{v}u"
         if d.kind == "f":
-            return self._float_literal(v)
+            return self._float_literal(v) if d is dt.float32 else f"f16({self._float_literal(v)})"
         if v == -(1 << 31):
             return "(-2147483647i - 1i)"
         return f"({v}i)" if v < 0 else f"{v}i"
