@@ -93,6 +93,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
+def commit(request: pytest.FixtureRequest) -> str:
+    """What samples are drawn from."""
+    return seed(request.config.rootpath)
+
+
+@pytest.fixture(scope="session")
 def t() -> Any:
     """The library under test; `tests/parity` runs the same tests with PyTorch here."""
     import ingot

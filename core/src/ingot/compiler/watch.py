@@ -89,8 +89,8 @@ def can_watch() -> bool:
 class Watch:
     """``with Watch() as seen:`` around a call.
 
-    ``codes``: user code that ran, with the globals of its frame; ``names``: every name that code spells, ingot's included
-    (``user_names``: without them);
+    ``codes``: user code that ran, with the globals of its frame; ``names``: every name that code spells, also as
+    text, ingot's included (``user_names``: names in user code alone);
     ``foreign``: the first thing done that a replay would leave out, with its line; ``dynamic``: attributes were read by names
     made at run time.
     """
@@ -153,6 +153,7 @@ class Watch:
             return
         self._seen.add(code)
         self.names.update(code.co_names)
+        self.names.update(c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
         if _library(frame) or ours(frame):
             return
         self.codes[code] = frame.f_globals

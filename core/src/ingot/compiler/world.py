@@ -209,8 +209,8 @@ class World:
     def _object(self, name: str, value: Any) -> None:
         held = getattr(value, "__dict__", None)
         if isinstance(held, dict):
-            whole = self._all or _built_on_ingot(type(value))
-            keys = tuple(k for k in held if whole or k in self.user_names or not isinstance(k, str))
+            spelled = self._names if _built_on_ingot(type(value)) else self.user_names
+            keys = tuple(k for k in held if self._all or k in spelled or not isinstance(k, str))
             self._add(Item(value, "instance", name, keys))
         names = [s for kind in type(value).__mro__ for s in _slot_names(kind) if s in self._names]
         if names:
