@@ -49,6 +49,22 @@ def test_gradients_reach_what_is_before_a_compiled_module(t: Any, device: str) -
     assert len(compiled.replays) == 1
 
 
+def test_gradients_of_an_argument_are_left_in_it(t: Any, device: str) -> None:
+    def step(x: Any) -> Any:
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    compiled = t.compile(step, fullgraph=True)
+    for k in range(5):
+        x = t.full((3,), float(k + 1), device=device).requires_grad_()
+        compiled(x)
+        same(bits(x.grad), np.full(3, 2.0 * (k + 1), np.float32))
+        compiled(x)
+        same(bits(x.grad), np.full(3, 4.0 * (k + 1), np.float32))
+    assert len(compiled.replays) == 2
+
+
 def test_rates_and_schedules_cause_no_new_recording(t: Any, device: str) -> None:
     runs = []
     for wrap in (itself, strictly(t)):

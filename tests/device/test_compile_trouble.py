@@ -179,6 +179,32 @@ def test_a_refused_index_raises_as_in_eager(t: Any, device: str) -> None:
         compiled(t.tensor([0, 4], device=device)).item()
 
 
+def test_a_refused_index_takes_no_step(t: Any, device: str) -> None:
+    table = t.nn.Embedding(4, 2).to(device)
+    optimizer = t.optim.Adam(table.parameters(), lr=0.1)
+
+    def step(i: Any) -> Any:
+        optimizer.zero_grad()
+        table(i).sum().backward()
+        optimizer.step()
+
+    compiled = t.compile(step, fullgraph=True)
+    for _ in range(3):
+        compiled(t.tensor([0, 3], device=device))
+    with pytest.raises(IndexError, match="index out of range"):
+        repeat(1, lambda k: (compiled(t.tensor([0, 4], device=device)), bits(table.weight)))
+    steps = [s["step"] for s in optimizer.state.values()]
+    assert steps in ([3], [4]), "a device that tells at once takes no step, one that tells later has taken it"
+
+
+def test_another_default_device_is_another_call(t: Any, device: str) -> None:
+    compiled = t.compile(lambda n: t.ones(n) + 1, fullgraph=True)
+    for _ in range(3):
+        assert str(compiled(3).device) == str(t.get_default_device())
+    with t.device(device):
+        assert str(compiled(3).device) == str(t.device(device))
+
+
 def test_two_threads(t: Any, device: str) -> None:
     compiled = t.compile(lambda x: (x * 3 + 1).exp().sum(), fullgraph=True)
     wanted = {k: bits((t.full((64,), k / 10, device=device) * 3 + 1).exp().sum()) for k in range(4)}

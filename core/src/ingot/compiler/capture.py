@@ -77,15 +77,15 @@ class Capture:
 
     def __init__(
         self, recorder: Recorder, world: World, before: list[dict[Any, Any]], after: list[dict[Any, Any]],
-        arguments: Arguments, origins: Mapping[int, tuple[Any, int]],
+        arguments: Arguments, origins: Mapping[int, tuple[Any, int, Any]],
     ) -> None:  # fmt: skip
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
-        self.arguments = arguments
+        self.arguments, self.origins = arguments, origins
         self._check_events()
         self.claims = _claims(recorder, world)
         self.effects = self._effects()
         self.replaced = self._replaced()
-        self.sources = self._sources(origins)
+        self.sources = self._sources()
         self.device = self._device()
 
     def _check_events(self) -> None:
@@ -99,13 +99,15 @@ class Capture:
                 raise Unguardable(f"it uses {what} that it makes itself, or that cannot be reached from outside")
 
     # ---- where memory comes from ---------------------------------------------------------------------------------------
-    def _sources(self, origins: Mapping[int, tuple[Any, int]]) -> list[Source]:
+    def _sources(self) -> list[Source]:
         found: list[Source] = []
         for text, t in self.arguments.tensors.values():
             if id(t) in self.world.tensors:
                 continue
-            block, offset = origins[id(t)]
+            block, offset, grad = self.origins[id(t)]
             found.append(Source(text, text, t, block, offset, t._layout))
+            if grad is not None:
+                found.append(Source(f"grad:{id(t)}", f"{text}.grad", t, grad._block, grad._offset, grad._layout))
         for item, values in zip(self.world.items, self.before, strict=True):
             if item.kind != "tensor":
                 continue
@@ -139,6 +141,12 @@ class Capture:
                 if same(was, now) or (id(item.holder), key) in self.claims:
                     continue
                 found.append(self._effect(item, key, was, now))
+        for text, t in self.arguments.tensors.values():
+            block, offset, grad = self.origins[id(t)]
+            if t._block is not block or t._offset != offset:
+                raise Unguardable(f"it swaps the memory of {text}")
+            if id(t) not in self.world.tensors and t.grad is not grad:
+                found.append(self._effect(Item(t, "tensor", text), "grad", grad, t.grad))
         return found
 
     def _effect(self, item: Item, key: Any, was: Any, now: Any) -> Effect:

@@ -177,7 +177,7 @@ class Compiled:
             self._give_up(str(e))
             return self._function(*given.args, **given.kwargs)
         before = world.read()
-        origins = {id(t): (t._block, t._offset) for _, t in given.tensors.values()}
+        origins = {id(t): (t._block, t._offset, t.grad) for _, t in given.tensors.values()}
         plain = state.context
         with Watch() as now:
             recorder = Recorder(now.where, first_seq=next_seq())

@@ -11,15 +11,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ingot_devices.context import state
+from ingot_devices.context import on_change, state
 from ingot_devices.opset.op import Defaults
 
 from ..base import TensorBase
+from ..devices import get_default_device
 from .capture import Capture, Effect, Programs, Source
 from .guard import Guard
 from .recorder import Event, Place
 from .world import Unguardable
 
+EPOCH = [0]
+"""How often kernels came or went: a program keeps those that it was built of."""
+
+
+def _next_epoch() -> None:
+    EPOCH[0] += 1
+
+
+on_change(_next_epoch)
 MISS: Any = type("Miss", (), {"__repr__": lambda self: "MISS"})()
 """What a replay gives that does not fit."""
 CONSTANTS = (type(None), bool, int, float, complex, str, bytes)
@@ -80,7 +90,10 @@ class Replayer:
     def _arguments(self, context: Any) -> None:
         add, name, given = self.text.add, self.text.name, self.capture.arguments
         default = Defaults.float
-        add(f"if state.context is not {name(context)} or Defaults.float is not {name(default)}: return MISS")
+        device, place = self.made.graph.device, get_default_device()
+        self.text.scope.update(epoch=EPOCH, get_default_device=get_default_device, device=device)
+        add(f"if state.context is not {name(context)} or Defaults.float is not {name(default)} or device.lost: return MISS")
+        add(f"if epoch[0] != {EPOCH[0]} or get_default_device() is not {name(place)}: return MISS")
         for text, kind, size in given.sizes:
             test = "" if text in ("args", "kwargs") else f"type({text}) is not {name(kind)} or "
             add(f"if {test}len({text}) != {size}: return MISS")
@@ -93,6 +106,7 @@ class Replayer:
             add(f"{variable} = {text}", 2)
             add(f"if type({variable}) is not {name(type(tensor))} or {variable}._layout is not {name(tensor._layout)} "
                 f"or {self._edge_test(variable, tensor)}: return MISS", 2)  # fmt: skip
+            self._gradient_test(variable, tensor)
         for text, first in given.same:
             add(f"if {text} is not {first}: return MISS", 2)
         for text, value in given.plain:
@@ -133,6 +147,17 @@ class Replayer:
         holder = self.text.name(effect.item.holder)
         held = f"vars({holder})" if effect.item.kind == "instance" else holder
         return f"{held}[{effect.key!r}]" if isinstance(effect.key, (str, int)) else f"{held}[{self.text.name(effect.key)}]"
+
+    def _gradient_test(self, variable: str, tensor: Any) -> None:
+        """A leaf among the arguments: its gradient is there or not, as it was, and nobody listens to it."""
+        if tensor._edge is None or tensor._edge[0].seq > 0:
+            return
+        if tensor._edge[0].hooks or tensor._edge[0].after:
+            raise Unguardable("an argument has a gradient hook")
+        grad = self.capture.origins[id(tensor)][2]
+        test = f"{variable}.grad is not None" if grad is None else (
+            f"{variable}.grad is None or {variable}.grad._layout is not {self.text.name(grad._layout)}")  # fmt: skip
+        self.text.add(f"if {test} or {variable}._edge[0].hooks or {variable}._edge[0].after: return MISS", 2)
 
     def _edge_test(self, variable: str, tensor: Any) -> str:
         if tensor._edge is None:
@@ -194,7 +219,17 @@ class Replayer:
                 slots[number] = self._tensor_of(source)
         self._allocate(slots)
         self.text.scope["run"] = made.built.program.run
-        add(f"run(({''.join(s + ', ' for s in slots)}), numbers)")
+        call = f"run(({''.join(s + ', ' for s in slots)}), numbers)"
+        counted = [e for e in self.recorder.events if e.kind == "count"]
+        if not counted:
+            add(call)
+            return
+        add("try:")
+        add(call, 2)
+        add("except BaseException:")  # a refused index: the step was not taken
+        for event in counted:
+            add(f"{self.text.name(event.subject)}[{event.group!r}] -= 1", 2)
+        add("raise", 2)
 
     def _tensor_of(self, source: Source) -> str:
         """The variable of a moving input's tensor."""
