@@ -155,7 +155,7 @@ def test_group_norm_and_rms_norm(device: str) -> None:
 
 # ---- state -----------------------------------------------------------------------------------------------------------
 def test_state_goes_to_a_file_and_back(device: str, tmp_path: Any) -> None:
-    def net() -> nn.Module:
+    def net() -> nn.Sequential:
         return nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU(), nn.ConvTranspose2d(2, 1, 3))
 
     first, second = net().to(device), net().to(device)

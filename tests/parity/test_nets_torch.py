@@ -110,7 +110,7 @@ def test_resnet18(ingot: Any, torch: Any, tmp_path: Path) -> None:
     z.square().sum().backward()
     for name, parameter in model.named_parameters():
         wanted = state[name].grad.numpy()
-        apart = np.linalg.norm(parameter.grad.numpy() - wanted) / max(np.linalg.norm(wanted), 1e-6)
+        apart = float(np.linalg.norm(parameter.grad.numpy() - wanted)) / max(float(np.linalg.norm(wanted)), 1e-6)
         assert apart < 1e-2, (name, apart)
     for name, buffer in model.named_buffers():
         if "running" in name:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import ingot
 from ingot.nn._convolution import Each, each
@@ -24,7 +25,7 @@ def _check(name: str, input: Tensor, rank: int) -> None:
 def _max(
     rank: int, input: Tensor, kernel_size: Each, stride: Each | None, padding: Each, dilation: Each, ceil_mode: bool,
     return_indices: bool,
-) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+) -> Any:  # fmt: skip
     _check(f"max_pool{rank}d", input, rank)
     kernel = each("kernel_size", kernel_size, rank, 1)
     step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
@@ -38,7 +39,7 @@ def _max(
 def max_pool1d(
     input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+) -> Any:  # fmt: skip
     """The greatest of each window along the last axis; see `max_pool2d`."""
     return _max(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -46,11 +47,11 @@ def max_pool1d(
 def max_pool2d(
     input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
     ceil_mode: bool = False, return_indices: bool = False,
-) -> Tensor | tuple[Tensor, Tensor]:  # fmt: skip
+) -> Any:  # fmt: skip
     """The greatest of each window of the last two axes: (N, C, H, W) → (N, C, H', W').
 
     ``stride`` is ``kernel_size`` unless given. The padding never wins. ``ceil_mode``: a last window may hang over the end.
-    ``return_indices``: also int64 numbers of the elements in their planes, row by row; the least wins among equals, NaN
+    ``return_indices``: a pair, with int64 numbers of the elements in their planes, row by row; the least wins among equals, NaN
     before all. The gradient goes to that element.
     """
     return _max(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ingot.nn import functional as F
 from ingot.nn._convolution import Each
 from ingot.nn._pooling import Adaptive
@@ -29,7 +31,7 @@ class _MaxPool(Module):
 class MaxPool1d(_MaxPool):
     """The greatest of each window: (N, C, L) → (N, C, L'); see `functional.max_pool2d`."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool1d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
                             self.return_indices)  # fmt: skip
 
@@ -37,7 +39,7 @@ class MaxPool1d(_MaxPool):
 class MaxPool2d(_MaxPool):
     """The greatest of each window: (N, C, H, W) → (N, C, H', W'); see `functional.max_pool2d`."""
 
-    def forward(self, input: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+    def forward(self, input: Tensor) -> Any:
         return F.max_pool2d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
                             self.return_indices)  # fmt: skip
 
