@@ -80,7 +80,7 @@ def opened(device: Device) -> None:
 
 def region(name: str, call: Callable[[], Any]) -> Any:
     """``call()``, told to all who watch."""
-    for observer in list(OBSERVERS):
+    for observer in OBSERVERS:
         call = partial(observer.region, name, call)
     return call()
 
