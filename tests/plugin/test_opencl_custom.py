@@ -206,7 +206,7 @@ def test_a_device_without_a_language_of_its_own_says_so(t: Any) -> None:
     op.source("cpu", "out[0] = x[0];")
     from ingot_devices.explain import explain
 
-    assert "cpu:0 builds no source in a language of its own" in explain(op.op, open_device("cpu")).text()
+    assert "cpu:0 takes no source kernels" in explain(op.op, open_device("cpu")).text()
     with pytest.raises(TypeError, match="use_kernel takes kernels"):
         t.use_kernel(op)
 

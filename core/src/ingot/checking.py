@@ -211,8 +211,10 @@ class _Checker:
         """Leave NaN in the memory that the pool hands out next: what a kernel does not write is then seen."""
         import ingot
 
-        poisoned = [ingot.full(x.shape, float("nan") if x.dtype.kind == "f" else 77, dtype=x.dtype, device=self.device)
-                    for x in self.results if x.size]  # fmt: skip
+        poisoned = [
+            ingot.tensor(np.full(x.shape, np.nan if x.dtype.kind == "f" else 77), dtype=x.dtype, device=self.device)
+            for x in self.results if x.size
+        ]  # fmt: skip
         del poisoned
 
     def _gradient(self, case: OpCase) -> None:

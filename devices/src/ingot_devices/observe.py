@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .context import changed
@@ -32,6 +33,10 @@ class Observer:
     def making(self, plan: Plan, make: Callable[[], Any]) -> Callable[[], Any]:
         """What takes the place of one of the plan's makers of memory."""
         return make
+
+    def region(self, name: str, call: Callable[[], Any]) -> Any:
+        """Call ``call``, a piece of work that is no plan: the replay of a compiled program."""
+        return call()
 
     def attach(self, device: Device) -> None:
         """An open device is there: now, or later."""
@@ -71,6 +76,13 @@ def opened(device: Device) -> None:
     """A device was opened."""
     for observer in OBSERVERS:
         observer.attach(device)
+
+
+def region(name: str, call: Callable[[], Any]) -> Any:
+    """``call()``, told to all who watch."""
+    for observer in OBSERVERS:
+        call = partial(observer.region, name, call)
+    return call()
 
 
 def watch(plan: Plan) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .cli import DONE
-from .timing import measure
+from .timing import LEAST, measure
 
 SCHEMA = "ingot.bench"
 SCHEMA_VERSION = 1
@@ -117,7 +117,7 @@ class Bench:
         return self.found
 
     def _time(self, call: Callable[[], Any]) -> float:
-        return measure(call, self.wait, self.each)
+        return measure(call, self.wait, self.each, least=min(LEAST, self.each / 4))
 
     def _tensor(self, *shape: int, dtype: str = "float32") -> Any:
         values = np.random.default_rng(0).uniform(-1, 1, shape)

@@ -30,9 +30,11 @@ def batch_of(call: Callable[[], Any], wait: Callable[[], None], least: float = L
     return max(1, min(1000, int(least / took)))
 
 
-def measure(call: Callable[[], Any], wait: Callable[[], None], budget: float = 1.0, most: int = 5) -> float:
+def measure(
+    call: Callable[[], Any], wait: Callable[[], None], budget: float = 1.0, most: int = 5, least: float = LEAST
+) -> float:
     """Median seconds of one call, over at most ``most`` rounds that together take about ``budget`` seconds."""
-    batch = batch_of(call, wait)
+    batch = batch_of(call, wait, least)
     first = once(call, wait, batch)
     rounds = max(1, min(most, int(budget / (first * batch))))
     return statistics.median(once(call, wait, batch) for _ in range(rounds))

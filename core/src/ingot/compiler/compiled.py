@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ingot_devices.context import scope, state
+from ingot_devices.observe import OBSERVERS, region
 
 from ..autograd import engine
 from ..autograd.eager import builder
@@ -73,7 +74,12 @@ class Compiled:
         return self._other(args, kwargs)
 
     def _replay(self, replayer: Replayer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        return verify.call(replayer, self._function, args, kwargs) if self._check else replayer.call(args, kwargs)
+        if self._check:
+            return verify.call(replayer, self._function, args, kwargs)
+        if OBSERVERS:
+            name = getattr(self._function, "__qualname__", type(self._function).__name__)
+            return region(f"replay of {name}", lambda: replayer.call(args, kwargs))
+        return replayer.call(args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or name == "function":

@@ -107,6 +107,12 @@ class Timeline(Observer):
 
         return made
 
+    def region(self, name: str, call: Callable[[], Any]) -> Any:
+        start = self.now()
+        made = call()
+        self.add("op", name, start, route="replay")
+        return made
+
     # ---- devices -----------------------------------------------------------------------------------------------------
     def attach(self, device: Device) -> None:
         patches = self._patches[device] = Patches()

@@ -64,7 +64,7 @@ class SourceKernel:
             return None
         renderer = getattr(request.device.codegen, "renderer", None)
         if not hasattr(renderer, "frame"):
-            raise Unsupported(f"{request.device.name} builds no source in a language of its own")
+            raise Unsupported(f"{request.device.name} takes no source kernels: its code generator frames no author's text")
         return _Made(self, request, renderer).compiled()
 
 
