@@ -269,6 +269,24 @@ class TestGraphs:
         assert (found["on another stream"], found["afterwards"]) == (3000.0, 4000.0)
 
 
+class TestNoDevice:
+    def test_a_driver_that_reports_none(self, folder: Path) -> None:
+        """Unmodified pycuda, and a driver without a device: a reason, a remedy, and everything else works."""
+        program = """
+        record = discovery.record("cuda")
+        found["state"], found["reason"], found["remedy"] = record.state, record.reason, record.remedy
+        found["told"] = message(ingot.DeviceUnavailable, lambda: ingot.zeros(1, device="cuda"))
+        found["available"] = [ingot.cuda.is_available(), ingot.cuda.device_count()]
+        found["cpu"] = float(ingot.ones(3).sum())
+        """
+        found = cuda_programs.run(program, folder / "none", INGOT_CUDA_SIM_DEVICES="0")
+        assert found["state"] == "no hardware"
+        assert "NVIDIA's driver shows no GPU" in found["reason"]
+        assert "nvidia-smi" in found["remedy"]
+        assert "device 'cuda' is not available: no hardware: NVIDIA's driver shows no GPU" in found["told"]
+        assert found["available"] == [False, 0] and found["cpu"] == 3.0
+
+
 class TestTwoDevices:
     PROGRAM = """
     a, b = ingot.arange(1000, device="cuda:0"), ingot.ones(1000, device="cuda:1")
