@@ -117,7 +117,7 @@ def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) 
 
 
 def collect(simulator: Simulator, cases: list[Case], folder: Path, end: float) -> Suite:
-    """Run ``cases`` without kernels, in a child; which keys each launches, and the sources. After ``end`` no new op is begun."""
+    """Run ``cases`` without kernels, in a child: which keys each launches, and the sources. After ``end`` no op is begun."""
     suite = Suite(cases)
     table, collected = folder / "used", folder / "collected"
     collected.mkdir()
