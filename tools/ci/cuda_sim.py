@@ -31,8 +31,7 @@ from cuda_sim.use import environment  # noqa: E402
 ORDERS = ("forward", "reversed")
 OPS, ALL = "tests/device/test_ops.py", "tests/device"
 BUDGET = 300.0
-COLLECT, MUTANTS = 0.08, 0.25  # shares of a budget
-WANTED = 0.95  # of the mutants that do not compute the same
+COLLECT, MUTANTS = 0.2, 0.25  # shares of a budget
 
 
 def pytest(tests: str, sample: list[str], **settings: str) -> subprocess.Popen[str]:
@@ -79,9 +78,9 @@ def mutants(sample: int | None, seed: str, seconds: float | None = None) -> bool
     """Try mutants; True if enough of them were killed."""
     from cuda_sim.mutants import report, run
 
-    text, share = report(list(run(sample, seed, seconds)))
+    text, enough = report(list(run(sample, seed, seconds)))
     print(text, flush=True)
-    return share >= WANTED
+    return enough
 
 
 def main() -> int:
