@@ -24,8 +24,8 @@ def renderer() -> Any:
         def __call__(self, program: Any) -> str:
             self.shared = {memory.name for memory in program.locals}
             size = program.workgroup[0]
-            lines = [f"total = lane.total; group = lane // {size}; lid = lane % {size}; lane = lane.view(np.ndarray)"]
-            lines += [f"{m.name} = shared({m.name!r}, {m.size}, total // {size}, {kind(m.dtype)})" for m in program.locals]
+            lines = [f"n_all = lane.total; my_group = lane // {size}; my_lid = lane % {size}; lane = lane.view(np.ndarray)"]
+            lines += [f"{m.name} = shared({m.name!r}, {m.size}, n_all // {size}, {kind(m.dtype)})" for m in program.locals]
             self.size = size
             head, _, rest = str(super().__call__(program)).partition("\n")
             return "\n    ".join([head.replace("lane)", "lane, shared)"), *lines]) + "\n" + rest
@@ -35,18 +35,18 @@ def renderer() -> Any:
                 return ["pass"]
             if isinstance(s, Array):
                 self.private.add(s.name)
-                return [f"{s.name} = np.full(({s.size}, total), {self.expr(s.fill, mask)})"]
+                return [f"{s.name} = np.full(({s.size}, n_all), {self.expr(s.fill, mask)})"]
             if isinstance(s, Put) and s.memory in self.shared:
                 offset, value = self.expr(s.offset, mask), self.expr(s.value, mask)
-                return [f"put({s.memory}, {offset}, group, {value}, {mask})"]
+                return [f"put({s.memory}, {offset}, my_group, {value}, {mask})"]
             return list(super().statement(s, mask))
 
         def expr(self, e: Any, mask: str) -> str:
             if e.op == "special":
-                own = {"gid": "lane", "groups": f"(total // {self.size})", "size": str(self.size)}
-                return own.get(e.value[0], str(e.value[0]))
+                own = {"gid": "lane", "groups": f"(n_all // {self.size})", "size": str(self.size)}
+                return own.get(e.value[0], f"my_{e.value[0]}")
             if e.op == "get" and e.value in self.shared:
-                return f"{e.value}[np.where({mask}, {self.expr(e.args[0], mask)}, 0), group]"
+                return f"{e.value}[np.where({mask}, {self.expr(e.args[0], mask)}, 0), my_group]"
             return str(super().expr(e, mask))
 
     return Grouped()

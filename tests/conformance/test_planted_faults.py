@@ -33,7 +33,7 @@ SAMPLE = {
                   "value/index_select/float32",
     "contraction": "value/matmul/float32 edges/matmul/* transposed/matmul/* value/softmax/float32 value/layer_norm/float32",
     "autograd": "gradient/mul/float32 gradient/softmax/float32 gradient/matmul/float32 second_order/tanh/float32",
-    "RNG bits": "value/rand/float32",
+    "RNG bits": "value/rand/float32 value/randint/int64",
     "training": "value/sgd_step/float32",
 }  # fmt: skip
 """Cases of each level that stand for it here; its probes all run."""

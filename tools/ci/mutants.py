@@ -51,10 +51,12 @@ class Mutant:
 
 
 EQUIVALENT = (
-    # file, what the line looks like, why a number in it decides nothing
+    # file, what the line looks like, why what is changed in it decides nothing
     ("driver", r"itertools\.count", "handles may begin anywhere"),
     ("driver", r"Acme One", "how much memory the pretend board has"),
     ("device", r"^ +(max_\w+|lanes|compute_units|workgroup_memory)=", "any limit that the vector unit keeps is right"),
+    ("device", r"def synchronize", "nothing waits on this board"),
+    ("driver", r"> self\.size", "a board that is full to its last byte"),
 )
 
 
@@ -65,7 +67,7 @@ def of_methods(file: str, source: str) -> Iterator[Mutant]:
     for number, node in enumerate(ast.walk(tree)):
         line = lines[getattr(node, "lineno", 1) - 1]
         free = any(f == file and re.search(pattern, line) for f, pattern, _ in EQUIVALENT)
-        for change in () if free and isinstance(node, (ast.Constant, ast.BinOp)) else changes(node):
+        for change in () if free else changes(node):
             yield Mutant(file, f"line {getattr(node, 'lineno', '?')}: {change}", _Applied(number, change))
 
 

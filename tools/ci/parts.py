@@ -28,7 +28,7 @@ TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 TESTS_IN_TWO = f"{TESTS} -n 2"
 OPS = f"{TESTS} tests/device/test_ops.py --device"
 JUDGE = (
-    f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed $INGOT_TEST_SEED "
+    f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed \"$INGOT_TEST_SEED\" "
     "--json build/conformance-{0}.json --html build/conformance-{0}.html"
 )
 FUZZ = "tests/device/test_compile_fuzz.py"

@@ -57,10 +57,10 @@ LEVELS = (
     Level("contraction", "matrix products, windows, composites", _ops("contraction", "window", "composite")),
     Level("autograd", "first and second derivatives", lambda check, record: check.name in DERIVATIVES, guarded=False),
     Level("streams", "queues, events, threads", probes="streams", guarded=False),
-    Level("RNG bits", "Philox, bit for bit", _ops("random"), probes="rng", guarded=False),
+    Level("RNG bits", "Philox, bit for bit", _ops("random"), probes="rng"),
     Level("faults", "no memory, wrong indices, a lost device", probes="faults", guarded=False),
     Level("compile", "recorded programs, replayed", probes="compiling", guarded=False),
-    Level("training", "optimizers and whole trainings", _ops("optimizer"), probes="training", guarded=False),
+    Level("training", "optimizers and whole trainings", _ops("optimizer"), probes="training"),
     Level("alone", "every op once with the CPU plugin disabled", guarded=False),
 )
 BY_NAME = {level.name: level for level in LEVELS}

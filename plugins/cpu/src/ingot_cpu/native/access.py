@@ -360,15 +360,20 @@ def _needs(node: Expr) -> Iterable[Expr]:
     return node.args
 
 
-def invariant(roots: Iterable[Expr], axes: Iterable[int], stages: Iterable[int]) -> list[Expr]:
-    """The largest parts of ``roots`` worth keeping that read none of ``axes`` and only ``stages`` that are known."""
-    moving, known = set(axes), set(stages)
+def invariant(
+    roots: Iterable[Expr], axes: Iterable[int], stages: Iterable[int], changing: Iterable[int] = ()
+) -> list[Expr]:
+    """The largest parts of ``roots`` worth keeping that read none of ``axes``, only ``stages`` that are known, and no operand
+    that is ``changing`` in the loops over ``axes``."""
+    moving, known, written = set(axes), set(stages), set(changing)
     fixed: dict[Expr, bool] = {}
     found: dict[Expr, None] = {}
     for node in walk(*roots):
         free = node.op != "index" or node.value not in moving
         if node.op == "stage":
             free = node.value[0] in known
+        elif node.op == "get":
+            free = node.value not in written
         fixed[node] = free and all(fixed[a] for a in node.args)
         for a in node.args:
             if not fixed[node] and fixed[a] and a.op not in ("const", "index", "linear", "param", "stage", "var"):

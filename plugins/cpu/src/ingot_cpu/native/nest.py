@@ -222,7 +222,8 @@ class Nest:
 
     def _hoist(self, scope: Scope, roots: Sequence[Expr], axes: Sequence[int]) -> None:
         """Compute what does not change in the loops over ``axes`` before them."""
-        for part in invariant(roots, self._unopened(scope), scope.stages):
+        added_to = [w.operand for w in self.writes if len(w.parallel) < len(w.axes)]  # an element after the other, in order
+        for part in invariant(roots, self._unopened(scope), scope.stages, added_to):
             self.access.value(scope, part)
 
     def _unopened(self, scope: Scope) -> list[int]:
