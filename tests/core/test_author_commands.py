@@ -196,5 +196,5 @@ def test_profile_runs_a_script_with_its_arguments(tmp_path: Path, capsys: pytest
     text = capsys.readouterr().out
     assert "given ['3', '--flag'] __main__" in text and "exp" in text
     assert json.loads(trace.read_text())["traceEvents"]
-    with pytest.raises(IngotError, match="there is no file 'nothing.py'; for a module"):
+    with pytest.raises(IngotError, match=r"there is no file 'nothing\.py'; for a module"):
         profile_script("nothing.py", [], module=False, trace=str(trace), rows=10)

@@ -255,7 +255,8 @@ def test_a_call_with_wrong_operands_says_what_it_takes() -> None:
     op = library.kernel("out = x * factor + y", scalars={"factor": 3.0})
     x = on_cpu((2,), 0)
     for given, named, fault in (
-        ((x,), {}, "misses 'y'"), ((x, x, x), {}, "got 3 operands"), ((x, x), {"f": 1}, "has no 'f'"), ((x, x), {"x": x}, "got 'x' twice"),
+        ((x,), {}, "misses 'y'"), ((x, x, x), {}, "got 3 operands"),
+        ((x, x), {"f": 1}, "has no 'f'"), ((x, x), {"x": x}, "got 'x' twice"),
     ):  # fmt: skip
         with pytest.raises(TypeError) as caught:
             op(*given, **named)
