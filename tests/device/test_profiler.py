@@ -124,11 +124,13 @@ def test_a_custom_op_has_its_name_there(t: Any, device: str) -> None:
 
 
 def test_a_replay_of_a_compiled_function_is_one_event(t: Any, device: str) -> None:
-    """Its launches are one program; what it was recorded from is eager, and seen."""
+    """It is recorded anew when a profile begins, eagerly and seen; from then on its launches are one program."""
     double = t.compile(lambda x: (x * 2).exp())
     x = t.ones(3, device=device)
     for _ in range(3):
         double(x)
     with t.profiler.profile() as recorded:
         double(x)
+        double(x)
+    assert any(e.name == "exp" for e in recorded.events)
     assert [e.name.partition(" of ")[0] for e in recorded.events if e.details.get("route") == "replay"] == ["replay"]

@@ -34,8 +34,11 @@ class Observer:
         """What takes the place of one of the plan's makers of memory."""
         return make
 
-    def region(self, name: str, call: Callable[[], Any]) -> Any:
-        """Call ``call``, a piece of work that is no plan: the replay of a compiled program."""
+    def region(self, name: str, call: Callable[[], Any], nothing: Any = None) -> Any:
+        """Call ``call``, a piece of work that is no plan: the replay of a compiled program.
+
+        ``nothing`` is the result that says that there was nothing to do after all.
+        """
         return call()
 
     def attach(self, device: Device) -> None:
@@ -78,10 +81,10 @@ def opened(device: Device) -> None:
         observer.attach(device)
 
 
-def region(name: str, call: Callable[[], Any]) -> Any:
+def region(name: str, call: Callable[[], Any], nothing: Any = None) -> Any:
     """``call()``, told to all who watch."""
     for observer in OBSERVERS:
-        call = partial(observer.region, name, call)
+        call = partial(observer.region, name, call, nothing)
     return call()
 
 

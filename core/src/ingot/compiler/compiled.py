@@ -78,7 +78,7 @@ class Compiled:
             return verify.call(replayer, self._function, args, kwargs)
         if OBSERVERS:
             name = getattr(self._function, "__qualname__", type(self._function).__name__)
-            return region(f"replay of {name}", lambda: replayer.call(args, kwargs))
+            return region(f"replay of {name}", lambda: replayer.call(args, kwargs), MISS)
         return replayer.call(args, kwargs)
 
     def __getattr__(self, name: str) -> Any:

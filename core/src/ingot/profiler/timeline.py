@@ -107,10 +107,11 @@ class Timeline(Observer):
 
         return made
 
-    def region(self, name: str, call: Callable[[], Any]) -> Any:
+    def region(self, name: str, call: Callable[[], Any], nothing: Any = None) -> Any:
         start = self.now()
         made = call()
-        self.add("op", name, start, route="replay")
+        if made is not nothing:
+            self.add("op", name, start, route="replay")
         return made
 
     # ---- devices -----------------------------------------------------------------------------------------------------
