@@ -124,13 +124,14 @@ def old_seeds(patch: pytest.MonkeyPatch) -> None:
 
 
 def unseen_effects(patch: pytest.MonkeyPatch) -> None:
-    """What changes in Python is not minded: foreign side effects are lost."""
+    """What changes in Python is not minded, and no guard either: foreign side effects are lost."""
     effects = capture.Capture._effect
 
     def effect(self: Any, item: Any, key: Any, was: Any, now: Any) -> Any:
         try:
             return effects(self, item, key, was, now)
         except capture.Changes:
+            self.claims.add((id(item.holder), key))
             return None
 
     patch.setattr(capture.Capture, "_effect", effect)
