@@ -81,7 +81,7 @@ def test_native_kernels_are_close_to_numpy(name: str) -> None:
 
 ULPS: dict[str, tuple[Callable[[Any], Any], float]] = {
     "exp": (np.exp, 1.0), "expm1": (np.expm1, 2.0), "tanh": (np.tanh, 2.5), "log": (np.log, 1.0),
-    "sin": (np.sin, 1.6), "cos": (np.cos, 1.6), "erf": (np.vectorize(lambda x: math.erf(float(x))), 1.6),
+    "sin": (np.sin, 1.6), "cos": (np.cos, 1.6), "erf": (np.vectorize(lambda x: math.erf(float(x))), 5.0),
 }  # fmt: skip
 
 

@@ -103,7 +103,7 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
     }
     const float s1_0 = a1_0[0];
     for (int i1_2 = 0; i1_2 < n1; i1_2++) {
-      x1[o1 + ((q0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((q0 * c1) + i1_2)] - s0_0)) / s1_0;
+      x1[o1 + ((q0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((q0 * c1) + i1_2)] - s0_0)) * (1.0f / s1_0);
     }
   }
 }

@@ -118,7 +118,7 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
     float r1_0 = m1_0[0];
     barrier(CLK_LOCAL_MEM_FENCE);
     for (int i1_2 = (int)get_local_id(0); i1_2 < n1; i1_2 += 256) {
-      x1[o1 + ((p0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((p0 * c1) + i1_2)] - r0_0)) / r1_0;
+      x1[o1 + ((p0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((p0 * c1) + i1_2)] - r0_0)) * (1.0f / r1_0);
     }
   }
 }

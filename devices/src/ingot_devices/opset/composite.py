@@ -52,7 +52,7 @@ def _exponentials(d: Define, x: Operand, axis: int) -> tuple[tuple[Expr, ...], E
 
 def _softmax(d: Define, x: Operand, axis: int) -> None:
     at, shifted, total = _exponentials(d, x, axis)
-    d.store(0, at, s.exp(shifted) / total)
+    d.store(0, at, s.exp(shifted) * (1 / total))  # one division for a row
 
 
 def _log_softmax(d: Define, x: Operand, axis: int) -> None:
