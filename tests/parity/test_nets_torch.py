@@ -92,31 +92,31 @@ def resnet(torch: Any, state: dict[str, Any], x: Any, training: bool) -> Any:
 
 
 def test_resnet18(ingot: Any, torch: Any, tmp_path: Path) -> None:
-    """Logits in training and in evaluation, gradients and statistics; the weights go by a file of ``torch.save``."""
+    """Logits in training and in evaluation, gradients and statistics, in double; the weights go by a file of ``torch.save``."""
     from ingot.vision import models
 
     ingot.manual_seed(0)
     drawn = models.resnet18(num_classes=5).state_dict()
-    state = {k: torch.tensor(v.numpy()) for k, v in drawn.items()}
-    torch.save(state, tmp_path / "resnet18.pth")
-    model = models.resnet18(weights=tmp_path / "resnet18.pth")
+    torch.save({k: torch.tensor(v.numpy()) for k, v in drawn.items()}, tmp_path / "resnet18.pth")
+    model = models.resnet18(weights=tmp_path / "resnet18.pth").double()
     assert all(np.array_equal(v.numpy(), drawn[k].numpy()) for k, v in model.state_dict().items())
-    x = np.random.default_rng(1).normal(size=(2, 3, 64, 64)).astype(np.float32)
+    state = {k: torch.tensor(v.numpy()) for k, v in model.state_dict().items()}
     for k, v in state.items():
         v.requires_grad_(v.dtype.is_floating_point and "running" not in k)
-    y, z = model(ingot.tensor(x)), resnet(torch, state, torch.tensor(x), True)
-    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-3, atol=1e-3)
+    x = np.random.default_rng(1).normal(size=(2, 3, 64, 64))
+    y, z = model(ingot.from_numpy(x)), resnet(torch, state, torch.from_numpy(x), True)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-9, atol=1e-9)
     y.square().sum().backward()
     z.square().sum().backward()
     for name, parameter in model.named_parameters():
         wanted = state[name].grad.numpy()
         apart = float(np.linalg.norm(parameter.grad.numpy() - wanted)) / max(float(np.linalg.norm(wanted)), 1e-6)
-        assert apart < 1e-2, (name, apart)
+        assert apart < 1e-8, (name, apart)
     for name, buffer in model.named_buffers():
         if "running" in name:
-            np.testing.assert_allclose(buffer.numpy(), state[name].numpy(), rtol=1e-3, atol=1e-4, err_msg=name)
-    y, z = model.eval()(ingot.tensor(x)), resnet(torch, state, torch.tensor(x), False)
-    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-3, atol=1e-3 * float(z.detach().abs().max()))
+            np.testing.assert_allclose(buffer.numpy(), state[name].numpy(), rtol=1e-9, atol=1e-9, err_msg=name)
+    y, z = model.eval()(ingot.from_numpy(x)), resnet(torch, state, torch.from_numpy(x), False)
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-9)
 
 
 def test_what_torch_saves(ingot: Any, torch: Any, tmp_path: Path) -> None:
