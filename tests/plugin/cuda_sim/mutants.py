@@ -184,7 +184,7 @@ def compile_all(simulator: Simulator, suite: Suite, tried: Sequence[Tried], fold
 def of_each_check(cases: Sequence[Case]) -> list[Case]:
     """``cases`` in an order whose beginnings have as many checks as they can: values, shifted operands, the others in turn."""
     turns: Counter[str] = Counter()
-    order = []
+    order: list[tuple[int, int, int, Case]] = []
     for case in cases:
         name = case[0].name
         turns[name] += 1
