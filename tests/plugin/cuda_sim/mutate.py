@@ -16,7 +16,7 @@ BARRIER = re.compile(r"[ \t]*__syncthreads\(\);\n")
 LESS = re.compile(r" < ")
 STRIDE = re.compile(r"\* (c\d+)\)")
 CONDITION = re.compile(r"\bif \((.*)\) \{")
-CHOICE = re.compile(r"= \(([^?;]*)\) \? ")
+CHOICE = re.compile(r"= \(([^?;]*)\) \? (?=\w+\[)")  # a load with a condition
 PHILOX = (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85)  # its multipliers, and what its key grows by
 CONSTANT = re.compile(rf"\b({'|'.join(map(str, PHILOX))})u?\b")
 

@@ -139,6 +139,13 @@ def sum_of_blocks_without_atomics(m: Machine, wrong: bool) -> None:
     launch(m, f"{HEAD}(float *x) {{ if (threadIdx.x == 0) {{ {add} }} }}", floats(m), grid=2)
 
 
+@row(r"index beyond an array of the kernel: kernel k, block \(0,0,0\), thread \(0,0,0\), line 1")
+def local_array_too_small(m: Machine, wrong: bool) -> None:
+    source = (f"{HEAD}(const int *n, int *x) {{ int v[4] = {{0}};"
+              " for (int q = 0; q < n[0]; q++) v[q] = q; x[threadIdx.x] = v[n[1]]; }")  # fmt: skip
+    launch(m, source, m.put(np.array([5 if wrong else 4, 2], np.int32)), floats(m))
+
+
 @row(r"misaligned address: read of 16 bytes")
 def misaligned_vector(m: Machine, wrong: bool) -> None:
     source = f"{HEAD}(const float *x, float *y) {{ *(float4 *)(y) = *(const float4 *)(x + {1 if wrong else 4}); }}"

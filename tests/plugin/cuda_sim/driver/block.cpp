@@ -210,6 +210,8 @@ static void on_signal(int number, siginfo_t *info, void *) {
   const uintptr_t at = reinterpret_cast<uintptr_t>(info->si_addr);
   if (number == SIGFPE)
     sticky(CUDA_ERROR_LAUNCH_FAILED, "integer division by zero (undefined on a GPU): %s", place(nullptr).c_str());
+  else if (number == SIGILL)  // a trap of -fsanitize=bounds
+    sticky(CUDA_ERROR_ILLEGAL_ADDRESS, "index beyond an array of the kernel: %s", place(info->si_addr ? static_cast<char *>(info->si_addr) + 1 : nullptr).c_str());
   else
     sticky(CUDA_ERROR_ILLEGAL_ADDRESS, "illegal address 0x%zx (%s): %s", size_t(at), describe(at).c_str(), place(nullptr).c_str());
   abandon();
@@ -251,11 +253,11 @@ CUresult run(const Launch &asked) {
   stack.ss_sp = alternate;
   stack.ss_size = 64 << 10;
   sigaltstack(&stack, &before_stack);
-  struct sigaction action = {}, before[3];
+  struct sigaction action = {}, before[4];
   action.sa_sigaction = on_signal;
   action.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  const int numbers[3] = {SIGSEGV, SIGBUS, SIGFPE};
-  for (int i = 0; i < 3; i++) sigaction(numbers[i], &action, &before[i]);
+  const int numbers[4] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL};
+  for (int i = 0; i < 4; i++) sigaction(numbers[i], &action, &before[i]);
   begin_launch();
   if (sigsetjmp(out, 1) == 0) {
     run_blocks();
@@ -263,7 +265,7 @@ CUresult run(const Launch &asked) {
     for (Thread &t : threads)
       if (t.stack) stacks.push_back(t.stack), t.stack = nullptr;
   }
-  for (int i = 0; i < 3; i++) sigaction(numbers[i], &before[i], nullptr);
+  for (int i = 0; i < 4; i++) sigaction(numbers[i], &before[i], nullptr);
   sigaltstack(&before_stack, nullptr);
   end_launch();
   here.launch = nullptr;

@@ -115,7 +115,7 @@ static std::string call_compiler(const std::string &name, const std::string &tex
                         " -std=c++20 -O1 -g1 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv -fno-math-errno -fno-exceptions"
                         " -fno-rtti -fno-diagnostics-show-caret -fdiagnostics-color=never -fmax-errors=20";
   command += fma ? " -mfma -ffp-contract=fast" : " -ffp-contract=off";
-  if (settings().checked) command += " -fsanitize=thread --param tsan-instrument-func-entry-exit=0";
+  if (settings().checked) command += " -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fsanitize=bounds -fsanitize-undefined-trap-on-error";
   command += " -include '" + settings().folder + "/include/cuda_sim.h' -I '" + settings().folder + "/include' -c '" + base + ".cpp' -o '" + base +
              ".o' 2> '" + base + ".log' && " + (compiler && *compiler ? compiler : "g++") + " -shared -o '" + base + ".so' '" + base + ".o' '" +
              settings().folder + "/libcuda.so.1' -lm 2>> '" + base + ".log'";
