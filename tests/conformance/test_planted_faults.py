@@ -22,7 +22,7 @@ acme = pretend_acme.acme
 DEVICE = "acme:0"
 SAMPLE = {
     "views": "value/flip/float32 value/cat/int32 value/clone/float32 shifted/clone/* transposed/contiguous/* stepped/flip/* "
-             "value/bfloat16/float32 value/narrow/float32 value/tril/float32",
+             "value/bfloat16/float32 value/narrow/float32 value/tril/float32 extremes/int/*",
     "pointwise": "value/add/float32 value/add/bfloat16 edges/add/* shifted/mul/* transposed/mul/* value/exp/float32 "
                  "nonfinite/maximum/* inplace/add/* promotion/add/* value/floor_divide/int32 value/sub/uint8 "
                  "value/mul/float64 extremes/add/int32 extremes/lt/int64 extremes/mul/int8 value/exp/float64 nonfinite/lt/* "

@@ -19,6 +19,8 @@ UNARY = ("neg", "abs", "bitwise_not", "clone", "contiguous")
 BINARY = (
     "add", "sub", "mul", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or", "bitwise_xor",
 )  # fmt: skip
+CONVERTED = ("int", "long")
+FITS = ("float32", "float64", "int32", "int16", "int8", "uint16", "uint8")  # what a reference in float64 converts exactly
 COUNT = 37
 EXPONENT = 60
 """Of the largest float: products stay in float32's range, and results above the subnormal numbers, which a device may flush."""
@@ -27,15 +29,19 @@ HALF_EXPONENT = 5
 
 def ranges(record: Record) -> Sequence[str]:
     """The dtypes in which the record's op is exact over the whole range. (References hold uint64 as it wraps.)"""
+    if record.name in CONVERTED:
+        return [d for d in record.dtypes if d in FITS]
     named = record.name in (*UNARY, *BINARY)
     return [d for d in record.dtypes if d not in ("bool", "uint64")] if named else ()
 
 
 def extremes(subject: Subject, record: Record, dtype: str) -> None:
     """Values over the whole range of ``dtype``, its ends among them."""
-    count = 1 if record.name in UNARY else 2
+    count = 2 if record.name in BINARY else 1
     rng = np.random.default_rng(len(record.name))
     arrays = [drawn(rng, dtype, k) for k in range(count)]
+    if record.name in CONVERTED and is_float(dtype):
+        arrays = [rng.uniform(-(2.0**30), 2.0**30, COUNT).astype(numpy_dtype(dtype))]
     sample = S(*(V(COUNT) for _ in range(count)))
     run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
 
