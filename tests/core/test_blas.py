@@ -15,7 +15,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         told.append(n)
         return told[-2]
 
-    monkeypatch.setattr(blas, "_set_threads", lambda: set_threads)
+    monkeypatch.setattr(blas, "set_threads", lambda: set_threads)
     return told
 
 
@@ -44,7 +44,7 @@ def test_a_product_inside_another_leaves_one_thread_to_it(threads: list[int]) ->
 
 
 def test_numpys_openblas_is_found_where_it_is_bundled() -> None:
-    found = blas._set_threads()
+    found = blas.set_threads()
     if found is None:
         pytest.skip("NumPy brings no OpenBLAS here")
     before = found(1)

@@ -2,7 +2,7 @@
 
 OpenBLAS wakes its threads from about a million multiply-adds on and lets them spin until all are done: where another
 process has the core, a product of 20 µs takes 20 ms. Below `ALONE` one thread is at most 60 µs slower than two, so a small
-product takes one. Used by `host_matmul`; nothing is changed where NumPy brings another BLAS.
+product takes one. Used wherever a product is handed to it; nothing is changed where NumPy brings another BLAS.
 """
 
 from __future__ import annotations
@@ -26,30 +26,37 @@ TINY = 262_144
 
 def alone(function: Callable[..., Any], extents: Sequence[int]) -> Callable[..., Any]:
     """``function``, which does one product over axes of ``extents``, on one thread where that is small."""
-    set_threads = _set_threads()
-    if set_threads is None or not TINY < math.prod(extents) <= ALONE:
+    set_to = set_threads()
+    if set_to is None or not TINY < math.prod(extents) <= ALONE:
         return function
 
     def call(*operands: Any) -> Any:
-        before = set_threads(1)
+        before = set_to(1)
         try:
             return function(*operands)
         finally:
             if before != 1:  # a product in another thread has set it, and sets it back
-                set_threads(before)
+                set_to(before)
 
     return call
 
 
 @cache
-def _set_threads() -> Callable[[int], int] | None:
-    """OpenBLAS' ``openblas_set_num_threads_local``, which returns what was set before; None where NumPy brings none."""
-    for folder in (Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs"):
-        for path in sorted(folder.glob("*openblas*")):
-            try:
-                found = ctypes.CDLL(str(path)).openblas_set_num_threads_local
-            except (OSError, AttributeError):
-                continue
-            found.argtypes, found.restype = [ctypes.c_int], ctypes.c_int
-            return found
+def library() -> ctypes.CDLL | None:
+    """The OpenBLAS that NumPy brings; None where it brings none."""
+    home = Path(np.__file__).parent
+    for path in sorted([*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]):
+        try:
+            return ctypes.CDLL(str(path))
+        except OSError:
+            continue
     return None
+
+
+@cache
+def set_threads() -> Callable[[int], int] | None:
+    """OpenBLAS' ``openblas_set_num_threads_local``, which returns what was set before; None where there is none."""
+    found = getattr(library(), "openblas_set_num_threads_local", None)
+    if found is not None:
+        found.argtypes, found.restype = [ctypes.c_int], ctypes.c_int
+    return found

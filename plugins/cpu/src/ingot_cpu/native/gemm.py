@@ -12,11 +12,11 @@ import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from typing import Any
 
-import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.bind import STATUS, Loops, Rewrite, Write
+from ingot_devices.codegen.blas import library, set_threads
 from ingot_devices.codegen.nest import free_axes
 from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr, walk
@@ -30,14 +30,18 @@ NANOSECONDS = 0.02
 @cache
 def blas() -> dict[DType, int]:
     """The addresses of the products by dtype; empty where NumPy brings no OpenBLAS that is known."""
-    home = Path(np.__file__).parent
-    for path in sorted([*home.parent.glob("numpy.libs/*openblas*"), *home.glob(".dylibs/*openblas*")]):
-        try:
-            library = ctypes.CDLL(str(path))
-            return {d: ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for d, name in NAMES.items()}
-        except (OSError, AttributeError):
-            continue
-    return {}
+    found = library()
+    return {d: _address(getattr(found, name)) for d, name in NAMES.items() if hasattr(found, name)}
+
+
+def threads_setter() -> int:
+    """The address of what says how many threads BLAS takes; 0 where there is none."""
+    found = set_threads()
+    return 0 if found is None else _address(found)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from ingot_devices import dtypes as dt
+from ingot_devices.codegen import blas
 from ingot_devices.ir.definition import Definition
 from ingot_devices.layout import Layout
 
@@ -42,6 +43,7 @@ class Runtime:
         self._setup = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_longlong] * 3)(find("ingot_setup"))
         self._threads = ctypes.CFUNCTYPE(ctypes.c_longlong, ctypes.c_longlong)(find("ingot_threads"))
         self.gemm = int(find("ingot_gemm"))
+        ctypes.CFUNCTYPE(None, *[ctypes.c_longlong] * 3)(find("ingot_blas"))(gemm.threads_setter(), blas.TINY, blas.ALONE)
         self._arguments = (id(np.ndarray), bytes.__basicsize__ - 1, futex)
         self._setup(*self._arguments, threads_wanted() - 1)
         self._methods = {

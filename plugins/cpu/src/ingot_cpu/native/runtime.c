@@ -145,18 +145,27 @@ enum { ROW_MAJOR = 101, AS_IS = 111, TURNED = 112 };
 typedef void (*sgemm)(int, int, int, i64, i64, i64, float, const void *, i64, const void *, i64, float, void *, i64);
 typedef void (*dgemm)(int, int, int, i64, i64, i64, double, const void *, i64, const void *, i64, double, void *, i64);
 
+/* BLAS spins with several threads from `tiny` multiplications on: where the other cores are taken, that lasts a thousand times
+ * longer than the product. Up to `alone` the calling thread computes it; `codegen/blas.py` has the numbers. */
+static int (*blas_threads)(int); /* sets how many threads a product takes and returns how many it was; 0 where unknown */
+static i64 blas_tiny, blas_alone;
+void ingot_blas(i64 threads, i64 tiny, i64 alone) { blas_threads = (int (*)(int))threads, blas_tiny = tiny, blas_alone = alone; }
+
 /* Constants: function | double | operands x, y, out | first element of each, in bytes | turned x, y | m, n, k |
  * rows' strides of x, y, out | strides of the batch of each, in bytes. Units are the matrices of a batch. */
 void ingot_gemm(i64 *arguments, const i64 *c, i64 first, i64 end) {
   const char *x = (const char *)arguments[c[2]] + c[5], *y = (const char *)arguments[c[3]] + c[6];
   char *out = (char *)arguments[c[4]] + c[7];
   int turned_x = c[8] ? TURNED : AS_IS, turned_y = c[9] ? TURNED : AS_IS;
+  i64 work = c[10] * c[11] * c[12];
+  int before = blas_threads && work > blas_tiny && work <= blas_alone ? blas_threads(1) : 1;
   for (i64 b = first; b < end; b++) {
     const void *left = x + b * c[16], *right = y + b * c[17];
     void *made = out + b * c[18];
     if (c[1]) ((dgemm)c[0])(ROW_MAJOR, turned_x, turned_y, c[10], c[11], c[12], 1, left, c[13], right, c[14], 0, made, c[15]);
     else ((sgemm)c[0])(ROW_MAJOR, turned_x, turned_y, c[10], c[11], c[12], 1, left, c[13], right, c[14], 0, made, c[15]);
   }
+  if (before != 1) blas_threads(before); /* else one thread it was, or a product in another thread sets it back */
 }
 
 /* ---- operands ------------------------------------------------------------------------------------------------------ */

@@ -1,4 +1,4 @@
-; Made from runtime.c by make_runtime.py; sha256 8c5b2e75112c8347a616ea019b758be3bdb2ab4a3f49f6cb0f92c692d637cf4a
+; Made from runtime.c by make_runtime.py; sha256 c5f25b5cc439e3bb3f075cd3c7e993151a07066ad71c9de6022b2ee66eda1192
 %struct.anon = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
 %struct.object = type { i64, ptr }
 
@@ -6,6 +6,9 @@
 @bytes_payload = internal unnamed_addr global i64 0, align 8
 @futex_call = internal unnamed_addr global i64 0, align 8
 @pool = internal global %struct.anon zeroinitializer, align 64
+@blas_threads = internal unnamed_addr global ptr null, align 8
+@blas_tiny = internal unnamed_addr global i64 0, align 8
+@blas_alone = internal unnamed_addr global i64 0, align 8
 @PyExc_TypeError = external local_unnamed_addr global ptr, align 8
 @.str = private unnamed_addr constant [42 x i8] c"a kernel was called with too few operands\00", align 1
 @.str.1 = private unnamed_addr constant [62 x i8] c"a program was called with another number of slots and numbers\00", align 1
@@ -58,6 +61,15 @@ define range(i64 -2147483647, 2147483648) i64 @ingot_threads(i64 noundef %0) loc
   ret i64 %16
 }
 
+; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(write, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
+define void @ingot_blas(i64 noundef %0, i64 noundef %1, i64 noundef %2) local_unnamed_addr #0 {
+  %4 = inttoptr i64 %0 to ptr
+  store ptr %4, ptr @blas_threads, align 8, !tbaa !10
+  store i64 %1, ptr @blas_tiny, align 8, !tbaa !12
+  store i64 %2, ptr @blas_alone, align 8, !tbaa !12
+  ret void
+}
+
 ; Function Attrs: nounwind uwtable
 define void @ingot_gemm(ptr noundef readonly captures(none) %0, ptr noundef readonly captures(none) %1, i64 noundef %2, i64 noundef %3) local_unnamed_addr #2 {
   %5 = getelementptr inbounds nuw i8, ptr %1, i64 16
@@ -92,60 +104,90 @@ define void @ingot_gemm(ptr noundef readonly captures(none) %0, ptr noundef read
   %34 = load i64, ptr %33, align 8, !tbaa !12
   %35 = icmp eq i64 %34, 0
   %36 = select i1 %35, i32 111, i32 112
-  %37 = icmp slt i64 %2, %3
-  br i1 %37, label %38, label %49
+  %37 = getelementptr inbounds nuw i8, ptr %1, i64 80
+  %38 = load i64, ptr %37, align 8, !tbaa !12
+  %39 = getelementptr inbounds nuw i8, ptr %1, i64 88
+  %40 = load i64, ptr %39, align 8, !tbaa !12
+  %41 = mul nsw i64 %40, %38
+  %42 = getelementptr inbounds nuw i8, ptr %1, i64 96
+  %43 = load i64, ptr %42, align 8, !tbaa !12
+  %44 = mul nsw i64 %41, %43
+  %45 = load ptr, ptr @blas_threads, align 8, !tbaa !10
+  %46 = icmp eq ptr %45, null
+  %47 = load i64, ptr @blas_tiny, align 8
+  %48 = icmp sle i64 %44, %47
+  %49 = select i1 %46, i1 true, i1 %48
+  %50 = load i64, ptr @blas_alone, align 8
+  %51 = icmp sgt i64 %44, %50
+  %52 = select i1 %49, i1 true, i1 %51
+  br i1 %52, label %55, label %53
 
-38:                                               ; preds = %4
-  %39 = getelementptr inbounds nuw i8, ptr %1, i64 128
-  %40 = getelementptr inbounds nuw i8, ptr %1, i64 136
-  %41 = getelementptr inbounds nuw i8, ptr %1, i64 144
-  %42 = getelementptr inbounds nuw i8, ptr %1, i64 8
-  %43 = getelementptr inbounds nuw i8, ptr %1, i64 80
-  %44 = getelementptr inbounds nuw i8, ptr %1, i64 88
-  %45 = getelementptr inbounds nuw i8, ptr %1, i64 96
-  %46 = getelementptr inbounds nuw i8, ptr %1, i64 104
-  %47 = getelementptr inbounds nuw i8, ptr %1, i64 112
-  %48 = getelementptr inbounds nuw i8, ptr %1, i64 120
-  br label %50
+53:                                               ; preds = %4
+  %54 = tail call i32 %45(i32 noundef 1) #9
+  br label %55
 
-49:                                               ; preds = %73, %4
+55:                                               ; preds = %4, %53
+  %56 = phi i32 [ %54, %53 ], [ 1, %4 ]
+  %57 = icmp slt i64 %2, %3
+  br i1 %57, label %58, label %66
+
+58:                                               ; preds = %55
+  %59 = getelementptr inbounds nuw i8, ptr %1, i64 128
+  %60 = getelementptr inbounds nuw i8, ptr %1, i64 136
+  %61 = getelementptr inbounds nuw i8, ptr %1, i64 144
+  %62 = getelementptr inbounds nuw i8, ptr %1, i64 8
+  %63 = getelementptr inbounds nuw i8, ptr %1, i64 104
+  %64 = getelementptr inbounds nuw i8, ptr %1, i64 112
+  %65 = getelementptr inbounds nuw i8, ptr %1, i64 120
+  br label %68
+
+66:                                               ; preds = %91, %55
+  %67 = icmp eq i32 %56, 1
+  br i1 %67, label %97, label %94
+
+68:                                               ; preds = %58, %91
+  %69 = phi i64 [ %2, %58 ], [ %92, %91 ]
+  %70 = load i64, ptr %59, align 8, !tbaa !12
+  %71 = mul nsw i64 %70, %69
+  %72 = getelementptr inbounds i8, ptr %12, i64 %71
+  %73 = load i64, ptr %60, align 8, !tbaa !12
+  %74 = mul nsw i64 %73, %69
+  %75 = getelementptr inbounds i8, ptr %20, i64 %74
+  %76 = load i64, ptr %61, align 8, !tbaa !12
+  %77 = mul nsw i64 %76, %69
+  %78 = getelementptr inbounds i8, ptr %28, i64 %77
+  %79 = load i64, ptr %62, align 8, !tbaa !12
+  %80 = icmp eq i64 %79, 0
+  %81 = load i64, ptr %1, align 8, !tbaa !12
+  %82 = inttoptr i64 %81 to ptr
+  %83 = load i64, ptr %37, align 8, !tbaa !12
+  %84 = load i64, ptr %39, align 8, !tbaa !12
+  %85 = load i64, ptr %42, align 8, !tbaa !12
+  %86 = load i64, ptr %63, align 8, !tbaa !12
+  %87 = load i64, ptr %64, align 8, !tbaa !12
+  %88 = load i64, ptr %65, align 8, !tbaa !12
+  br i1 %80, label %90, label %89
+
+89:                                               ; preds = %68
+  tail call void %82(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %83, i64 noundef %84, i64 noundef %85, double noundef 1.000000e+00, ptr noundef %72, i64 noundef %86, ptr noundef %75, i64 noundef %87, double noundef 0.000000e+00, ptr noundef %78, i64 noundef %88) #9
+  br label %91
+
+90:                                               ; preds = %68
+  tail call void %82(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %83, i64 noundef %84, i64 noundef %85, float noundef 1.000000e+00, ptr noundef %72, i64 noundef %86, ptr noundef %75, i64 noundef %87, float noundef 0.000000e+00, ptr noundef %78, i64 noundef %88) #9
+  br label %91
+
+91:                                               ; preds = %90, %89
+  %92 = add i64 %69, 1
+  %93 = icmp eq i64 %92, %3
+  br i1 %93, label %66, label %68, !llvm.loop !25
+
+94:                                               ; preds = %66
+  %95 = load ptr, ptr @blas_threads, align 8, !tbaa !10
+  %96 = tail call i32 %95(i32 noundef %56) #9
+  br label %97
+
+97:                                               ; preds = %94, %66
   ret void
-
-50:                                               ; preds = %38, %73
-  %51 = phi i64 [ %2, %38 ], [ %74, %73 ]
-  %52 = load i64, ptr %39, align 8, !tbaa !12
-  %53 = mul nsw i64 %52, %51
-  %54 = getelementptr inbounds i8, ptr %12, i64 %53
-  %55 = load i64, ptr %40, align 8, !tbaa !12
-  %56 = mul nsw i64 %55, %51
-  %57 = getelementptr inbounds i8, ptr %20, i64 %56
-  %58 = load i64, ptr %41, align 8, !tbaa !12
-  %59 = mul nsw i64 %58, %51
-  %60 = getelementptr inbounds i8, ptr %28, i64 %59
-  %61 = load i64, ptr %42, align 8, !tbaa !12
-  %62 = icmp eq i64 %61, 0
-  %63 = load i64, ptr %1, align 8, !tbaa !12
-  %64 = inttoptr i64 %63 to ptr
-  %65 = load i64, ptr %43, align 8, !tbaa !12
-  %66 = load i64, ptr %44, align 8, !tbaa !12
-  %67 = load i64, ptr %45, align 8, !tbaa !12
-  %68 = load i64, ptr %46, align 8, !tbaa !12
-  %69 = load i64, ptr %47, align 8, !tbaa !12
-  %70 = load i64, ptr %48, align 8, !tbaa !12
-  br i1 %62, label %72, label %71
-
-71:                                               ; preds = %50
-  tail call void %64(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %65, i64 noundef %66, i64 noundef %67, double noundef 1.000000e+00, ptr noundef %54, i64 noundef %68, ptr noundef %57, i64 noundef %69, double noundef 0.000000e+00, ptr noundef %60, i64 noundef %70) #9
-  br label %73
-
-72:                                               ; preds = %50
-  tail call void %64(i32 noundef 101, i32 noundef %32, i32 noundef %36, i64 noundef %65, i64 noundef %66, i64 noundef %67, float noundef 1.000000e+00, ptr noundef %54, i64 noundef %68, ptr noundef %57, i64 noundef %69, float noundef 0.000000e+00, ptr noundef %60, i64 noundef %70) #9
-  br label %73
-
-73:                                               ; preds = %72, %71
-  %74 = add i64 %51, 1
-  %75 = icmp eq i64 %74, %3
-  br i1 %75, label %49, label %50, !llvm.loop !25
 }
 
 ; Function Attrs: mustprogress nocallback nofree nosync nounwind willreturn memory(argmem: readwrite)
