@@ -31,7 +31,7 @@ from cuda_sim.use import environment  # noqa: E402
 ORDERS = ("forward", "reversed")
 OPS, ALL = "tests/device/test_ops.py", "tests/device"
 BUDGET = 300.0
-COLLECT, MUTANTS = 0.2, 0.25  # shares of a budget
+COLLECT, MUTANTS = 0.1, 0.25  # shares of a budget
 
 
 def pytest(tests: str, sample: list[str], **settings: str) -> subprocess.Popen[str]:

@@ -35,7 +35,7 @@ TESTS, SECONDS, TOGETHER = 6, 30, 60
 LEAST = 10  # mutants that are tried however little time there is
 COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
-ALIGNMENT, SHIFTED = re.compile(r"if \(\(\([o\d |]+\) & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
+ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
 REASONS = (  # (operator, pattern of the line, why it may survive)
     ("change a seed constant", ".", "the op tests hold a draw's distribution; its bits are held by conformance"),
