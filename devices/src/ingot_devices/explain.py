@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 _N = 16
 _SHAPES = (((_N, _N), (_N, _N)), ((_N, _N), (_N,)), ((_N,), (_N,)), ((_N, _N, _N), (_N, _N)))
-"""Shapes to try: of an ordinary operand, and of one that holds indices, classes or flags."""
+"""Shapes to try: of an ordinary operand, and of one that holds indices, classes, flags or statistics."""
 _ROLES = {
     **dict.fromkeys(("index", "indices", "ids", "target", "order", "ranks"), dt.int64),
     **dict.fromkeys(("condition", "mask", "flags", "starts"), dt.bool_),
 }
+_STATISTICS = frozenset(("mean", "rstd", "var", "lse"))
 _ATTRIBUTES = {
     **dict.fromkeys(("n", "m", "classes", "rows"), _N),
     "shape": (_N, _N),
@@ -174,7 +175,7 @@ class _Asked:
                 role = _ROLES.get(name) if len(self.dtypes) == 1 else None
                 dtype = role or self.dtypes[min(n, len(self.dtypes) - 1)]
                 given = self.shapes[min(n, len(self.shapes) - 1)] if self.shapes else None
-                usual = role_shape if role else shape
+                usual = role_shape if role or name in _STATISTICS else shape
                 yield Layout.dense(usual if given is None else given, dtype, self.device)
 
     def answer(self, keys: Sequence[Key], attempts: Sequence[Attempt], plan: Plan | None) -> Explanation:

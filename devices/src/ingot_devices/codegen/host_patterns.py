@@ -45,8 +45,12 @@ def reduction(d: Definition) -> Compiled | None:
         return None
     fold, keep = REDUCTIONS[stage.monoid].reduce, keepdims and bool(store.at)
 
-    def kernel(x: Array, out: Array) -> None:  # remarks are dispatch's affair, as those of a bare ufunc
-        fold(x, axes, None, out, keep)
+    def kernel(x: Array, out: Array) -> None:
+        token = quiet()
+        try:
+            fold(x, axes, None, out, keep)
+        finally:
+            loud(token)
 
     return Compiled(kernel, f"np.{REDUCTIONS[stage.monoid].__name__}.reduce(x0, {axes}, out=x1, keepdims={keep})")
 
