@@ -38,6 +38,7 @@ DEVICE = "cuda:0"
 ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
 REASONS = (  # (operator, pattern of the line, why it may survive)
+    ("drop a mask", r" & \d+\) == 0\)", "a fresh output has offset 0, and operands are shifted in an op's main dtype only"),
     ("change a seed constant", ".", "the op tests hold a draw's distribution; its bits are held by conformance"),
 )
 Case = tuple[Any, Any, str]  # check, record, case

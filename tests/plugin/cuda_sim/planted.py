@@ -139,7 +139,7 @@ def sum_of_blocks_without_atomics(m: Machine, wrong: bool) -> None:
     launch(m, f"{HEAD}(float *x) {{ if (threadIdx.x == 0) {{ {add} }} }}", floats(m), grid=2)
 
 
-@row(r"index beyond an array of the kernel: kernel k, block \(0,0,0\), thread \(0,0,0\), line 1")
+@row(r"index beyond an array of the kernel: kernel k, block \(0,0,0\), thread \(\d+,0,0\), line 1")
 def local_array_too_small(m: Machine, wrong: bool) -> None:
     source = (f"{HEAD}(const int *n, int *x) {{ int v[4] = {{0}};"
               " for (int q = 0; q < n[0]; q++) v[q] = q; x[threadIdx.x] = v[n[1]]; }")  # fmt: skip
