@@ -38,7 +38,10 @@ CPU_BUILD = "import torch; assert torch.version.cuda is None, torch.__version__;
 
 @dataclass(frozen=True)
 class Part:
-    """``seconds``: the limit, or for an elastic part the most that it samples. ``tests``: must end in "n passed". ``full``: too long for `.ci/run`."""
+    """``seconds``: the limit, or for an elastic part the most that it samples. ``tests``: must end in "n passed".
+
+    ``full``: only `.ci/full` runs it.
+    """
 
     name: str
     seconds: int
