@@ -35,14 +35,15 @@ def width_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> int:
         return 1
     if any(w.combine or w.valid is not None or w.operand == STATUS or w.parallel != axes for w in writes):
         return 1
-    if any(n.op == "where" and _asks_where(n.args[0]) for n in walk(*roots)):  # it may keep a load within bounds
+    placed = _placed(roots)
+    if any(n.op == "where" and id(n.args[0]) in placed for n in walk(*roots)):  # it may keep a load within bounds
         return 1
     loads = [n for n in walk(*roots) if n.op == "get"]
     steps = [_step(n.args[0]) for n in loads] + [_step(w.offset) for w in writes]
     if any(s not in (0, 1) for s in steps) or any(_step(w.offset) != 1 for w in writes):
         return 1
     sizes = [n.dtype.itemsize for n, s in zip(loads, steps, strict=False) if s] + [w.value.dtype.itemsize for w in writes]
-    wide = min(limits.vector_bytes // min(sizes), WIDEST)
+    wide = max(1, min(limits.vector_bytes // min(sizes), WIDEST))
     return wide if loops.extents[min(axes)] >= wide else 1
 
 
@@ -53,9 +54,13 @@ def _step(form: Expr) -> int | None:
     return None
 
 
-def _asks_where(condition: Expr) -> bool:
-    """True for a condition on the place, not on what lies there."""
-    return condition.op == "index" or (condition.op != "get" and any(map(_asks_where, condition.args)))
+def _placed(roots: Sequence[Expr]) -> set[int]:
+    """The ids of the expressions that depend on the place, not only on what lies there."""
+    found: set[int] = set()
+    for n in walk(*roots):  # operands before users
+        if n.op == "index" or (n.op != "get" and any(id(a) in found for a in n.args)):
+            found.add(id(n))
+    return found
 
 
 def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, index_bits: int) -> Launch:

@@ -29,6 +29,7 @@ class AcmeDevice(Device):
             max_grid=(1 << 31, 1, 1),
             workgroup_memory=0,
             lanes=1 << 16,
+            vector_bytes=1,
             compute_units=64,
             dtypes=HALVES,
         )
