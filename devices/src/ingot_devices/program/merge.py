@@ -157,11 +157,21 @@ def _apart(node: Node) -> bool:
     return len(set(targets)) == len(targets)
 
 
+def _by_slot(node: Node, definition: Definition) -> dict[int, Store]:
+    """What ``node`` stores, by the slot that it lies in; a store's operand is memory, never a number."""
+    found = {}
+    for store in definition.stores:
+        operand = node.operands[store.operand]
+        assert isinstance(operand, Ref)
+        found[operand.slot] = store
+    return found
+
+
 # ---- a producer without stages ---------------------------------------------------------------------------------------
 def _inline(first: Node, second: Node, inner: frozenset[int], keep: frozenset[int]) -> Node | None:
     a, b = first.definition, second.definition
     assert a is not None and b is not None
-    stores = {first.operands[s.operand].slot: s for s in a.stores}  # type: ignore[union-attr]
+    stores = _by_slot(first, a)
     if not all(_plain(s, a) for s in stores.values()) or len(stores) != len(a.stores):
         return None
     if any(s.combine or s.valid is not None for s in b.stores):
@@ -237,7 +247,7 @@ def _aligned(first: Node, second: Node, inner: frozenset[int]) -> dict[int, int]
     """Axis of ``first`` → axis of ``second``, where the second runs over exactly the points that the first stores."""
     a, b = first.definition, second.definition
     assert a is not None and b is not None
-    stores = {first.operands[s.operand].slot: s for s in a.stores}  # type: ignore[union-attr]
+    stores = _by_slot(first, a)
     found: dict[int, int] | None = None
     for node in walk(*b.roots()):
         ref = second.operands[node.value] if node.op == "load" else None
@@ -268,7 +278,7 @@ def _epilogue(first: Node, second: Node, inner: frozenset[int], keep: frozenset[
     if b.stages or any(s.combine or s.valid is not None for s in (*a.stores, *b.stores)):
         return None
     aligned = _aligned(first, second, inner)
-    stores = {first.operands[s.operand].slot: s for s in a.stores}  # type: ignore[union-attr]
+    stores = _by_slot(first, a)
     if aligned is None or len(stores) != len(a.stores) or not all(_plain(stores[n], a) for n in inner):
         return None
     back = {theirs: mine for mine, theirs in aligned.items()}
