@@ -310,6 +310,15 @@ class Pool:
             self._chunks.empty()
         release(self.device)
 
+    def idle(self, stream: Any) -> list[Block]:
+        """Blocks of all that is free with ``stream`` as its home: whoever holds them keeps it from others.
+
+        For the workspaces of a graph, which its launches took and gave back while they were captured.
+        """
+        with self.lock:
+            self._drain()
+            return [self._own(pop(free), stream) for free in self._chunks.home(stream) for _ in range(len(free))]
+
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
         """Exact figures, after taking back what was freed."""
