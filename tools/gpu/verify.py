@@ -49,6 +49,7 @@ PARTS = (
     Part("products", 240, "tools/gpu/bench.py products --out {out}", "tools/gpu/bench.py products --small --out {out}"),
     Part("host", 180, "tools/gpu/bench.py host --out {out}", "tools/gpu/bench.py host --small --out {out}"),
     Part("block", 300, "tools/gpu/bench.py block --out {out}", "tools/gpu/bench.py block --small --out {out}"),
+    Part("compiled", 300, "tools/gpu/bench_compiled.py --out {out}", "tools/gpu/bench_compiled.py --small --out {out}"),
     Part("trace", 120, "tools/gpu/trace.py --out {out}"),
 )
 

@@ -12,25 +12,18 @@ from .block import Block
 
 
 class Part(Block):
-    """``nbytes`` of the block ``whole``, under a ``handle`` of their own."""
+    """``nbytes`` of the block ``whole``, under a ``handle`` of their own; all else that it says is the whole's."""
 
     __slots__ = ("whole",)
 
     whole: Block
-
-    @property
-    def uses(self) -> set[Any] | None:
-        """The streams beside the home one that used the whole."""
-        return self.whole.uses
-
-    @uses.setter
-    def uses(self, streams: set[Any] | None) -> None:
-        self.whole.uses = streams
+    pool = property(lambda self: self.whole.pool)
+    stream = property(lambda self: self.whole.stream)
+    uses = property(lambda self: self.whole.uses)
 
 
 def part(whole: Block, handle: Any, nbytes: int) -> Part:
     """A part of ``whole``."""
     made = Part.__new__(Part)
-    made.whole, made.handle, made.nbytes, made.version = whole, handle, nbytes, 0
-    made.pool, made.stream, made._chunk = whole.pool, whole.stream, whole._chunk
+    made.whole, made._chunk, made.handle, made.nbytes, made.version = whole, whole._chunk, handle, nbytes, 0
     return made

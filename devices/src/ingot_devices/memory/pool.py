@@ -373,7 +373,11 @@ class Pool:
         """
         with self.lock:
             self._drain()
-            return [self._own(pop(free), stream) for free in self._chunks.home(stream) for _ in range(len(free))]
+            found: list[Block] = []
+            for free in self._chunks.home(stream):
+                while (chunk := pop(free)) is not None:
+                    found.append(self._own(chunk))
+            return found
 
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:

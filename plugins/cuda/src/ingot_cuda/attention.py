@@ -65,7 +65,7 @@ def attention(request: Request) -> Compiled:
     def call(q: Any, k: Any, v: Any, mask: None, scale: float, out: Any, lse: Any) -> None:
         aligned = even and (q[1] | k[1] | v[1]) % 8 == 0
         scalars = _SCALARS.pack(q[1], qb, qh, qr, k[1], kb, kh, kr, v[1], vb, vh, vr, float(scale), heads, queries, keys)
-        bound = (*(Binding(x[0], "r") for x in (q, k, v)), Binding(out[0], "w"), Binding(lse[0], "w"))
+        bound = (*(Binding(x[0], "r") for x in (q, k, v)), *(Binding(x[0] + x[1] * n, "w") for x, n in ((out, 2), (lse, 4))))
         device.launch(entry(aligned), grid, _BLOCK, Arguments(bound, scalars), device.current_stream())
 
     return Compiled(call, source(half, size, causal, even))
