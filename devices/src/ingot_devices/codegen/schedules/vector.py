@@ -48,8 +48,9 @@ def width_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> int:
 
 
 def _step(form: Expr) -> int | None:
-    """The step along the one axis, of an offset that is nothing else but a multiple of it; None for any other."""
-    if form.op == "linear" and form.value[0] == 0 and all(a.op == "index" for a in form.args):
+    """The step along the one axis, of an offset that is a multiple of it, or stands still; None for any other."""
+    still = form.op == "linear" and not form.args
+    if still or (form.op == "linear" and form.value[0] == 0 and all(a.op == "index" for a in form.args)):
         return int(sum(form.value[1]))
     return None
 
@@ -74,7 +75,13 @@ def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, 
     stride = special("groups") * special("size")
     scope = Scope(nest)
     count = nest.extent(axis)
-    operands = sorted({n.value for w in writes for n in walk(*w.roots()) if n.op == "get"} | {w.operand for w in writes})
+    loads = [n for n in walk(*(r for w in writes for r in w.roots())) if n.op == "get"]
+    outputs = {w.operand for w in writes}
+    operands = sorted({n.value for n in loads if _step(n.args[0])} | outputs)
+    for load in loads:  # what stands still is read once, before anything is written
+        if not _step(load.args[0]) and load.value not in outputs and load.dtype is not dt.float16:
+            there = scope.resolve(load)
+            scope.memo[there] = scope.name("u", there)
     bases = {n: nest.base(n) for n in operands}
 
     nest.bases = {n: base & const(-width, dt.index) for n, base in bases.items()}
