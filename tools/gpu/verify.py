@@ -25,7 +25,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PARTS_LIMIT = 8 * 60
-TESTS, OPS = "-m pytest -q -p no:cacheprovider tests/device", "tests/device/test_ops.py"
+TESTS, OPS = "-m pytest -q -p no:cacheprovider -p no:benchmark tests/device", "tests/device/test_ops.py"
 CUDA = "--device cuda:0"
 
 

@@ -12,7 +12,8 @@ further capability has a default here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -104,6 +105,30 @@ class Device:
     ) -> None:
         """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
         raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
+
+    def launcher(
+        self,
+        entry: Any,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        accesses: tuple[str, ...],
+        scalars: Struct,
+    ) -> Callable[..., None]:
+        """A function that queues ``entry`` on the current stream: it takes the handles of the buffers, then the scalars.
+
+        ``accesses`` are those of the `Binding`s, ``scalars`` packs the numbers. A plan asks once and calls often: a
+        device whose `launch` does the same work at each call can do it here.
+        """
+        launch, streams, count, pack = self.launch, self.streams, len(accesses), scalars.pack
+
+        def queue(*given: Any) -> None:
+            arguments = Arguments(tuple(map(Binding, given[:count], accesses)), pack(*given[count:]))
+            if streams:
+                launch(entry, grid, block, arguments, self.current_stream())
+            else:
+                launch(entry, grid, block, arguments)
+
+        return queue
 
     def resources(self, entry: Any) -> Mapping[str, int]:
         """What the driver says that a built kernel takes, by name: registers, bytes of private memory … Empty: nothing."""

@@ -24,6 +24,13 @@ _NONBLOCKING = 1  # CU_STREAM_NON_BLOCKING: keeps no order with the driver's def
 _LEGACY = 1  # the driver's default stream, for which everybody's streams but the non-blocking ones wait
 
 
+class _Current(threading.local):
+    """What a thread has made current; None is the default stream."""
+
+    stream: Any = None
+    before: Any = None
+
+
 class StreamDevice(Device):
     """The context of one GPU, by the driver's index, and what is queued there."""
 
@@ -37,7 +44,7 @@ class StreamDevice(Device):
         self.recent: deque[str] = deque(maxlen=faults.RECENT)  # names of the last launches
         HERE.enter(self, self.context)
         self._default = drv.Stream()
-        self._local = threading.local()
+        self._local = _Current()
 
     def _retain(self) -> Any:
         try:
@@ -69,7 +76,7 @@ class StreamDevice(Device):
 
     # ---- streams and events ----------------------------------------------------------------------------------------
     def _stream(self) -> Any:
-        return getattr(self._local, "stream", None) or self._default
+        return self._local.stream or self._default
 
     def create_stream(self) -> Any:
         """A further stream, which keeps order with others by events alone."""
@@ -85,7 +92,7 @@ class StreamDevice(Device):
 
     def current_stream(self) -> Any:
         """This thread's stream; None is the default one."""
-        return getattr(self._local, "stream", None)
+        return self._local.stream
 
     def record_event(self, stream: Any = None) -> Any:
         """An event after the work queued so far."""
