@@ -232,7 +232,7 @@ class TestSchedules:
     def test_a_workgroup_per_row_with_barriers_on_lanes(self) -> None:
         (launch,) = self.launches(GPU, "softmax", [shaped(64, 1000)], axis=-1)
         assert launch.grid == (64, 1, 1)
-        assert launch.program.workgroup == (256, 1, 1)
+        assert launch.program.workgroup == (64, 1, 1)  # 16 elements each
         assert launch.program.locals
 
     def test_no_barriers_on_a_cpu(self) -> None:
@@ -242,8 +242,7 @@ class TestSchedules:
 
     def test_few_long_rows_are_cut(self) -> None:
         launches = self.launches(CPU, "sum", [shaped(1 << 20)])
-        assert len(launches) == 3
-        assert launches[0].grid == (32, 1, 1)
+        assert [x.grid for x in launches] == [(32, 1, 1), (1, 1, 1)]  # parts, and their sum where it is stored
 
     def test_many_rows_are_not(self) -> None:
         assert len(self.launches(CPU, "sum", [shaped(100, 1 << 20)], axes=(-1,))) == 1

@@ -62,7 +62,8 @@ class Part:
 class Loops:
     """A bound definition: axes of known extents, stages over them, writes. ``stages`` keep their numbers.
 
-    ``parts``: the axes that are cut, so that several work-items or groups share the walk along them.
+    ``parts``: the axes that are cut, so that several work-items or groups share the walk along them. ``aligned``: that
+    operands begin at multiples of as many elements as a schedule takes together; else it takes them one by one.
     """
 
     name: str
@@ -70,6 +71,7 @@ class Loops:
     stages: tuple[Stage, ...]
     writes: tuple[Write, ...]
     parts: Mapping[int, Part] = field(default_factory=dict)
+    aligned: bool = True
 
     def roots(self) -> tuple[Expr, ...]:
         """Every expression in it."""

@@ -73,6 +73,7 @@ class Nest:
     lanes: int = 1  # accumulators of a serial reduction
     shared: Callable[[Scope, int], None] | None = None  # how a workgroup reduces together, in a uniform scope
     neighbours: Neighbours | None = None  # along which accesses are known to be aligned meanwhile
+    multiples: dict[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
     _names: dict[str, int] = field(default_factory=dict)
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
@@ -154,9 +155,10 @@ class Nest:
 
 
 def free_axes(loops: Loops, number: int) -> frozenset[int]:
-    """The axes that stage ``number`` keeps: those of its values and of the stages they read, less its own."""
+    """The axes that stage ``number`` keeps: those of its values, of the stages they read, and of the parts it has of its
+    own axes; less these."""
     stage = loops.stages[number]
-    found = set(stage.over) if stage.kind == "scan" else set()
+    found = set(stage.over) if stage.kind == "scan" else {loops.parts[a].number for a in stage.over if a in loops.parts}
     for node in walk(*stage.values):
         if node.op == "index":
             found.add(node.value)
@@ -202,20 +204,20 @@ class Scope:
 
     def place(self, operand: int, form: Expr) -> Expr:
         """Where the offset ``form`` into an operand lies in its buffer."""
-        made: dict[Expr, Expr] = {}
-        for node in walk(form):
-            made[node] = self._leaf(node, tuple(made[a] for a in node.args), made)
-        return self._place(operand, form, made[form], made)
+        parts = form.args if form.op == "linear" else (form,)
+        return self._place(operand, form, dict(zip(parts, self._resolved(parts), strict=True)))
 
-    def _place(self, operand: int, form: Expr, at: Expr, made: Mapping[Expr, Expr]) -> Expr:
+    def _place(self, operand: int, form: Expr, made: Mapping[Expr, Expr]) -> Expr:
         """`place`, with what is ``made`` of the parts of ``form``. Of neighbours the first is seen to be aligned."""
         base, beside = self.nest.base(operand), self.nest.neighbours
         if form.op != "linear":
-            return base + at
+            return base + made[form]
         if beside is None or not any(a.op == "index" and a.value == beside.axis for a in form.args):
             return base + self.nest.linear(form, [made[a] for a in form.args], operand)
         firsts = [beside.first if a.op == "index" and a.value == beside.axis else made[a] for a in form.args]
         first = self.nest.linear(form, firsts, operand)
+        if base is not ZERO:
+            self.nest.multiples[operand] = max(beside.width, self.nest.multiples.get(operand, 1))
         return ((base + first) & const(-beside.width, dt.index)) + beside.lane
 
     def _leaf(self, node: Expr, args: tuple[Expr, ...], made: Mapping[Expr, Expr]) -> Expr:
@@ -230,7 +232,7 @@ class Scope:
                 return self.nest.linear(node, args)
             case "get" if isinstance(node.value, int):
                 self.nest.loaded[node.value] = node.dtype
-                place = self._place(node.value, node.args[0], args[0], made)
+                place = self._place(node.value, node.args[0], made)
                 return Expr.of("get", (place,), node.dtype, memory_name(node.value))
             case "param":
                 name, source = ("ticket", "ticket") if node.value == STATUS else (f"p{node.value}", "param")

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...ir.expr import walk
@@ -38,6 +38,7 @@ class Launch:
     slots: tuple[Slot, ...]
     grid: Extent3
     reach: int  # the largest number that index arithmetic meets, offsets of operands left out
+    multiples: Mapping[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def finish(nest: Nest, name: str, body: Sequence[object], grid: Extent3, block: 
         index_bits,
     )
     reach = max((abs(s.value) for s in ordered if s.source == "value"), default=0)
-    return Launch(program, tuple(buffers), tuple(ordered), grid, reach)
+    return Launch(program, tuple(buffers), tuple(ordered), grid, reach, nest.multiples)
 
 
 def _width(slot: Slot, index_bits: int) -> int:

@@ -1,8 +1,8 @@
 """Reductions across rows on a device of lanes: neighbours in memory belong to different results.
 
 A group makes the results of a strip of columns. Its work-items stand in a rectangle: those side by side take neighbouring
-vectors (`wide`) of the strip, those behind one another every so-manieth row; a tree in workgroup memory for each column adds up what
-they found. Stages that follow and writes along the rows walk down the strip in the same way.
+vectors (`wide`) of a row, those behind one another take rows in turn; a tree in workgroup memory for each column combines
+what they found. Stages that follow and writes along the rows walk down the strip in the same way.
 """
 
 from __future__ import annotations
@@ -102,11 +102,6 @@ class _Strip:
         """All stages, then the writes."""
         nest, roots = self.nest, [r for w in self.writes for r in w.roots()]
         numbers = nest.needed(roots)
-        values = [v for n in numbers for v in nest.loops.stages[n].values]
-        condition = wide.aligned(
-            nest, wide.operands_along(self.strip.column, [*roots, *values], self.writes), self.strip.width
-        )
-        self.aligned = None if condition is None else scope.name("aligned", condition)
         self.totals = {}
         for number in numbers:
             self._reduce(scope, number)
@@ -137,14 +132,11 @@ class _Strip:
         start, stop = scope.bounds(axis)
         whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * self.strip.down, dt.index)))
 
-        def run(inner: Scope, fast: bool) -> None:
-            self._some(inner, number, axis, arrays, (start + self.y, whole), UNROLL, fast)
-            self._some(inner, number, axis, arrays, (whole + self.y, stop), 1, fast)
-
-        wide.both(scope, self.aligned, self.strip.width, run)
+        self._some(scope, number, axis, arrays, (start + self.y, whole), UNROLL)
+        self._some(scope, number, axis, arrays, (whole + self.y, stop), 1)
 
     def _some(
-        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int, fast: bool
+        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
     ) -> None:
         """A loop over rows, ``steps`` at a time: all loads, then all that is done with them."""
         values = self.nest.loops.stages[number].values
@@ -153,7 +145,7 @@ class _Strip:
         def several(inner: Scope, row: Expr) -> None:
             block = self._block(axis, row, steps)
             block.hold(inner, loads)
-            block.load(inner, loads, fast)
+            block.load(inner, loads)
 
             def one(s: Scope) -> None:
                 self._known(s, self.x + block.lane)
@@ -195,17 +187,13 @@ class _Strip:
         *outer, last = [a for a in self.strip.over if a in writes[0].axes]
 
         def rows(inner: Scope) -> None:
-            def one(s: Scope, row: Expr) -> None:
-                s.axes[last] = row
-                wide.both(s, self.aligned, self.strip.width, lambda t, fast: self._write_row(t, last, row, writes, fast))
+            inner.count("k", self.y, self.nest.extent(last), row, const(self.strip.down, dt.index))
 
-            inner.count("k", self.y, self.nest.extent(last), one, const(self.strip.down, dt.index))
+        def row(inner: Scope, number: Expr) -> None:
+            block = self._block(last, number, 1)
+            self._known(inner, self.x + block.lane)
+            block.write(inner, writes)
 
         columns = Scope(self.nest, scope)
         columns.loop(outer, [], rows)
         scope.when(self.first + self.x < self.nest.extent(self.strip.column), columns.body)
-
-    def _write_row(self, scope: Scope, axis: int, row: Expr, writes: Sequence[Write], fast: bool) -> None:
-        block = self._block(axis, row, 1)
-        self._known(scope, self.x + block.lane)
-        block.write(scope, writes, fast)

@@ -41,7 +41,9 @@ def power(n: int) -> int:
     return 1 << max(n - 1, 0).bit_length()
 
 
-def each_point(nest: Nest, total: int, limits: Limits, body: Callable[[Scope, Expr], None]) -> tuple[Sequence[Statement], Extent3]:
+def each_point(
+    nest: Nest, total: int, limits: Limits, body: Callable[[Scope, Expr], None]
+) -> tuple[Sequence[Statement], Extent3]:
     """``body`` at each of ``total`` points, one group at a time; statements and grid."""
     scope, inner = Scope(nest), Scope(nest)
     point = nest.fresh("p")

@@ -107,9 +107,6 @@ class _Rows:
         nest, roots = self.nest, [r for w in self.writes for r in w.roots()]
         needed = nest.needed(roots)
         self.values = [v for n in needed for v in nest.loops.stages[n].values]
-        operands = wide.operands_along(self.rows.axis, [*roots, *self.values], self.writes)
-        condition = wide.aligned(nest, operands, self.rows.width)
-        self.aligned = None if condition is None else scope.name("aligned", condition)
         if self.rows.steps:
             self._hold(scope)
         nest.shared = self.reduce
@@ -127,16 +124,15 @@ class _Rows:
         block = self.block = self._block(special("lid") * rows.width, rows.steps, full, lambda first: first < end)
         loads = wide.loads_along(axis, self.values)
         block.hold(scope, loads)
-        wide.both(scope, self.aligned, rows.width, lambda inner, fast: block.load(inner, loads, fast))
+        block.load(scope, loads)
 
     def _block(
         self, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
     ) -> Block:
         """A work-item's vectors from element ``first`` on; the next one lies behind those of all the others."""
-        width, several = self.rows.width, self.rows.size * self.rows.width
-        return Block(
-            self.nest, self.rows.axis, width, steps, lambda _, step: first + step * several, steps if full is None else full, inside
-        )
+        rows = self.rows
+        place = lambda _, step: first + step * (rows.size * rows.width)  # noqa: E731 - a method would carry ``first``
+        return Block(self.nest, rows.axis, rows.width, steps, place, steps if full is None else full, inside)
 
     def reduce(self, scope: Scope, number: int) -> None:
         """Stage ``number`` by all work-items of a group; all of them know its value."""
@@ -176,11 +172,8 @@ class _Rows:
         vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
         mine = special("lid") * width
 
-        def run(inner: Scope, fast: bool) -> None:
-            self._vectors(inner, number, axis, arrays, (start + mine, whole), UNROLL, fast)
-            self._vectors(inner, number, axis, arrays, (whole + mine, vectors), 1, fast)
-
-        wide.both(scope, self.aligned, width, run)
+        self._vectors(scope, number, axis, arrays, (start + mine, whole), UNROLL)
+        self._vectors(scope, number, axis, arrays, (whole + mine, vectors), 1)
         if width > 1 and self.nest.loops.extents[axis] % width:
             rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
             inner.axes[axis] = var(rest)
@@ -188,7 +181,7 @@ class _Rows:
             scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
     def _vectors(
-        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int, fast: bool
+        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
     ) -> None:
         """A loop over vectors, ``steps`` at a time: all loads, then all that is done with them."""
         values = self.nest.loops.stages[number].values
@@ -197,7 +190,7 @@ class _Rows:
         def several(inner: Scope, first: Expr) -> None:
             block = self._block(first, steps)
             block.hold(inner, loads)
-            block.load(inner, loads, fast)
+            block.load(inner, loads)
             self._add(inner, block, number, arrays)
 
         scope.count("k", *bounds, several, const(steps * self.rows.size * self.rows.width, dt.index))
@@ -214,8 +207,7 @@ class _Rows:
                 inner.write(members)
                 scope.add(If(special("lid").eq(0), tuple(inner.body)))
             elif self.block is not None:
-                block = self.block
-                wide.both(scope, self.aligned, self.rows.width, lambda s, fast, m=members: block.write(s, m, fast))  # type: ignore[misc]
+                self.block.write(scope, members)
             else:
                 *outer, last = by_step(members[0], axes)
                 scope.loop(outer, [], lambda inner, a=last, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
@@ -230,8 +222,5 @@ class _Rows:
             scope.add(For(name, special("lid"), stop, const(size, dt.index), tuple(inner.body)))
             return
 
-        def run(inner: Scope, fast: bool) -> None:
-            inner.count("k", special("lid") * width, stop,
-                        lambda s, k: self._block(k).write(s, writes, fast), const(size * width, dt.index))  # fmt: skip
-
-        wide.both(scope, self.aligned, width, run)
+        scope.count("k", special("lid") * width, stop,
+                    lambda inner, k: self._block(k).write(inner, writes), const(size * width, dt.index))  # fmt: skip

@@ -1,9 +1,9 @@
 """A reduction that few work-items would make, cut in two: its parts first, then their combination.
 
 The stages of a group of writes become loops of their own. The first have one more axis, which numbers the parts of a
-reduced axis (`bind.Part`), and write what each part carries to a workspace; the second reduce that along the new axis. Either is
-then scheduled as any other loops are. The last combination is made where the writes are, if they are made once for each row;
-else the writes follow in a last launch, in which the stages' values are loads.
+reduced axis (`bind.Part`), and write what each part carries to a workspace; the second reduce that along the new axis.
+Either is then scheduled as any other loops are. The last combination is made where the writes are, if they are made once
+for each row; else the writes follow in a last launch, in which the stages' values are loads.
 
 There are as many parts as lengths and the device say, so results do not depend on what runs beside.
 """
@@ -67,7 +67,7 @@ def cut_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Cut | None:
     ):
         return None
     rows = flat.points(loops, kept)
-    if not 0 < rows or not flat.points(loops, over):
+    if not rows or not flat.points(loops, over):
         return None
     return _on_cpu(loops, over[-1], rows, limits) if limits.lanes == 1 else _on_lanes(loops, writes, over, rows, limits)
 
@@ -153,7 +153,7 @@ class _Phases:
         self, stages: tuple[Stage, ...], writes: Sequence[Write], parts: Mapping[int, Part]
     ) -> tuple[Loops, tuple[Write, ...]]:
         extents = (*self.loops.extents, self.cut.count)
-        return Loops(self.loops.name, extents, stages, tuple(writes), parts), tuple(writes)
+        return replace(self.loops, extents=extents, stages=stages, writes=tuple(writes), parts=parts), tuple(writes)
 
     def _stores(self, stages: Sequence[Stage], axes: tuple[int, ...]) -> tuple[list[Write], list[list[Expr]]]:
         """Writes of what ``stages`` carry at each point of ``axes`` to new workspaces, and the loads of it."""

@@ -42,14 +42,10 @@ def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, 
     scope = Scope(nest)
     quotient = nest.scalar("quotient", total // width)
 
-    def vectors(inner: Scope, fast: bool) -> None:
-        def one(s: Scope, vector: Expr) -> None:
-            Block(nest, axis, width, 1, lambda *_: vector * width, 1).write(s, writes, fast)
+    def together(inner: Scope, vector: Expr) -> None:
+        Block(nest, axis, width, 1, lambda *_: vector * width, 1).write(inner, writes)
 
-        inner.count("q", special("gid"), quotient, one, stride)
-
-    roots = [r for w in writes for r in w.roots()]
-    wide.both(scope, wide.aligned(nest, wide.operands_along(axis, roots, writes), width), width, vectors)
+    scope.count("q", special("gid"), quotient, together, stride)
     rest, inner = nest.fresh(f"i{axis}_"), Scope(nest, scope)
     inner.axes[axis] = var(rest)
     inner.write(writes)

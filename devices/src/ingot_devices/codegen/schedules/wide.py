@@ -1,16 +1,15 @@
 """Several neighbours to a work-item, on a device of lanes: wide accesses keep more bytes on their way.
 
 Shared by `vector`, `row` and `across`. Neighbours lie along one axis, on which each operand steps by one element or
-stands still, and every other term of its offset is a multiple of their number (`width_along`, known when the kernel is
-planned). Whether an operand's own element offset is one, too, is only known at the launch: the kernel looks
-(`aligned`), and has its accesses twice. In the usual ones the low bits of the first place are cut off (`nest.Neighbours`), by which
-the device's compiler sees that the unrolled accesses are one. What is computed, and in which order, is the same.
+stands still, and every other term of its offset is a multiple of their number (`width_along`). An operand's own element
+offset is one, too, in the usual variant of a kernel (`Launch.multiples`): there the low bits of the first place are cut
+off (`nest.Neighbours`), by which the device's compiler sees that the unrolled accesses are one. The variant for other
+offsets computes the same, in the same order, from elements that it loads one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ... import dtypes as dt
@@ -87,38 +86,9 @@ def loads_along(axis: int, roots: Iterable[Expr]) -> list[Expr]:
     return [n for n in walk(*roots) if n.op == "get" and step_along(n.args[0], axis) == 1]
 
 
-def operands_along(axis: int, roots: Sequence[Expr], writes: Sequence[Write]) -> set[int]:
-    """The operands that are accessed side by side along ``axis``."""
-    return {n.value for n in loads_along(axis, roots)} | {w.operand for w in writes if step_along(w.offset, axis) == 1}
-
-
-# ---- alignment at the launch -----------------------------------------------------------------------------------------
-def aligned(nest: Nest, operands: Iterable[int], width: int) -> Expr | None:
-    """True where the element offsets of ``operands`` are multiples of ``width``; None where that is no question."""
-    together: Expr | None = None
-    for n in sorted(set(operands)):
-        base = nest.base(n)
-        if base is not ZERO:
-            together = base if together is None else together | base
-    return None if width == 1 or together is None else (together & const(width - 1, dt.index)).eq(0)
-
-
 def told(launch: Launch, limits: Limits) -> Launch:
     """``launch``, its compiler told that buffers are aligned."""
     return replace(launch, program=replace(launch.program, aligned=limits.vector_bytes))
-
-
-def both(scope: Scope, condition: Expr | None, width: int, body: Callable[[Scope, bool], None]) -> None:
-    """``body`` with wide accesses where ``condition`` holds, else with narrow ones."""
-    sides: list[tuple[Statement, ...]] = []
-    for wide in (True, False) if condition is not None else (width > 1,):
-        inner = Scope(scope.nest, scope)
-        body(inner, wide)
-        sides.append(tuple(inner.body))
-    if condition is None:
-        scope.add(*sides[0])
-    elif any(sides):
-        scope.add(If(condition, *sides))
 
 
 # ---- a block of elements in a work-item ------------------------------------------------------------------------------
@@ -157,15 +127,15 @@ class Block:
         scope.add(Array(name, value.dtype, self.steps * self.width, const(0, value.dtype)))
         return Expr.of("get", (self.at,), value.dtype, name)
 
-    def load(self, scope: Scope, loads: Sequence[Expr], wide: bool) -> None:
+    def load(self, scope: Scope, loads: Sequence[Expr]) -> None:
         """Fill the arrays of ``loads``."""
 
         def one(inner: Scope) -> None:
             inner.add(*(Put(self.held[n].value, self.at, inner.resolve(n)) for n in loads))
 
-        self.each(scope, [one], wide)
+        self.each(scope, [one])
 
-    def each(self, scope: Scope, bodies: Sequence[Callable[[Scope], None]], wide: bool = False) -> None:
+    def each(self, scope: Scope, bodies: Sequence[Callable[[Scope], None]]) -> None:
         """At each step every one of ``bodies`` in turn for all neighbours."""
         for start, stop, inside in ((0, self.full, None), (self.full, self.steps, self.inside)):
             if start == stop:
@@ -173,7 +143,7 @@ class Block:
             outer = Scope(self.nest, scope)
             first = self.place(outer, self.step)
             outer.axes[self.axis] = first + self.lane
-            parts = tuple(s for body in bodies for s in self._neighbours(outer, first, body, wide))
+            parts = tuple(s for body in bodies for s in self._neighbours(outer, first, body))
             outer.add(*(parts if inside is None else (If(inside(first), parts),)))
             if self.steps == 1:
                 scope.add(*outer.body)
@@ -181,15 +151,17 @@ class Block:
                 bounds = const(start, dt.index), const(stop, dt.index)
                 scope.add(For(self.step.value, *bounds, ONE, tuple(outer.body), unroll=True))
 
-    def _neighbours(self, scope: Scope, first: Expr, body: Callable[[Scope], None], wide: bool) -> list[Statement]:
+    def _neighbours(self, scope: Scope, first: Expr, body: Callable[[Scope], None]) -> list[Statement]:
         inner = Scope(self.nest, scope)
-        with _beside(self.nest, Neighbours(self.axis, first, self.lane, self.width) if wide else None):
-            body(inner)
+        if self.width > 1 and self.nest.loops.aligned:
+            self.nest.neighbours = Neighbours(self.axis, first, self.lane, self.width)
+        body(inner)
+        self.nest.neighbours = None
         if not inner.body:
             return []
         return [For(self.lane.value, ZERO, const(self.width, dt.index), ONE, tuple(inner.body), unroll=True)]
 
-    def write(self, scope: Scope, writes: Sequence[Write], wide: bool) -> None:
+    def write(self, scope: Scope, writes: Sequence[Write]) -> None:
         """``writes`` at each element: at each step all loads that are not held, then all values, then all stores.
 
         Each is a loop of its own over private arrays, so that nothing stands between accesses that could be one.
@@ -212,16 +184,7 @@ class Block:
             for w, r in zip(writes, results, strict=True):
                 inner.add(Put(self.nest.target(w), inner.place(w.operand, w.offset), r))
 
-        self.each(scope, [load, compute, store], wide)
-
-
-@contextmanager
-def _beside(nest: Nest, neighbours: Neighbours | None) -> Iterator[None]:
-    nest.neighbours = neighbours
-    try:
-        yield
-    finally:
-        nest.neighbours = None
+        self.each(scope, [load, compute, store])
 
 
 def replaced(root: Expr, found: Mapping[Expr, Expr]) -> Expr:
