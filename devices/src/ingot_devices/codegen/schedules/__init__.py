@@ -72,7 +72,7 @@ def _launch(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: 
     if name == "flat":
         return flat.launch(loops, group, limits, index_bits)
     schedules = {"contraction": contraction, "tiles": tiles, "column": column, "across": across, "row": row, "vector": vector}
-    made: Launch = schedules[name].launch(loops, group, found, limits, index_bits)  # type: ignore[attr-defined]
+    made: Launch = schedules[name].launch(loops, group, found, limits, index_bits)
     return made
 
 

@@ -7,7 +7,7 @@ what they found. Stages that follow and writes along the rows walk down the stri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from ... import dtypes as dt
@@ -102,7 +102,7 @@ class _Strip:
         """All stages, then the writes."""
         nest, roots = self.nest, [r for w in self.writes for r in w.roots()]
         numbers = nest.needed(roots)
-        self.totals = {}
+        self.totals: dict[int, Callable[[Expr], tuple[Expr, ...]]] = {}
         for number in numbers:
             self._reduce(scope, number)
         short = [w for w in self.writes if not set(w.axes) & set(self.strip.over)]

@@ -19,6 +19,8 @@ from ..nest import Nest, Scope, special, var
 from .accumulators import elements
 
 WORKGROUP = 256
+GROUPS = 65535
+"""Groups of a launch at most; a group takes several points where there are more."""
 RADIX = 16
 """Values that a work-item combines in one round of a tree."""
 
@@ -52,7 +54,7 @@ def each_point(
     if nest.locals:
         inner.add(Barrier())
     scope.add(For(point, special("group"), nest.scalar("points", total), special("groups"), tuple(inner.body)))
-    return scope.body, (min(total, limits.max_grid[0], 65535), 1, 1)
+    return scope.body, (min(total, limits.max_grid[0], GROUPS), 1, 1)
 
 
 def together(scope: Scope, count: int, size: int, body: Callable[[Scope, Expr], None]) -> None:

@@ -162,7 +162,8 @@ class _Phases:
             offsets[Expr.of("index", (), dt.index, a)] = size
             size *= extents[a]
         at = linear_node(0, offsets)
-        writes, loads = [], []
+        writes: list[Write] = []
+        loads: list[list[Expr]] = []
         for number, stage in enumerate(stages):
             loads.append([])
             for k, initial in enumerate(monoids.initial(stage)):
@@ -185,6 +186,7 @@ class _Known(Rewrite):
         if node.op == "stage":
             number, component = node.value
             if number in self.known:
-                return self.known[number][component]
+                found: Expr = self.known[number][component]
+                return found
             return Expr.of("stage", (), node.dtype, (self.numbers[number], component))
         return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
