@@ -82,6 +82,22 @@ class TestCompiler:
         with pytest.raises(KernelBuildError, match="could not build kernel scale"):
             compiler.compile_source(SCALE, "scale", "sm_20")
 
+    @pytest.mark.parametrize("axis", [-1, -2])
+    @pytest.mark.parametrize("dtype", [dt.float32, dt.bfloat16, dt.float16], ids=str)
+    def test_reductions_load_16_bytes_at_a_time(self, nvrtc: Any, dtype: dt.DType, axis: int) -> None:
+        first = rendered("sum", shaped(1 << 17, 4096, dtype=dtype), axes=(axis,)).split(PROLOGUE)[1]
+        ptx = compiler.compile_source(PROLOGUE + first, "ingot_sum", "compute_90")
+        assert re.search(rb"ld\.global(\.nc)?\.v4\.\w32", ptx)
+        assert not re.search(rb"ld\.global(\.nc)?\.[^vn]", ptx)
+
+    def test_bfloat16_is_rounded_by_the_hardware_and_stored_16_bytes_at_a_time(self, nvrtc: Any) -> None:
+        text = rendered("softmax", shaped(64, 4096, dtype=dt.bfloat16), axis=-1)
+        ptx = compiler.compile_source(text, "ingot_softmax", "compute_90")
+        assert b"cvt.rn.bf16.f32" in ptx
+        assert b"max.NaN.f32" in ptx
+        assert re.search(rb"st\.global\.v4", ptx)
+        assert b"cvt.rn.bf16.f32" not in compiler.compile_source(text, "ingot_softmax", "compute_75")
+
     @pytest.mark.parametrize("name", ["sum", "softmax", "cumsum"])
     def test_rendered_kernels_are_compiled(self, nvrtc: Any, name: str) -> None:
         attrs = {"axes": (-1,)} if name == "sum" else {"axis": -1}
