@@ -269,6 +269,18 @@ class TestGraphs:
         assert (found["on another stream"], found["afterwards"]) == (3000.0, 4000.0)
 
 
+    def test_a_graph_that_is_alive_at_the_end(self, folder: Path) -> None:
+        """The process ends as any other; `cuda_programs.run` looks at its exit status."""
+        program = """
+        step = ingot.compile(lambda x: (x * 2).sum(), mode="reduce-overhead")
+        found["said"] = [float(step(ingot.full((9,), float(k), device="cuda"))) for k in range(6)]
+        found["explained"] = step.explain()
+        """
+        found = cuda_programs.run(program, folder)
+        assert found["said"] == [18.0 * k for k in range(6)]
+        assert "as one graph" in found["explained"]
+
+
 class TestNoDevice:
     def test_a_driver_that_reports_none(self, folder: Path) -> None:
         """Unmodified pycuda, and a driver without a device: a reason, a remedy, and everything else works."""

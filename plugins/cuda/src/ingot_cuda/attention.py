@@ -92,6 +92,11 @@ def steps_of(x: Layout) -> tuple[int, int, int]:
     return batch, heads, rows
 
 
+def place(result: tuple[int, int], itemsize: int) -> int:
+    """Where a result begins: in a compiled program it is a part of a larger block."""
+    return result[0] + result[1] * itemsize
+
+
 class Built:
     """The kernel ``ingot_NAME`` of ``NAME.cu``, for rows that are aligned and for others; the usual one is built now."""
 
@@ -118,7 +123,7 @@ def attention(request: Request) -> Compiled:
 
     def call(q: Any, k: Any, v: Any, mask: None, scale: float, out: Any, lse: Any) -> None:
         matrices = (q, k, v)
-        bound = (*(Binding(x[0], "r") for x in matrices), Binding(out[0], "w"), Binding(lse[0], "w"))
+        bound = (*(Binding(x[0], "r") for x in matrices), Binding(place(out, 2), "w"), Binding(place(lse, 4), "w"))
         scalars = asked.scalars(matrices, 0, scale)
         device.launch(built.entry(asked.aligned(matrices)), grid, _BLOCK, Arguments(bound, scalars), device.current_stream())
 
@@ -140,7 +145,7 @@ def attention_backward(request: Request) -> Compiled:
         aligned, scalars = asked.aligned(matrices), asked.scalars(matrices, lse[1], scale)
         rows, stream = device.pool.allocate(between), device.current_stream()
         read = [Binding(x[0], "r") for x in matrices]
-        to_q, to_k, to_v = (Binding(x[0], "w") for x in made)
+        to_q, to_k, to_v = (Binding(place(x, 2), "w") for x in made)
         bound = (*read, Binding(lse[0], "r"), Binding(rows.handle, "w"), to_q)
         device.launch(first.entry(aligned), over_queries, _BLOCK, Arguments(bound, scalars), stream)
         bound = (*read[:4], Binding(rows.handle, "r"), to_k, to_v)
