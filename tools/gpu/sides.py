@@ -20,14 +20,6 @@ class Side:
 
     def milliseconds(self, call: Call, calls: int) -> float:
         """Of one call, by the device's events around ``calls`` of them."""
-        if self.name == "ingot":
-            device = ingot.zeros(1, device="cuda")._layout.device
-            start = device.record_event()
-            for _ in range(calls):
-                call()
-            end = device.record_event()
-            device.synchronize_event(end)
-            return float(device.elapsed_ms(start, end)) / calls
         start, end = (self.t.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
         for _ in range(calls):

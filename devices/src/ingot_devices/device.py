@@ -103,7 +103,7 @@ class Device:
         arguments: Arguments,
         stream: Any = None,
     ) -> None:
-        """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
+        """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items; ``stream`` None is the default one."""
         raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
 
     def launcher(
@@ -161,7 +161,9 @@ class Device:
         return None
 
     def record_event(self, stream: Any = None) -> Any:
-        """An event after the work queued on ``stream`` so far. The default waits instead, and is always done."""
+        """An event after the work queued on ``stream`` (None: the default one, whatever is current) so far.
+
+        A device without streams waits instead: its events are always done."""
         self.synchronize()
         return time.perf_counter_ns()
 
@@ -170,7 +172,7 @@ class Device:
         return True
 
     def wait_event(self, event: Any, stream: Any = None) -> None:
-        """Make ``stream`` wait for ``event`` (on the device, not in this thread)."""
+        """Make ``stream`` (None: the default one) wait for ``event``, on the device, not in this thread."""
 
     def synchronize_event(self, event: Any) -> None:
         """Wait in this thread until ``event`` is done."""

@@ -169,7 +169,7 @@ class _Kernel:
     ) -> None:
         self.codegen, self.definition, self.loops = codegen, definition, loops
         self.device, self.aliased = device, aliased
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[tuple[int, bool], Plan] = {}
         self.sources: list[str] = []  # of the usual variant, for people
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
@@ -185,17 +185,17 @@ class _Kernel:
         if not small and device.limits.index_bits < 64:
             raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
         self.params = dict(definition.params)
-        self.variants: dict[tuple[int, tuple[int, ...]], Callable[..., None]] = {}
+        self.variants: dict[tuple[int, bool, tuple[int, ...]], Callable[..., None]] = {}
 
-    def _plan(self, bits: int) -> Plan:
-        if bits not in self.plans:
+    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+        if (bits, aligned) not in self.plans:
             limits = self.device.limits
-            loops = legalize(self.loops, limits, self.codegen.renderer.rows, bits)
+            loops = replace(legalize(self.loops, limits, self.codegen.renderer.rows, bits), aligned=aligned)
             made = emulate(plan(loops, limits, bits, self.aliased), limits)
             for launch in made.launches:
                 _check_limits(launch, self.device)
-            self.plans[bits] = made
-        return self.plans[bits]
+            self.plans[bits, aligned] = made
+        return self.plans[bits, aligned]
 
     def count(self) -> int:
         """Launches of one call."""
@@ -204,10 +204,12 @@ class _Kernel:
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
         room = SMALL - self.span if self.bits == 32 else None
-        return self._variant(self.bits, tuple(range(len(self.used))), _unusual(self.used, self.outputs, room))
+        self.multiples = _multiples(self._plan(self.bits))
+        unusual = _unusual(self.used, self.outputs, room, self.multiples)
+        return self._variant(self.bits, True, tuple(range(len(self.used))), unusual)
 
     def _general(self, *operands: Any) -> None:
-        """A call in which operands share a handle, or begin beyond what 32 bits reach."""
+        """A call in which operands share a handle, or begin at an odd element, or beyond what 32 bits reach."""
         handles = [operands[n][0] for n in self.used]
         pattern: list[int] = []
         for k, handle in enumerate(handles):
@@ -217,19 +219,22 @@ class _Kernel:
         far = any(operands[n][1] + self.span >= SMALL for n in self.used)
         if far and self.device.limits.index_bits < 64:
             raise Unsupported(f"{self.definition.name} reaches offsets that need 64 bits; {self.device.name} has 32")
-        key = (64 if far else self.bits, tuple(pattern))
+        aligned = not any(operands[n][1] % m for n, m in self.multiples.items())
+        key = (64 if far else self.bits, aligned, tuple(pattern))
         found = self.variants.get(key)
         if found is None:
             found = self.variants[key] = self._variant(*key)
         found(*operands)
 
-    def _variant(self, bits: int, pattern: tuple[int, ...], unusual: str = "") -> Callable[..., None]:
-        """The launches for one index width and one pattern of shared handles, as one Python function.
+    def _variant(
+        self, bits: int, aligned: bool, pattern: tuple[int, ...], unusual: str = ""
+    ) -> Callable[..., None]:
+        """The launches for one index width, alignment and pattern of shared handles, as one Python function.
 
         ``unusual`` is a Python expression over the operands; where it holds, the call goes to `_general`.
         """
         owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
-        plan, device = self._plan(bits), self.device
+        plan, device = self._plan(bits, aligned), self.device
         names: dict[str, Any] = {
             "device": device, "word": status.word, "ticket": status.ticket, "general": self._general,
             "codes": [c.code for c in self.definition.checks], "op": self.definition.name,
@@ -276,18 +281,18 @@ class _Joint(_Kernel):
         self.params = {numbers[n]: dtype for k, numbers in kernels for n, dtype in k.params.items()}
         self.span, self.bits = max(k.span for k, _ in kernels), max(k.bits for k, _ in kernels)
 
-    def _plan(self, bits: int) -> Plan:
-        if bits not in self.plans:
+    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+        if (bits, aligned) not in self.plans:
             sections = []
             for kernel, numbers in self.kernels:
-                made = kernel._plan(bits)
+                made = kernel._plan(bits, aligned)
                 if len(made.launches) != 1:
                     raise Unsupported(f"{kernel.definition.name} takes {len(made.launches)} launches")
                 sections.append(Section(made.launches[0], numbers))
             launch = together(sections)
             _check_limits(launch, self.device)
-            self.plans[bits] = Plan((launch,), {})
-        return self.plans[bits]
+            self.plans[bits, aligned] = Plan((launch,), {})
+        return self.plans[bits, aligned]
 
 
 def _bindings(launch: Launch) -> list[tuple[str, set[str]]]:
@@ -319,13 +324,26 @@ def _converter(dtype: DType, names: dict[str, Any]) -> str:
     return name
 
 
-def _unusual(used: Sequence[int], outputs: Sequence[int], room: int | None) -> str:
+def _multiples(plan: Plan) -> dict[int, int]:
+    """Operand → what its element offset must be a multiple of in all launches."""
+    found: dict[int, int] = {}
+    for launch in plan.launches:
+        for operand, multiple in launch.multiples.items():
+            found[operand] = max(multiple, found.get(operand, 1))
+    return found
+
+
+def _unusual(used: Sequence[int], outputs: Sequence[int], room: int | None, multiples: Mapping[int, int]) -> str:
     """Python text that is true where an operand shares an output's handle, or an offset does not fit."""
     if len(used) > MANY:
-        distinct = f"len({{{', '.join(f'id(h{n})' for n in used)}}}) < {len(used)}"
-        return distinct if room is None else f"{distinct} or max({', '.join(f'o{n}' for n in used)}) >= {room}"
-    tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
-    tests += [f"o{n} >= {room}" for n in used] if room is not None else []
+        tests = [f"len({{{', '.join(f'id(h{n})' for n in used)}}}) < {len(used)}"]
+        tests += [f"max({', '.join(f'o{n}' for n in used)}) >= {room}"] if room is not None else []
+    else:
+        tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+        tests += [f"o{n} >= {room}" for n in used] if room is not None else []
+    for m in sorted(set(multiples.values())):
+        together = " | ".join(f"o{n}" for n, k in multiples.items() if k == m)
+        tests.append(f"({together}) & {m - 1}")
     return " or ".join(tests)
 
 

@@ -54,7 +54,12 @@ def together(sections: Sequence[Section]) -> Launch:
     program = Program(name, tuple(buffers.values()), tuple(s.scalar for s in ordered), (), body, (size, 1, 1),
                       first.index_bits, aligned)  # fmt: skip
     reach = max(groups * size, *(s.launch.reach for s in sections))
-    return Launch(program, tuple(buffers), ordered, (groups, 1, 1), reach)
+    multiples: dict[int, int] = {}
+    for section in sections:
+        for operand, multiple in section.launch.multiples.items():
+            number = section.numbers[operand]
+            multiples[number] = max(multiple, multiples.get(number, 1))
+    return Launch(program, tuple(buffers), ordered, (groups, 1, 1), reach, multiples)
 
 
 def _check(launch: Launch) -> None:

@@ -198,7 +198,7 @@ class CUDADevice(StreamDevice):
         packed = _PACK[len(bindings)](*[b[0] for b in bindings]) + scalars
         self.recent.append(entry.name)
         try:
-            entry.launch(grid, block, packed, entry.dynamic, stream or self._stream())
+            entry.launch(grid, block, packed, entry.dynamic, stream or self._default)
         except drv.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
 

@@ -96,10 +96,10 @@ class StreamDevice(Device):
         return self._local.stream
 
     def record_event(self, stream: Any = None) -> Any:
-        """An event after the work queued so far."""
+        """An event after the work that ``stream`` (None: the default one) has queued so far."""
         if HERE.device is not self:
             self.enter()
-        return drv.Event().record(stream or self._stream())
+        return drv.Event().record(stream or self._default)
 
     def event_done(self, event: Any) -> bool:
         """True when the event was reached."""
@@ -114,7 +114,7 @@ class StreamDevice(Device):
         """Make a stream wait for an event of another."""
         if HERE.device is not self:
             self.enter()
-        (stream or self._stream()).wait_for_event(event)
+        (stream or self._default).wait_for_event(event)
 
     def synchronize_event(self, event: Any) -> None:
         """Wait here."""
