@@ -89,7 +89,7 @@ def loads_along(axis: int, roots: Iterable[Expr]) -> list[Expr]:
 def still(axis: int, writes: Sequence[Write]) -> list[Expr]:
     """The loads that stand still, of what nobody writes: they may be made once, before everything."""
     outputs = {w.operand for w in writes}
-    loads = [n for n in walk(*(w.value for w in writes)) if n.op == "get" and step_along(n.args[0], axis) == 0]
+    loads = [n for n in walk(*(w.value for w in writes)) if n.op == "get" and not depends(n.args[0], axis)]
     return [n for n in loads if n.value not in outputs and n.dtype is not dt.float16]
 
 
