@@ -48,6 +48,7 @@ class Part:
 JUDGE = "-m ingot_tools conformance cuda:0 --json {{out}} --budget {}"
 BENCH = "tools/gpu/bench.py {} --out {{out}}"
 SMALL = "tools/gpu/bench.py {} --small --out {{out}}"
+COMPILED = "tools/gpu/bench_compiled.py"
 PARTS = (
     Part("found", 120, "tools/gpu/found.py --out {out}"),
     Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 12", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
@@ -58,6 +59,7 @@ PARTS = (
     Part("products", 240, BENCH.format("products"), SMALL.format("products"), quiet=True),
     Part("host", 180, BENCH.format("host"), SMALL.format("host"), quiet=True),
     Part("block", 300, BENCH.format("block"), SMALL.format("block"), quiet=True),
+    Part("compiled", 300, f"{COMPILED} --out {{out}}", f"{COMPILED} --small --out {{out}}", quiet=True),
     Part("trace", 120, "tools/gpu/trace.py --out {out}"),
 )
 

@@ -115,6 +115,54 @@ def tensor_cores(m: Machine) -> bool:
 
 
 @check
+def matrices_of_shared_memory(m: Machine) -> bool:
+    """ldmatrix: four 8 × 8 matrices whose rows the lanes name; each lane gets two neighbours of a row, or of a column."""
+    x = np.arange(16 * 16, dtype=np.uint16)
+    out, good = m.put(np.zeros((32, 4), np.uint32)), True
+    quarters = x.reshape(2, 8, 2, 8).swapaxes(1, 2).reshape(4, 8, 8)
+    for kind, seen in (("", quarters), (".trans", quarters.swapaxes(1, 2))):
+        kernel = m.kernel(f"""{HEAD}(const unsigned short *x, unsigned *y) {{
+  __shared__ __align__(16) unsigned short s[256]; const int i = threadIdx.x; unsigned a, b, c, d;
+  for (int k = 0; k < 8; k++) s[i * 8 + k] = x[i * 8 + k];
+  __syncthreads();
+  const unsigned at = (unsigned)__cvta_generic_to_shared(s + (i / 16 * 8 + i % 8) * 16 + i / 8 % 2 * 8);
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4{kind}.shared.b16 {{%0, %1, %2, %3}}, [%4];"
+               : "=r"(a), "=r"(b), "=r"(c), "=r"(d) : "r"(at) : "memory");
+  y[i * 4] = a, y[i * 4 + 1] = b, y[i * 4 + 2] = c, y[i * 4 + 3] = d; }}""")
+        kernel(m.put(x), out, block=(32, 1, 1), grid=(1, 1))
+        got = m.get(out, np.zeros((32, 4), np.uint32)).T.copy().view(np.uint16)
+        good &= bool((got.reshape(4, 8, 8) == seen).all())
+    return good
+
+
+@check
+def copies_arrive_when_they_are_waited_for(m: Machine) -> bool:
+    """cp.async: NaN before the wait, the value after it, and 0 where no bytes were asked for."""
+    x = np.arange(64, dtype=np.float32)
+    body = """__shared__ __align__(16) float s[64]; const unsigned at = (unsigned)__cvta_generic_to_shared(s + i);
+  const float *from = x + i; const unsigned bytes = i < 60 ? SIZE : 0;
+  asm volatile("cp.async.KIND.shared.global [%0], [%1], SIZE, %2;" : : "r"(at), "l"(from), "r"(bytes) : "memory");
+  const float before = s[i]; asm volatile("cp.async.wait_all;" : : : "memory"); y[i] = before == before ? -1 : s[i];"""
+    words = mapped(m, body.replace("SIZE", "4").replace("KIND", "ca"), x, x)
+    wide = body.replace("SIZE", "16").replace("KIND", "cg")
+    quads = mapped(m, f"if (i % 4) return; {wide} for (int k = 1; k < 4; k++) y[i + k] = s[i + k];", x, x)
+    return bool((words == np.where(x < 60, x, 0)).all() and (quads == words).all())
+
+
+@check
+def pairs_of_halves_and_powers_of_two(m: Machine) -> bool:
+    x = np.linspace(-9, 9, 64).astype(np.float32)
+    body = """float a = x[i], b = x[63 - i], p; unsigned h, g;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(h) : "f"(a), "f"(b));
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(g) : "f"(a), "f"(b));
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(p) : "f"(a)); y[4 * i] = h >> 16; y[4 * i + 1] = h & 0xffffu; y[4 * i + 2] = g >> 16;
+  y[4 * i + 3] = p == exp2f(a) ? g & 0xffffu : 0;"""
+    got = mapped(m, body, x, np.zeros((64, 4), np.int64))
+    wanted = [v.astype(kind).view(np.uint16) for kind in (np.float16, ml_dtypes.bfloat16) for v in (x, x[::-1])]
+    return bool((got == np.stack(wanted, 1)).all())
+
+
+@check
 def launches_of_one_stream_are_in_order(m: Machine) -> bool:
     """What all blocks read, the next launch may write; and what two blocks share through atomics is no race."""
     x, y = m.put(np.ones(64, np.float32)), m.put(np.zeros(64, np.float32))

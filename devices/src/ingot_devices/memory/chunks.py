@@ -70,6 +70,10 @@ class Chunks:
         """The free list of ``size`` and ``stream``: one list for good."""
         return self._free.setdefault(size, {}).setdefault(stream, [])
 
+    def home(self, stream: Any) -> list[list[Chunk]]:
+        """The free lists of ``stream``, one for each size that it has had."""
+        return [by_stream[stream] for by_stream in self._free.values() if stream in by_stream]
+
     def make(self, size: int, stream: Any) -> Chunk:
         """A new one, from the device; it raises what the device raises."""
         chunk = Chunk(self.allocator.allocate(size), size, self.free(size, stream), stream)

@@ -366,6 +366,19 @@ class Pool:
             self._chunks.empty()
         release(self.device)
 
+    def idle(self, stream: Any) -> list[Block]:
+        """Blocks of all that is free with ``stream`` as its home: whoever holds them keeps it from others.
+
+        For the workspaces of a graph, which its launches took and gave back while they were captured.
+        """
+        with self.lock:
+            self._drain()
+            found: list[Block] = []
+            for free in self._chunks.home(stream):
+                while (chunk := pop(free)) is not None:
+                    found.append(self._own(chunk))
+            return found
+
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
         """Exact figures, after taking back what was freed."""

@@ -24,7 +24,7 @@ composite    softmax softmax_backward log_softmax log_softmax_backward · layer_
              batch_norm_inference batch_norm_update · mse_loss mse_loss_backward binary_cross_entropy_with_logits
              bce_with_logits_backward nll_loss nll_loss_rows nll_loss_rows_backward cross_entropy cross_entropy_rows
              cross_entropy_backward class_mask soft_cross_entropy · scaled_dot_product_attention attention_backward
-             causal_mask
+             attention_mask_backward causal_mask
 optimizer    sgd_step sgd_momentum_step adam_step adamw_step
 
 An op is a row of its group's module (losses, normalisation and attention have their own): operands, attributes, result rule, meaning, gradient

@@ -58,23 +58,30 @@ def _spec(q: Spec, k: Spec, v: Spec, mask: Spec | None, scale: Any, is_causal: b
     return Spec.of((*batch, q.shape[-2], v.shape[-1]), q.dtype), Spec.of(rows, dt.compute_dtype(q.dtype))
 
 
+def _slope(b: Any, grad: Any, q: Any, k: Any, v: Any, mask: Any, scale: Any, is_causal: bool) -> tuple[Any, Any]:
+    """The probabilities, and the gradient of the scores."""
+    p, _ = _probabilities(b, _scores(b, q, k, mask, scale, is_causal))
+    up = b.matmul(grad, swap(b, v))
+    return p, b.mul(p, b.sub(up, b.sum(b.mul(up, p), axes=(-1,), keepdim=True)))
+
+
 def _backward(
     b: Any, grad: Any, q: Any, k: Any, v: Any, mask: Any, scale: Any, is_causal: bool
 ) -> tuple[Any, ...]:
-    """Gradients of q, k, v and the scores; batch axes are those of the scores, the engine sums them."""
-    p, _ = _probabilities(b, _scores(b, q, k, mask, scale, is_causal))
-    up = b.matmul(grad, swap(b, v))
-    slope = b.mul(p, b.sub(up, b.sum(b.mul(up, p), axes=(-1,), keepdim=True)))
+    """Gradients of q, k and v; batch axes are those of the scores, the engine sums them."""
+    p, slope = _slope(b, grad, q, k, v, mask, scale, is_causal)
     scaled = b.mul(slope, scale)
-    return b.matmul(scaled, k), b.matmul(swap(b, scaled), q), b.matmul(swap(b, p), grad), slope
+    return b.matmul(scaled, k), b.matmul(swap(b, scaled), q), b.matmul(swap(b, p), grad)
 
 
 def _backward_spec(
     grad: Spec, q: Spec, k: Spec, v: Spec, mask: Spec | None, out: Spec, lse: Spec, scale: Any, is_causal: bool
 ) -> tuple[Spec, ...]:
-    batch = grad.shape[:-2]
-    shapes = ((*batch, *x.shape[-2:]) for x in (q, k, v))
-    return (*(Spec.of(shape, q.dtype) for shape in shapes), Spec.of((*batch, q.shape[-2], k.shape[-2]), q.dtype))
+    return tuple(Spec.of((*grad.shape[:-2], *x.shape[-2:]), q.dtype) for x in (q, k, v))
+
+
+def _mask_spec(grad: Spec, q: Spec, k: Spec, v: Spec, mask: Spec, scale: Any, is_causal: bool) -> tuple[Spec, ...]:
+    return (Spec.of((*grad.shape[:-2], q.shape[-2], k.shape[-2]), q.dtype),)
 
 
 def _rule(position: int) -> Any:
@@ -84,11 +91,17 @@ def _rule(position: int) -> Any:
     return rule
 
 
+def _mask_rule(b: Any, g: Any, q: Any, k: Any, v: Any, mask: Any, scale: Any, is_causal: bool) -> Any:
+    return b.attention_mask_backward(g, q, k, v, mask, scale, is_causal=is_causal)
+
+
 # fmt: off
 composite("scaled_dot_product_attention", "q k v mask? scale", _spec, {"is_causal": False}, "softmax(q·kᵀ·scale + mask)·v; a bool mask keeps where it is true.", "out lse",
-          decompose=_attention, q=_rule(0), k=_rule(1), v=_rule(2), mask=_rule(3))
-composite("attention_backward", "grad q k v mask? out lse scale", _backward_spec, {"is_causal": False}, "The gradients of attention's operands, and of its scores.",
-          "grad_q grad_k grad_v grad_scores", decompose=_backward)
+          decompose=_attention, q=_rule(0), k=_rule(1), v=_rule(2), mask=_mask_rule)
+composite("attention_backward", "grad q k v mask? out lse scale", _backward_spec, {"is_causal": False}, "The gradients of attention's queries, keys and values.",
+          "grad_q grad_k grad_v", decompose=_backward)
+composite("attention_mask_backward", "grad q k v mask scale", _mask_spec, {"is_causal": False}, "The gradient of attention's scores, as of what is added to them.",
+          decompose=lambda b, grad, q, k, v, mask, scale, is_causal: _slope(b, grad, q, k, v, mask, scale, is_causal)[1])
 composite("causal_mask", "x", lambda x, fill: (Spec.of(x.shape, x.dtype),), {"fill": 0.0}, "x on and below the diagonal of the last two axes, `fill` above.", define=_causal_mask,
           x=lambda b, g: b.causal_mask(g, fill=0.0))
 # fmt: on

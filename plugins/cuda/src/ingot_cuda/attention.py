@@ -1,13 +1,15 @@
-"""Fused attention for float16 and bfloat16 on tensor cores, as a kernel for `scaled_dot_product_attention`.
+"""Fused attention for float16 and bfloat16 on tensor cores: kernels for `scaled_dot_product_attention` and its gradients.
 
-Registered through the hook ``ingot_kernels``; the kernel itself is `attention.cu`, built once for each head size. What it
-does not take (float32, a mask, head sizes that are no multiple of 16, GPUs before compute capability 8.0) goes to the
-composite's decomposition, as the gradient does: that computes the probabilities again.
+Registered through the hook ``ingot_kernels``; the kernels are `attention.cu` and, for the gradients, `attention_queries.cu` and
+`attention_keys.cu`, each over `tiles.cu` and built once for each head size. What they do not take (float32, a mask, head
+sizes that are no multiple of 16, GPUs before compute capability 8.0) goes to the composites' decompositions.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
@@ -19,65 +21,67 @@ from ingot_devices.registry import Kernel, Request
 
 from .dialect import PROLOGUE
 
-QUERIES = 64  # of a block
+ROWS = 64  # of a block: queries, or keys where gradients of keys are made
 LARGEST = 128  # head size: what registers and shared memory hold
-_SCALARS = struct.Struct("@12qf3i")
+HALVES = (dt.float16, dt.bfloat16)
 _BLOCK = (128, 1, 1)
+_SCALARS = struct.Struct("@21qf3i")
 
 
-def source(half: bool, size: int, causal: bool, aligned: bool) -> str:
-    """The kernel for one dtype and head size; ``aligned`` where all rows begin at multiples of 16 bytes."""
-    text = files(__package__).joinpath("attention.cu").read_text("utf-8")
-    defined = {"HALF": half, "D": size, "CAUSAL": causal, "ALIGNED": aligned}
-    return "\n".join([PROLOGUE, *(f"#define {name} {int(value)}" for name, value in defined.items()), text])
+@dataclass(frozen=True)
+class Problem:
+    """What a kernel is built for and launched with. ``steps``: of each matrix, by batch, head and row."""
+
+    half: bool
+    size: int
+    causal: bool
+    batch: int
+    heads: int
+    queries: int
+    keys: int
+    steps: tuple[tuple[int, int, int], ...]
+
+    def source(self, file: str, aligned: bool) -> str:
+        """The kernel of a file; ``aligned`` where all rows begin at multiples of 16 bytes."""
+        defined = {"HALF": self.half, "D": self.size, "CAUSAL": self.causal, "ALIGNED": aligned}
+        texts = [files(__package__).joinpath(name).read_text("utf-8") for name in ("tiles.cu", file)]
+        return "\n".join([PROLOGUE, *(f"#define {key} {int(value)}" for key, value in defined.items()), *texts])
+
+    def aligned(self, matrices: Sequence[Any] = ()) -> bool:
+        """True where all rows of these native views begin at multiples of 16 bytes."""
+        return all(n % 8 == 0 for steps in self.steps for n in steps) and all(x[1] % 8 == 0 for x in matrices)
+
+    def scalars(self, matrices: Sequence[Any], lse: int, scale: float) -> bytes:
+        """The kernels' structure `Arguments`: offset and steps of each matrix, and the rest."""
+        places = [n for x, steps in zip(matrices, self.steps, strict=True) for n in (x[1], *steps)]
+        places += [0] * (20 - len(places))
+        return _SCALARS.pack(*places, lse, float(scale), self.heads, self.queries, self.keys)
+
+    def grid(self, rows: int, block: int = ROWS) -> tuple[int, int, int]:
+        """Heads first, so that all blocks with much to do begin before those with little."""
+        return (self.batch * self.heads, -(-rows // block), 1)
 
 
-def attention(request: Request) -> Compiled:
-    """softmax(scale · q·kᵀ)·v and lse, by one launch. `Unsupported` says what is not taken."""
-    q, k, v, mask, _ = request.layouts
-    device, out = request.device, request.outputs[0]
-    causal = bool(request.attributes["is_causal"])
+def problem(request: Request, q: Layout, k: Layout, v: Layout, mask: Any, *others: Layout) -> Problem:
+    """What the kernels are asked for; ``others`` are matrices beside. `Unsupported` says what they do not take."""
+    size, matrices = q.shape[-1], (q, k, v, *others)
     if mask is not None:
         raise Unsupported("it takes no mask beside the causal one")
-    size = q.shape[-1]
+    if any(x.dtype not in HALVES for x in matrices):
+        raise Unsupported(f"takes no {q.dtype.name}")
     if v.shape[-1] != size or size % 16 or size > LARGEST:
         raise Unsupported(f"it takes one head size for all, a multiple of 16 up to {LARGEST}")
-    if device.capability < (8, 0):
+    if request.device.capability < (8, 0):
         raise Unsupported("its matrix instructions are those of compute capability 8.0")
-    batch, heads = batches(q, k, v)
-    steps = [step for x in (q, k, v) for step in steps_of(x)]
-    queries, keys = q.shape[-2], k.shape[-2]
-    if not (out.size and keys) or batch * heads > device.limits.max_grid[1]:
-        raise Unsupported("it takes 1 to 65535 heads in all, with queries and keys")
-    even = all(s % 8 == 0 for s in steps)
-    grid = (-(-queries // QUERIES), batch * heads, 1)
-    half = q.dtype is dt.float16
-    built: dict[bool, Any] = {}
-
-    def entry(aligned: bool) -> Any:
-        if aligned not in built:
-            built[aligned] = device.build(source(half, size, causal, aligned), "ingot_attention")
-        return built[aligned]
-
-    entry(even)
-    (qb, qh, qr), (kb, kh, kr), (vb, vh, vr) = (steps[n : n + 3] for n in (0, 3, 6))
-
-    def call(q: Any, k: Any, v: Any, mask: None, scale: float, out: Any, lse: Any) -> None:
-        aligned = even and (q[1] | k[1] | v[1]) % 8 == 0
-        scalars = _SCALARS.pack(q[1], qb, qh, qr, k[1], kb, kh, kr, v[1], vb, vh, vr, float(scale), heads, queries, keys)
-        bound = (*(Binding(x[0], "r") for x in (q, k, v)), Binding(out[0], "w"), Binding(lse[0], "w"))
-        device.launch(entry(aligned), grid, _BLOCK, Arguments(bound, scalars), device.current_stream())
-
-    return Compiled(call, source(half, size, causal, even))
-
-
-def batches(q: Layout, k: Layout, v: Layout) -> tuple[int, int]:
-    """Sizes of the batch and of the heads: the leading axes, which all three must have alike."""
     lead = q.shape[:-2]
-    if k.shape[:-2] != lead or v.shape[:-2] != lead or len(lead) > 2:
+    if any(x.shape[:-2] != lead for x in matrices) or len(lead) > 2:
         raise Unsupported("it takes up to two leading axes, the same for queries, keys and values")
     batch, heads = (1, 1, *lead)[-2:]
-    return batch, heads
+    queries, keys = q.shape[-2], k.shape[-2]
+    if not (q.size and k.size) or max(queries, keys) > ROWS * request.device.limits.max_grid[1]:
+        raise Unsupported("it takes queries and keys, at most four million")
+    steps = tuple(steps_of(x) for x in matrices)
+    return Problem(q.dtype is dt.float16, size, bool(request.attributes["is_causal"]), batch, heads, queries, keys, steps)
 
 
 def steps_of(x: Layout) -> tuple[int, int, int]:
@@ -88,7 +92,70 @@ def steps_of(x: Layout) -> tuple[int, int, int]:
     return batch, heads, rows
 
 
+def place(result: tuple[int, int], itemsize: int) -> int:
+    """Where a result begins: in a compiled program it is a part of a larger block."""
+    return result[0] + result[1] * itemsize
+
+
+class Built:
+    """The kernel ``ingot_NAME`` of ``NAME.cu``, for rows that are aligned and for others; the usual one is built now."""
+
+    def __init__(self, device: Any, asked: Problem, name: str) -> None:
+        self.device, self.asked, self.name = device, asked, name
+        self._built: dict[bool, Any] = {}
+        self.source = asked.source(f"{name}.cu", asked.aligned())
+        self.entry(asked.aligned())
+
+    def entry(self, aligned: bool) -> Any:
+        """What is launched."""
+        if aligned not in self._built:
+            source = self.asked.source(f"{self.name}.cu", aligned)
+            self._built[aligned] = self.device.build(source, f"ingot_{self.name}")
+        return self._built[aligned]
+
+
+def attention(request: Request) -> Compiled:
+    """softmax(scale · q·kᵀ)·v and lse, by one launch."""
+    q, k, v, mask, _ = request.layouts
+    device, asked = request.device, problem(request, q, k, v, mask)
+    built = Built(device, asked, "attention")
+    grid = asked.grid(asked.queries, ROWS if asked.size > 64 else 2 * ROWS)  # the kernel's BLOCK
+
+    def call(q: Any, k: Any, v: Any, mask: None, scale: float, out: Any, lse: Any) -> None:
+        matrices = (q, k, v)
+        bound = (*(Binding(x[0], "r") for x in matrices), Binding(place(out, 2), "w"), Binding(place(lse, 4), "w"))
+        scalars = asked.scalars(matrices, 0, scale)
+        device.launch(built.entry(asked.aligned(matrices)), grid, _BLOCK, Arguments(bound, scalars), device.current_stream())
+
+    return Compiled(call, built.source)
+
+
+def attention_backward(request: Request) -> Compiled:
+    """The gradients of q, k and v, by two launches; between them lie two numbers for each query."""
+    grad, q, k, v, mask, out, lse, _ = request.layouts
+    device, asked = request.device, problem(request, q, k, v, mask, grad, out)
+    if not lse.is_dense:
+        raise Unsupported("its sums of rows must be dense")
+    first, second = Built(device, asked, "attention_queries"), Built(device, asked, "attention_keys")
+    between = asked.batch * asked.heads * asked.queries * 8
+    over_queries, over_keys = asked.grid(asked.queries), asked.grid(asked.keys)
+
+    def call(grad: Any, q: Any, k: Any, v: Any, mask: None, out: Any, lse: Any, scale: float, *made: Any) -> None:
+        matrices = (q, k, v, grad, out)
+        aligned, scalars = asked.aligned(matrices), asked.scalars(matrices, lse[1], scale)
+        rows, stream = device.pool.allocate(between), device.current_stream()
+        read = [Binding(x[0], "r") for x in matrices]
+        to_q, to_k, to_v = (Binding(place(x, 2), "w") for x in made)
+        bound = (*read, Binding(lse[0], "r"), Binding(rows.handle, "w"), to_q)
+        device.launch(first.entry(aligned), over_queries, _BLOCK, Arguments(bound, scalars), stream)
+        bound = (*read[:4], Binding(rows.handle, "r"), to_k, to_v)
+        device.launch(second.entry(aligned), over_keys, _BLOCK, Arguments(bound, scalars), stream)
+
+    return Compiled(call, f"{first.source}\n{second.source}", 2)
+
+
 KERNELS = tuple(
-    Kernel("scaled_dot_product_attention", "cuda", attention, (dt.float16, dt.bfloat16), layout, priority=priority)
-    for layout, priority in (("any", 20), ("inner-dense", 10))  # as they lie if possible, else after a copy
+    Kernel(op, "cuda", made, None, layout, priority=priority)
+    for op, made in (("scaled_dot_product_attention", attention), ("attention_backward", attention_backward))
+    for layout, priority in (("any", 20), ("dense", 10))  # as they lie if possible, else after a copy
 )

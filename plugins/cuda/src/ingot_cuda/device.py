@@ -111,6 +111,10 @@ class CUDADevice(StreamDevice):
         """A handle is an address."""
         return int(handle)
 
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle:
+        """An address within the allocation."""
+        return handle + offset
+
     def share_in(self, address: int) -> Handle:
         """The next aligned address before it; ValueError for memory of another GPU or another context."""
         if HERE.device is not self:

@@ -7,6 +7,7 @@ default stream serves all threads and keeps order with the driver's own default 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -176,7 +177,12 @@ class StreamDevice(Device):
         raw.done("cuGraphLaunch", executable, self._stream().handle)
 
     def dispose(self, name: str, thing: Any) -> None:
-        """Call a destructor of the driver; from a finalizer, so nothing is raised."""
+        """Call a destructor of the driver; from a finalizer, so nothing is raised.
+
+        Not when the interpreter ends: the context was taken off this thread for good then, and the driver cleans up.
+        """
+        if sys.is_finalizing():
+            return
         with suppress(Exception):
             if HERE.device is not self:
                 self.enter()

@@ -35,3 +35,81 @@ SIM_RAW void sim_mma(float &c0, float &c1, float &c2, float &c3, unsigned a0, un
 }
 #define sim_ptx_mma_sync_aligned_m16n8k16_row_col_f32_f16_f16_f32 sim_mma<sim_half_to_float>
 #define sim_ptx_mma_sync_aligned_m16n8k16_row_col_f32_bf16_bf16_f32 sim_mma<sim_bfloat16_to_float>
+
+// Two floats to 16 bits each, and powers of two.
+SIM_FN unsigned sim_to_bfloat16(float f) {
+  const unsigned bits = sim_bits<unsigned>(f);
+  return f == f ? (bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16 : 0x7FFFu;
+}
+SIM_FN void sim_ptx_cvt_rn_bf16x2_f32(unsigned &both, float high, float low) { both = sim_to_bfloat16(low) | sim_to_bfloat16(high) << 16; }
+SIM_FN void sim_ptx_cvt_rn_f16x2_f32(unsigned &both, float high, float low) {
+  both = (unsigned)sim_float_to_half(low) | (unsigned)sim_float_to_half(high) << 16;
+}
+SIM_FN void sim_ptx_ex2_approx_ftz_f32(float &y, float x) { y = exp2f(x); }
+
+// An address in shared memory is a number of 32 bits there; here the rest of it is kept beside.
+static size_t sim_shared_upper;
+SIM_RAW unsigned long long __cvta_generic_to_shared(const void *p) {
+  sim_shared_upper = (size_t)p >> 32 << 32;
+  return (size_t)p;
+}
+SIM_RAW void *sim_shared(unsigned at) { return (void *)(sim_shared_upper | at); }
+
+// Four matrices of 8 x 8 in 16 bits, whose rows lie where the lanes say, eight of them each. Lane 4 i + j gets of row i the
+// elements 2 j and 2 j + 1; of the transposed ones those of rows 2 j and 2 j + 1 in column i.
+SIM_RAW unsigned sim_word(const uint4 &row, unsigned n) { return n == 0 ? row.x : n == 1 ? row.y : n == 2 ? row.z : row.w; }
+SIM_RAW uint4 sim_row_of(uint4 own, unsigned lane) {
+  uint4 row;
+  cuda_sim_exchange(0, 0xffffffffu, &own, sizeof own, lane, &row);
+  return row;
+}
+SIM_FN void sim_ptx_ldmatrix_sync_aligned_m8n8_x4_shared_b16(unsigned &r0, unsigned &r1, unsigned &r2, unsigned &r3, unsigned at) {
+  const uint4 own = *(const uint4 *)sim_shared(at);
+  unsigned *const made[4] = {&r0, &r1, &r2, &r3};
+  for (unsigned m = 0; m < 4; m++) *made[m] = sim_word(sim_row_of(own, m * 8 + sim_lane() / 4), sim_lane() % 4);
+}
+SIM_FN void sim_ptx_ldmatrix_sync_aligned_m8n8_x4_trans_shared_b16(unsigned &r0, unsigned &r1, unsigned &r2, unsigned &r3, unsigned at) {
+  const uint4 own = *(const uint4 *)sim_shared(at);
+  unsigned *const made[4] = {&r0, &r1, &r2, &r3};
+  const unsigned row = sim_lane() % 4 * 2, column = sim_lane() / 4, shift = column % 2 * 16;
+  for (unsigned m = 0; m < 4; m++) {
+    const unsigned upper = sim_word(sim_row_of(own, m * 8 + row), column / 2), lower = sim_word(sim_row_of(own, m * 8 + row + 1), column / 2);
+    *made[m] = (upper >> shift & 0xFFFFu) | lower >> shift << 16;
+  }
+}
+
+// Asynchronous copies of one thread arrive when it waits for them and not before: until then there is NaN. Of `bytes` fewer than
+// the instruction writes, the rest is 0.
+struct SimCopy { void *to; uint4 value; unsigned words; };
+static struct { SimCopy held[64]; unsigned count; } sim_copies[1024];
+SIM_RAW auto &sim_own_copies() {
+  const unsigned row = cuda_sim_thread.y + cuda_sim_block_size.y * cuda_sim_thread.z;
+  return sim_copies[cuda_sim_thread.x + cuda_sim_block_size.x * row];
+}
+SIM_RAW void sim_hold(const SimCopy &copy) {
+  auto &own = sim_own_copies();
+  if (own.count == 64) cuda_sim_trap(0);
+  own.held[own.count++] = copy;
+}
+SIM_RAW bool sim_next(SimCopy &copy) {
+  auto &own = sim_own_copies();
+  const bool some = own.count;
+  if (some) copy = own.held[--own.count];
+  return some;
+}
+SIM_FN void sim_write(void *to, uint4 value, unsigned words) {
+  if (words == 4) *(uint4 *)to = value;
+  else *(unsigned *)to = value.x;
+}
+SIM_FN void sim_ptx_cp_async_cg_shared_global(unsigned at, const void *from, unsigned bytes) {
+  const unsigned nan = 0xFFFFFFFFu;
+  sim_write(sim_shared(at), uint4{nan, nan, nan, nan}, 4);
+  sim_hold({sim_shared(at), bytes ? *(const uint4 *)from : uint4{0, 0, 0, 0}, 4});
+}
+SIM_FN void sim_ptx_cp_async_ca_shared_global(unsigned at, const void *from, unsigned bytes) {
+  sim_write(sim_shared(at), uint4{0xFFFFFFFFu, 0, 0, 0}, 1);
+  sim_hold({sim_shared(at), uint4{bytes ? *(const unsigned *)from : 0, 0, 0, 0}, 1});
+}
+SIM_FN void sim_ptx_cp_async_wait_all() {
+  for (SimCopy copy; sim_next(copy);) sim_write(copy.to, copy.value, copy.words);
+}
