@@ -166,6 +166,18 @@ def test_a_refused_capture_is_told_and_goes_on(g: Any, device: str, monkeypatch:
     assert graph_of(compiled).replays == 0
 
 
+def test_workspaces_of_captured_launches_are_nobody_elses(g: Any, device: str) -> None:
+    """A long sum takes two launches with memory between them, which the pool must not hand to others."""
+    compiled = g.compile(lambda x: (x * 2).sum() + 1, fullgraph=True, mode=MODE)
+    others = []
+    for k in range(8):
+        x = g.full((70000,), float(k), device=device)
+        assert float(compiled(x)) == 140000.0 * k + 1
+        others.append(g.full((70,), -1.0, device=device))
+    assert graph_of(compiled).replays > 0, graph_of(compiled).reason
+    assert all(float(o.sum()) == -70.0 for o in others)
+
+
 def test_memory_goes_with_the_compiled_function(g: Any, device: str) -> None:
     pool = g.zeros(1, device=device)._layout.device.pool
     before = pool.stats().used
