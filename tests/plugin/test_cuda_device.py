@@ -444,6 +444,22 @@ slope = slope[..., :5, :].detach().requires_grad_()
 first = ingot.autograd.grad(f.scaled_dot_product_attention(q, k, v), q, slope, create_graph=True)[0]
 (second,) = ingot.autograd.grad(first.sum(), slope)
 found["second order"] = bool(ingot.isfinite(second.to(ingot.float32)).all()) and float(np.abs(n(second)).max()) > 0
+packed = t(2, 9, 3 * 4 * 16, dtype=ingot.bfloat16)
+def attend(packed, slope):
+    packed = packed.detach().requires_grad_()
+    q, k, v = (x.reshape(2, 9, 4, 16).transpose(1, 2) for x in packed.chunk(3, -1))
+    out = f.scaled_dot_product_attention(q, k, v, is_causal=True)
+    return out, ingot.autograd.grad(out, packed, slope)[0]
+slope = t(2, 4, 9, 16, dtype=ingot.bfloat16)
+out, grad = attend(packed, slope)
+found["rows of all heads"] = [list(out.stride()), out.transpose(1, 2).reshape(2, 9, 64).data_ptr() == out.data_ptr()]
+wanted = reference(*(np.swapaxes(x.reshape(2, 9, 4, 16), 1, 2) for x in np.split(n(packed), 3, -1)), n(slope), True)
+joined = np.concatenate([np.swapaxes(x, 1, 2).reshape(2, 9, 64) for x in wanted[1:]], -1)
+found["packed"] = [float(np.abs(n(out) - wanted[0]).max()), float(np.abs(n(grad) - joined).max())]
+compiled = ingot.compile(attend)
+for _ in range(4):
+    again = compiled(packed, slope)
+found["compiled"] = [bool((n(x) == n(y)).all()) for x, y in zip(again, (out, grad))]
 from ingot_devices.explain import explain
 from ingot_devices import dtypes as dt
 def why(dtype, shapes):
@@ -478,6 +494,13 @@ class TestAttention:
 
     def test_sums_are_always_taken_alike(self, attended: dict[str, Any]) -> None:
         assert attended["same bits"]
+
+    def test_heads_that_came_within_rows_leave_within_rows(self, attended: dict[str, Any]) -> None:
+        assert attended["rows of all heads"] == [[9 * 64, 16, 64, 1], True]
+        assert max(attended["packed"]) < 3e-2
+
+    def test_a_compiled_program_gives_the_same_bits(self, attended: dict[str, Any]) -> None:
+        assert attended["compiled"] == [True, True]
 
     def test_the_second_order_goes_through_the_parts(self, attended: dict[str, Any]) -> None:
         assert attended["second order"]
