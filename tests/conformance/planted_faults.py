@@ -357,6 +357,8 @@ FAULTS = (
     Fault("a softmax of something else", "contraction", "softmax", kernel=by_hand("softmax", softmax_without_its_maximum)),
     Fault("a gradient forgets a term", "autograd", "softmax", kernel=by_hand("softmax_backward", softmax_backward_without_its_sum)),
     Fault("a wait for an event is forgotten", "streams", "events_order_two_streams", on_queues(wait_event=never_waits)),
+    Fault("an event of the default stream is the current one's", "streams", "the_default_stream_keeps_its_name",
+          on_queues(record_event=lambda self, right, stream=None: right(self.current_stream() if stream is None else stream))),
     Fault("one stream for all threads", "streams", "streams_belong_to_a_thread",
           on_queues(set_stream=shared_stream, current_stream=lambda self, right: getattr(self, "shared", None))),
     Fault("time runs backwards", "streams", "events_end", on_queues(elapsed_ms=backwards)),

@@ -126,6 +126,16 @@ class TestIndexWidth:
         assert "  long o0;" in wide
         assert device.codegen_stats.built == 2
 
+    def test_an_odd_offset_takes_a_kernel_that_loads_one_by_one(self) -> None:
+        device = NullDevice(GPU)
+        (kernel,) = compiled(device, "sum", [shaped(64, 4096)], axes=(-1,))
+        for offset in (0, 4, 8, 1, 6, 0):
+            kernel.call((object(), offset), (object(), 3))
+        usual, odd = device.launches[0][0], device.launches[3][0]
+        assert [launch[0] for launch in device.launches] == [usual, usual, usual, odd, odd, usual]
+        assert "& (-4)" in usual
+        assert "& (-4)" not in odd
+
     def test_a_large_operand_takes_64_bits(self) -> None:
         device = NullDevice()
         (kernel,) = compiled(device, "neg", [shaped(1 << 16, 1 << 16)])
@@ -232,8 +242,44 @@ class TestSchedules:
     def test_a_workgroup_per_row_with_barriers_on_lanes(self) -> None:
         (launch,) = self.launches(GPU, "softmax", [shaped(64, 1000)], axis=-1)
         assert launch.grid == (64, 1, 1)
-        assert launch.program.workgroup == (256, 1, 1)
+        assert launch.program.workgroup == (64, 1, 1)  # 16 elements each
         assert launch.program.locals
+
+    def test_a_row_that_registers_hold_is_loaded_once(self) -> None:
+        short, long = (compiled(NullDevice(GPU), "softmax", [shaped(64, n)], axis=-1)[0].source for n in (4096, 1 << 20))
+        assert short.count("= x0[") == 1
+        assert long.count("= x0[") > 3  # each stage and the write read it again
+
+    @pytest.mark.parametrize(
+        ("columns", "dtype", "size"),
+        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (100, dt.float32, 32), (12000, dt.float32, 1024)],
+    )
+    def test_a_workgroup_is_made_for_the_length_of_its_row(self, columns: int, dtype: dt.DType, size: int) -> None:
+        (launch,) = self.launches(GPU, "sum", [shaped(9999, columns, dtype=dtype)], axes=(-1,))
+        assert launch.program.workgroup == (size, 1, 1)
+
+    @pytest.mark.parametrize(
+        ("dtype", "columns", "multiple"),
+        [(dt.float32, 4096, 4), (dt.bfloat16, 4096, 8), (dt.bfloat16, 4098, 2), (dt.float32, 4097, None), (dt.int8, 4096, 8)],
+    )
+    def test_vectors_are_as_wide_as_rows_allow(self, dtype: dt.DType, columns: int, multiple: int | None) -> None:
+        for axis in (-1, -2):
+            launch = self.launches(GPU, "amax", [shaped(9999, columns, dtype=dtype)], axes=(axis,))[0]
+            assert launch.multiples.get(0) == multiple
+
+    def test_columns_are_summed_in_parts_that_fill_the_device(self) -> None:
+        parts, total = self.launches(GPU, "sum", [shaped(16384, 4096)], axes=(-2,))
+        assert parts.grid == (128, 1, 1)  # 32 strips, of which each is cut in four, on 16 compute units
+        assert total.grid == (1, 1, 1) or total.grid[0] <= 32
+        assert "x0" not in {b.name for b in total.program.buffers}
+
+    def test_columns_enough_are_not_cut(self) -> None:
+        assert len(self.launches(GPU, "sum", [shaped(1000, 1 << 17)], axes=(-2,))) == 1
+
+    def test_stages_of_few_long_rows_are_cut_one_after_the_other(self) -> None:
+        launches = self.launches(GPU, "softmax", [shaped(2, 1 << 20)], axis=-1)
+        assert len(launches) == 5  # parts and total of the maximum, of the sum; what is written
+        assert not launches[-1].program.locals
 
     def test_no_barriers_on_a_cpu(self) -> None:
         (launch,) = self.launches(CPU, "softmax", [shaped(64, 1000)], axis=-1)
@@ -242,8 +288,7 @@ class TestSchedules:
 
     def test_few_long_rows_are_cut(self) -> None:
         launches = self.launches(CPU, "sum", [shaped(1 << 20)])
-        assert len(launches) == 3
-        assert launches[0].grid == (32, 1, 1)
+        assert [x.grid for x in launches] == [(32, 1, 1), (1, 1, 1)]  # parts, and their sum where it is stored
 
     def test_many_rows_are_not(self) -> None:
         assert len(self.launches(CPU, "sum", [shaped(100, 1 << 20)], axes=(-1,))) == 1

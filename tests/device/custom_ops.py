@@ -1,4 +1,6 @@
-"""The ops that the tests of custom kernels declare: each once as an expression, some once more as OpenCL source.
+"""The ops that the tests of custom kernels declare: each once as an expression, some once more as source.
+
+The source is OpenCL C, and CUDA C with a few macros before it (`LANGUAGES`).
 
 What names a device is a kernel's text alone: the declarations run everywhere.
 """
@@ -24,6 +26,18 @@ RMS_NORM = """
     r = rsqrt(mean(x * x) + eps)
     out = x * r * weight
 """
+
+LANGUAGES = {
+    "opencl": "",
+    "cuda": """
+#define get_global_id(axis) (blockIdx.x * blockDim.x + threadIdx.x)
+#define get_group_id(axis) blockIdx.x
+#define get_local_id(axis) threadIdx.x
+#define CLK_LOCAL_MEM_FENCE
+#define barrier(what) __syncthreads()
+""",
+}
+"""What stands before the text on a device that takes it."""
 
 SWIGLU_CL = """
     const index_t i = get_global_id(0);
@@ -95,27 +109,30 @@ def declare_expressions(library: Any) -> dict[str, Any]:
 
 
 def declare_sources(library: Any) -> dict[str, Any]:
-    """The same ops by OpenCL source, with gradients that are kernels of their own; elsewhere they are made of ops."""
-    library.custom_op(
+    """The same ops by source, with gradients that are kernels of their own; elsewhere they are made of ops."""
+    swiglu_backward = library.custom_op(
         "swiglu_cl_backward", operands="grad gate x", outputs="dgate dx", result={"dgate": "gate", "dx": "x"},
         decompose=_swiglu_backward,
-    ).source("opencl", SWIGLU_BACKWARD_CL)  # fmt: skip
+    )  # fmt: skip
     swiglu = library.custom_op(
         "swiglu_cl", operands="gate x", result="x", reference=np_swiglu,
         decompose=lambda b, gate, x: b.mul(b.silu(gate), x),
         gradient=lambda b, g, gate, x: b.swiglu_cl_backward(g, gate, x),
     )  # fmt: skip
-    swiglu.source("opencl", SWIGLU_CL)
     backward = library.custom_op(
         "rms_norm_cl_backward", operands="grad x weight", scalars={"eps": 1e-6}, outputs="dx terms",
         result="x", decompose=_rms_norm_backward,
     )  # fmt: skip
-    backward.source("opencl", RMS_NORM_BACKWARD_CL, local={"part": ("x_t", "BLOCK"), "more": ("x_t", "BLOCK")}, **ROWS)
     rms_norm = library.custom_op(
         "rms_norm_cl", operands="x weight", scalars={"eps": 1e-6}, result="x", reference=np_rms_norm,
         decompose=_rms_norm, gradient=lambda b, g, x, weight, eps: b.rms_norm_cl_backward(g, x, weight, eps),
     )  # fmt: skip
-    rms_norm.source("opencl", RMS_NORM_CL, local={"part": ("x_t", "BLOCK")}, **ROWS)
+    part, more = {"part": ("x_t", "BLOCK")}, {"more": ("x_t", "BLOCK")}
+    for device, helpers in LANGUAGES.items():
+        swiglu_backward.source(device, SWIGLU_BACKWARD_CL, helpers=helpers)
+        swiglu.source(device, SWIGLU_CL, helpers=helpers)
+        backward.source(device, RMS_NORM_BACKWARD_CL, helpers=helpers, local=part | more, **ROWS)
+        rms_norm.source(device, RMS_NORM_CL, helpers=helpers, local=part, **ROWS)
     return {"swiglu": swiglu, "rms_norm": rms_norm}
 
 

@@ -262,8 +262,9 @@ def test_a_profiler_that_cannot_be_told_keeps_it_eager(t: Any, device: str) -> N
 
     compiled = t.compile(lambda x: x + 1, fullgraph=True)
     with cProfile.Profile():
+        alone = sys.getprofile() is None  # from Python 3.12 on it has a place of its own, and is in nobody's way
         repeat(4, lambda k: compiled(t.ones(1, device=device)))
-    assert not compiled.replays
+    assert bool(compiled.replays) == alone
     repeat(3, lambda k: compiled(t.ones(1, device=device)))
     assert len(compiled.replays) == 1
 

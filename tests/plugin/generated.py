@@ -34,7 +34,7 @@ def spec_of(value: Any) -> Spec | None:
 class Placed:
     """An array in device memory in its storage form, dense or spread out with gaps, transposed, behind an offset."""
 
-    def __init__(self, device: Device, array: Array, spread: bool = False) -> None:
+    def __init__(self, device: Device, array: Array, spread: bool = False, behind: int = 0) -> None:
         self.device, self.shape, self.dtype = device, array.shape, array.dtype
         self.kept = device.limits.dtype_class(dt.from_numpy(array.dtype))
         size = array.dtype.itemsize
@@ -47,7 +47,8 @@ class Placed:
         else:
             base = np.ascontiguousarray(array)
             self.strides = Layout.dense(array.shape, dt.from_numpy(array.dtype), device).strides
-            self.offset = 0
+            base = np.concatenate([np.zeros(behind, array.dtype), base.reshape(-1)])
+            self.offset = behind
         self.elements = base.size
         stored = encode(base.reshape(-1), dt.from_numpy(self.dtype), self.kept).view(np.uint8)
         stored = np.concatenate([stored, np.zeros(-stored.size % device.limits.copy_granularity, np.uint8)])
@@ -74,14 +75,14 @@ class Placed:
         return np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides).copy()
 
 
-def run(device: Device, name: str, *values: Any, spread: bool = False, **attrs: Any) -> list[Array]:
-    """The outputs of op ``name``; ``spread`` lays the operands out with gaps."""
+def run(device: Device, name: str, *values: Any, spread: bool = False, behind: int = 0, **attrs: Any) -> list[Array]:
+    """The outputs of op ``name``; ``spread`` lays the operands out with gaps, or they lie ``behind`` so many elements."""
     op = OPS[name]
     specs = [spec_of(v) for v in values]
     given = op.bind(attrs)
     outputs = op.infer(specs, given)
     placed: dict[int, Placed] = {
-        n: Placed(device, v, spread) for n, v in enumerate(values) if isinstance(v, np.ndarray)
+        n: Placed(device, v, spread, behind) for n, v in enumerate(values) if isinstance(v, np.ndarray)
     }
     for k, spec in enumerate(outputs):
         if k not in op.mutates:

@@ -15,73 +15,13 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ingot
+from sides import Call, Result, Side, in_turn, ratio, sides
 
-Call = Callable[[], Any]
-Result = dict[str, Any]
 ROUNDS = 21
-
-
-class Side:
-    """One library: its namespace and its events."""
-
-    def __init__(self, name: str, t: Any) -> None:
-        self.name, self.t = name, t
-
-    def milliseconds(self, call: Call, calls: int) -> float:
-        """Of one call, by the device's events around ``calls`` of them."""
-        if self.name == "ingot":
-            device = ingot.zeros(1, device="cuda")._layout.device
-            start = device.record_event()
-            for _ in range(calls):
-                call()
-            end = device.record_event()
-            device.synchronize_event(end)
-            return float(device.elapsed_ms(start, end)) / calls
-        start, end = (self.t.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        for _ in range(calls):
-            call()
-        end.record()
-        end.synchronize()
-        return float(start.elapsed_time(end)) / calls
-
-
-def sides() -> list[Side]:
-    """Ingot, and PyTorch where it is installed with a GPU."""
-    found = [Side("ingot", ingot)]
-    try:
-        import torch
-    except ImportError:
-        return found
-    return [*found, Side("torch", torch)] if torch.cuda.is_available() else found
-
-
-def in_turn(cases: Mapping[str, Mapping[str, tuple[Side, Call]]], calls: int, rounds: int) -> dict[str, Result]:
-    """Case → milliseconds of each side (median and quartiles), every round all of them in turn; the first warms up."""
-    times: dict[str, dict[str, list[float]]] = {case: {side: [] for side in by} for case, by in cases.items()}
-    for k in range(rounds + 2):
-        for case, by in cases.items():
-            for name, (side, call) in by.items():
-                took = side.milliseconds(call, calls)
-                if k > 1:
-                    times[case][name].append(took)
-    return {case: {side: spread(values) for side, values in by.items()} for case, by in times.items()}
-
-
-def spread(values: list[float]) -> Result:
-    """Median and quartiles."""
-    low, middle, high = statistics.quantiles(values, n=4) if len(values) > 1 else values * 3
-    return {"ms": middle, "low": low, "high": high}
-
-
-def ratio(result: Result) -> float | None:
-    """How many times as fast as PyTorch."""
-    return result["torch"]["ms"] / result["ingot"]["ms"] if "torch" in result else None
 
 
 # ---- bandwidth -------------------------------------------------------------------------------------------------------

@@ -19,36 +19,47 @@ import tempfile
 import time
 import tomllib
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
 PARTS_LIMIT = 8 * 60
-TESTS, OPS = "-m pytest -q -p no:cacheprovider tests/device", "tests/device/test_ops.py"
+TESTS, OPS = "-m pytest -q -p no:cacheprovider -p no:benchmark tests/device", "tests/device/test_ops.py"
 CUDA = "--device cuda:0"
 
 
 @dataclass(frozen=True)
 class Part:
-    """``command`` is what Python runs, with ``{out}`` for the JSON's path; ``small`` replaces it in a rehearsal."""
+    """``command`` is what Python runs, with ``{out}`` for the JSON's path; ``small`` replaces it in a rehearsal.
+
+    ``quiet``: it measures, so nothing else may run meanwhile.
+    """
 
     name: str
     seconds: int
     command: str
     small: str = ""
     tests: bool = False
+    quiet: bool = False
 
 
+JUDGE = "-m ingot_tools conformance cuda:0 --json {{out}} --budget {}"
+BENCH = "tools/gpu/bench.py {} --out {{out}}"
+SMALL = "tools/gpu/bench.py {} --small --out {{out}}"
+COMPILED = "tools/gpu/bench_compiled.py"
 PARTS = (
     Part("found", 120, "tools/gpu/found.py --out {out}"),
     Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 12", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
     Part("suite", 480, f"{TESTS} {CUDA} --ignore {OPS} -n 8", f"{TESTS}/test_errors.py {CUDA}", tests=True),
+    Part("conformance", 480, JUDGE.format(400), JUDGE.format(20)),
     Part("sanitizer", 420, "tools/gpu/sanitizer.py --out {out}"),
-    Part("bandwidth", 300, "tools/gpu/bench.py bandwidth --out {out}", "tools/gpu/bench.py bandwidth --small --out {out}"),
-    Part("products", 240, "tools/gpu/bench.py products --out {out}", "tools/gpu/bench.py products --small --out {out}"),
-    Part("host", 180, "tools/gpu/bench.py host --out {out}", "tools/gpu/bench.py host --small --out {out}"),
-    Part("block", 300, "tools/gpu/bench.py block --out {out}", "tools/gpu/bench.py block --small --out {out}"),
+    Part("bandwidth", 300, BENCH.format("bandwidth"), SMALL.format("bandwidth"), quiet=True),
+    Part("products", 240, BENCH.format("products"), SMALL.format("products"), quiet=True),
+    Part("host", 180, BENCH.format("host"), SMALL.format("host"), quiet=True),
+    Part("block", 300, BENCH.format("block"), SMALL.format("block"), quiet=True),
+    Part("compiled", 300, f"{COMPILED} --out {{out}}", f"{COMPILED} --small --out {{out}}", quiet=True),
     Part("trace", 120, "tools/gpu/trace.py --out {out}"),
 )
 
@@ -59,6 +70,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}, table; all of them if none is named")
     parser.add_argument("--simulated", action="store_true", help="rehearse on the simulated driver: nothing is tested on CUDA")
+    parser.add_argument("--together", action="store_true", help="run the parts that measure nothing all at once")
     given = parser.parse_args()
     unknown = sorted(set(given.parts) - {*names, "table"})
     if unknown:
@@ -66,13 +78,19 @@ def main() -> int:
     out = Path(os.environ.get("OUT") or ROOT / "tools" / "gpu" / "results")
     out.mkdir(parents=True, exist_ok=True)
     chosen = [p for p in PARTS if not given.parts or p.name in given.parts]
-    failed = []
+    failed: list[str] = []
     if chosen:
         environment = simulated() if given.simulated else {}
         environment |= installed(environment)
-        for part in chosen:
-            ok = run(part, out / f"{part.name}.json", environment, given.simulated)
-            failed += [] if ok else [part.name]
+        at_once = [p for p in chosen if given.together and not p.quiet]
+
+        def outcome(part: Part) -> str:
+            return "" if run(part, out / f"{part.name}.json", environment, given.simulated) else part.name
+
+        with ThreadPoolExecutor(max(len(at_once), 1)) as threads:
+            failed += threads.map(outcome, at_once)
+        failed += map(outcome, [p for p in chosen if p not in at_once])
+        failed = list(filter(None, failed))
     if not given.parts or "table" in given.parts:
         subprocess.run([sys.executable, str(ROOT / "tools/gpu/table.py"), str(out)], check=True)
     print(f"failed: {', '.join(failed)}" if failed else "every part that ran went through")

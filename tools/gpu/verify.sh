@@ -3,6 +3,7 @@
 #
 #   tools/gpu/verify.sh                       every part, one after the other
 #   tools/gpu/verify.sh found ops             these parts
+#   tools/gpu/verify.sh --together            what measures nothing all at once: five minutes in all on 16 cores
 #   tools/gpu/verify.sh --simulated found     a rehearsal on the simulated driver, with small sizes: no GPU is tested
 #
 # Each part leaves one JSON in $OUT (else tools/gpu/results); `table` reads them. PYTHON names the interpreter (python3), and wheels

@@ -69,10 +69,11 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import compiler, library, nn, optim, profiler, utils, vision
+    from . import compiler, library, nn, optim, profiler, streams, utils, vision
     from .compiler import compile
     from .library import use_kernel, without_kernels
     from .serialization import load, save
+    from .streams import Event, Stream
 
 dtype = DType
 float = float32
@@ -89,12 +90,14 @@ __all__ = [
     "DType",
     "DeviceLost",
     "DeviceUnavailable",
+    "Event",
     "FallbackError",
     "Function",
     "Generator",
     "IngotError",
     "OutOfMemoryError",
     "Size",
+    "Stream",
     "Tensor",
     "accelerator",
     "autograd",
@@ -163,6 +166,7 @@ __all__ = [
     "set_printoptions",
     "set_rng_state",
     "short",
+    "streams",
     "strided",
     "tensor",
     "uint8",
@@ -228,7 +232,7 @@ def from_dlpack(source: Any) -> Tensor:
 _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
     "compiler": "compiler", "library": "library", "profiler": "profiler", "vision": "vision", "use_kernel": "library",
-    "without_kernels": "library",
+    "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
 }  # fmt: skip
 
 

@@ -62,6 +62,20 @@ def set_memory_limit(nbytes: int | None, spec: Any = None) -> None:
     open_device(spec).pool.set_limit(nbytes)
 
 
+def current_stream(spec: Any = None) -> Any:
+    """The `Stream` that this thread's work on a device goes to."""
+    from .streams import current_stream as found
+
+    return found(spec)
+
+
+def set_stream(stream: Any) -> None:
+    """Make a `Stream` current for this thread."""
+    from .streams import set_stream as make_current
+
+    make_current(stream)
+
+
 def reset(spec: Any) -> device:
     """Open a lost device again: a new incarnation, without the tensors of the old one."""
     from ingot_devices.layout import Layout

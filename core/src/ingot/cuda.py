@@ -5,6 +5,7 @@ Programs ask them before they choose a device, whether or not the backend is ins
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -74,6 +75,37 @@ def memory_reserved(device: Any = None) -> int:
 def reset_peak_memory_stats(device: Any = None) -> None:
     """Count the peak anew."""
     discovery.open_device(_named(device)).pool.reset_peak()
+
+
+def Stream(device: Any = None, priority: int = 0) -> Any:
+    """A further queue of a device; see `ingot.Stream`."""
+    from .streams import Stream as made
+
+    return made(_named(device), priority)
+
+
+def Event(enable_timing: bool = False, blocking: bool = False, interprocess: bool = False) -> Any:
+    """A mark in a stream of the current device; see `ingot.Event`."""
+    from .streams import Event as made
+
+    return made(KIND, enable_timing=enable_timing, blocking=blocking, interprocess=interprocess)
+
+
+def stream(stream: Any) -> AbstractContextManager[Any]:
+    """``with ingot.cuda.stream(s):`` makes it current for this thread; None changes nothing."""
+    return nullcontext() if stream is None else stream
+
+
+def current_stream(device: Any = None) -> Any:
+    """The stream that this thread's work on a device goes to."""
+    return accelerator.current_stream(_named(device))
+
+
+def default_stream(device: Any = None) -> Any:
+    """The stream that is current where none was set."""
+    from .streams import default_stream as found
+
+    return found(_named(device))
 
 
 def _named(device: Any) -> str:

@@ -383,6 +383,12 @@ class Tensor(TensorBase):
         """The tensor itself: the contract stages copies where a device needs it."""
         return self
 
+    def record_stream(self, stream: Any) -> None:
+        """Note that ``stream`` uses this memory: once dropped, it is not used again before what is queued there is done."""
+        from .streams import record_stream
+
+        record_stream(self, stream)
+
     def copy_(self, src: Any, non_blocking: bool = False) -> Tensor:
         """Write the values of ``src`` (broadcast, cast, from any device) here."""
         if not isinstance(src, TensorBase):

@@ -12,7 +12,8 @@ further capability has a default here.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -102,8 +103,32 @@ class Device:
         arguments: Arguments,
         stream: Any = None,
     ) -> None:
-        """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items."""
+        """Queue ``entry`` on ``grid`` workgroups of ``block`` work-items; ``stream`` None is the default one."""
         raise ContractError(f"{self.name} declares a codegen and defines no launch(...)")
+
+    def launcher(
+        self,
+        entry: Any,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        accesses: tuple[str, ...],
+        scalars: Struct,
+    ) -> Callable[..., None]:
+        """A function that queues ``entry`` on the current stream: it takes the handles of the buffers, then the scalars.
+
+        ``accesses`` are those of the `Binding`s, ``scalars`` packs the numbers. A plan asks once and calls often: a
+        device whose `launch` does the same work at each call can do it here.
+        """
+        launch, streams, count, pack = self.launch, self.streams, len(accesses), scalars.pack
+
+        def queue(*given: Any) -> None:
+            arguments = Arguments(tuple(map(Binding, given[:count], accesses)), pack(*given[count:]))
+            if streams:
+                launch(entry, grid, block, arguments, self.current_stream())
+            else:
+                launch(entry, grid, block, arguments)
+
+        return queue
 
     def resources(self, entry: Any) -> Mapping[str, int]:
         """What the driver says that a built kernel takes, by name: registers, bytes of private memory … Empty: nothing."""
@@ -136,7 +161,9 @@ class Device:
         return None
 
     def record_event(self, stream: Any = None) -> Any:
-        """An event after the work queued on ``stream`` so far. The default waits instead, and is always done."""
+        """An event after the work queued on ``stream`` (None: the default one, whatever is current) so far.
+
+        A device without streams waits instead: its events are always done."""
         self.synchronize()
         return time.perf_counter_ns()
 
@@ -145,7 +172,7 @@ class Device:
         return True
 
     def wait_event(self, event: Any, stream: Any = None) -> None:
-        """Make ``stream`` wait for ``event`` (on the device, not in this thread)."""
+        """Make ``stream`` (None: the default one) wait for ``event``, on the device, not in this thread."""
 
     def synchronize_event(self, event: Any) -> None:
         """Wait in this thread until ``event`` is done."""

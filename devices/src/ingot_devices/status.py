@@ -69,6 +69,26 @@ def ticket(device: Device, op: str, codes: Sequence[str]) -> int:
     return number
 
 
+def following(device: Device) -> int:
+    """The ticket that the next launch gets."""
+    return _state(device).next
+
+
+def since(device: Device, first: int) -> dict[int, Any]:
+    """What the tickets from ``first`` on mean: those of a graph's launches, which are baked in. See `again`."""
+    state = _state(device)
+    with state.lock:
+        return {number: meaning for number, meaning in state.launches.items() if number >= first}
+
+
+def again(device: Device, launches: dict[int, Any]) -> None:
+    """Launches with these tickets (`since`) are queued once more."""
+    state = _state(device)
+    with state.lock:
+        state.launches.update(launches)
+        state.pending = True
+
+
 def word(device: Device) -> Any:
     """The handle of the device's status word, zeroed when it is made; OutOfMemoryError where there is no room for it."""
     state = _state(device)

@@ -4,22 +4,22 @@ static inline long ig_minimum_int64(long a, long b) { return a < b || a != a ? a
 typedef struct {
   int n0;
   int each;
-  int whole1;
   int n1;
+  int whole1;
   int c0;
-  int c1;
   int o0;
+  int c1;
   int o1;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_argmax(__global const float *restrict x0, __global long *restrict x1, const Arguments args) {
   const int n0 = args.n0;
   const int each = args.each;
-  const int whole1 = args.whole1;
   const int n1 = args.n1;
+  const int whole1 = args.whole1;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
+  const int c1 = args.c1;
   const int o1 = args.o1;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;

@@ -6,8 +6,8 @@ typedef struct {
   int n1;
   int n0;
   int c0;
-  int c1;
   int o0;
+  int c1;
   int o1;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -18,8 +18,8 @@ void ingot_sum(__global const float *restrict x0, __global float *restrict x1, c
   const int n1 = args.n1;
   const int n0 = args.n0;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
+  const int c1 = args.c1;
   const int o1 = args.o1;
   const int start0 = (int)get_global_id(0) * each;
   const int stop0 = ((start0 + each) < strips) ? (start0 + each) : strips;

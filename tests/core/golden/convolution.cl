@@ -18,11 +18,11 @@ typedef struct {
   int c6;
   int o0;
   int c7;
-  int c8;
   int o1;
+  int c8;
+  int o3;
   int c9;
   int c10;
-  int o3;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_convolution(__global const float *restrict x0, __global const float *restrict x1, __global float *restrict x3, const Arguments args) {
@@ -42,11 +42,11 @@ void ingot_convolution(__global const float *restrict x0, __global const float *
   const int c6 = args.c6;
   const int o0 = args.o0;
   const int c7 = args.c7;
-  const int c8 = args.c8;
   const int o1 = args.o1;
+  const int c8 = args.c8;
+  const int o3 = args.o3;
   const int c9 = args.c9;
   const int c10 = args.c10;
-  const int o3 = args.o3;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   for (int p0 = start0; p0 < ((end0 < tiles) ? end0 : tiles); p0++) {

@@ -9,15 +9,15 @@ typedef struct {
   int n3;
   int c0;
   int c1;
+  int o0;
   int c2;
   int c3;
-  int o0;
   int c4;
-  int c5;
   int o1;
+  int c5;
+  int o3;
   int c6;
   int c7;
-  int o3;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_convolution(__global const float *restrict x0, __global const float *restrict x1, __global float *restrict x3, const Arguments args) {
@@ -30,15 +30,15 @@ void ingot_convolution(__global const float *restrict x0, __global const float *
   const int n3 = args.n3;
   const int c0 = args.c0;
   const int c1 = args.c1;
+  const int o0 = args.o0;
   const int c2 = args.c2;
   const int c3 = args.c3;
-  const int o0 = args.o0;
   const int c4 = args.c4;
-  const int c5 = args.c5;
   const int o1 = args.o1;
+  const int c5 = args.c5;
+  const int o3 = args.o3;
   const int c6 = args.c6;
   const int c7 = args.c7;
-  const int o3 = args.o3;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   for (int p0 = start0; p0 < ((end0 < tiles) ? end0 : tiles); p0++) {

@@ -3,10 +3,10 @@ typedef struct {
   int n0;
   int each;
   int c0;
-  int c1;
   int o0;
-  int c2;
+  int c1;
   int o1;
+  int c2;
   int n1;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -14,10 +14,10 @@ void ingot_cumsum(__global const float *restrict x0, __global float *restrict x1
   const int n0 = args.n0;
   const int each = args.each;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
-  const int c2 = args.c2;
+  const int c1 = args.c1;
   const int o1 = args.o1;
+  const int c2 = args.c2;
   const int n1 = args.n1;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;

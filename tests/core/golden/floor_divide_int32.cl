@@ -8,17 +8,17 @@ static inline int ig_idiv_int32(int a, int b) {
 typedef struct {
   int n0;
   int each;
+  int o2;
   int o1;
   int o0;
-  int o2;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_floor_divide(__global const int *restrict x0, __global const int *restrict x1, __global int *restrict x2, const Arguments args) {
   const int n0 = args.n0;
   const int each = args.each;
+  const int o2 = args.o2;
   const int o1 = args.o1;
   const int o0 = args.o0;
-  const int o2 = args.o2;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   const int stop0 = (end0 < n0) ? end0 : n0;

@@ -2,35 +2,35 @@
 typedef struct {
   int n0;
   int each;
-  int whole1;
   int n1;
+  int whole1;
   int c0;
-  int c1;
   int o0;
+  int c1;
   int c2;
-  float p3;
   int o5;
   int o6;
+  float p3;
+  int o4;
   int c3;
   int o1;
-  int o4;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_layer_norm(__global const float *restrict x0, __global const float *restrict x1, __global float *restrict x4, __global float *restrict x5, __global float *restrict x6, const Arguments args) {
   const int n0 = args.n0;
   const int each = args.each;
-  const int whole1 = args.whole1;
   const int n1 = args.n1;
+  const int whole1 = args.whole1;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
+  const int c1 = args.c1;
   const int c2 = args.c2;
-  const float p3 = args.p3;
   const int o5 = args.o5;
   const int o6 = args.o6;
+  const float p3 = args.p3;
+  const int o4 = args.o4;
   const int c3 = args.c3;
   const int o1 = args.o1;
-  const int o4 = args.o4;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   const int stop0 = (end0 < n0) ? end0 : n0;

@@ -8,14 +8,14 @@ typedef struct {
   int n0;
   int n2;
   int c0;
-  int c1;
   int o1;
+  int c1;
   int c2;
-  int c3;
   int o0;
+  int c3;
+  int o3;
   int c4;
   int o2;
-  int o3;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_linear(__global const float *restrict x0, __global const float *restrict x1, __global const float *restrict x2, __global float *restrict x3, const Arguments args) {
@@ -27,14 +27,14 @@ void ingot_linear(__global const float *restrict x0, __global const float *restr
   const int n0 = args.n0;
   const int n2 = args.n2;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o1 = args.o1;
+  const int c1 = args.c1;
   const int c2 = args.c2;
-  const int c3 = args.c3;
   const int o0 = args.o0;
+  const int c3 = args.c3;
+  const int o3 = args.o3;
   const int c4 = args.c4;
   const int o2 = args.o2;
-  const int o3 = args.o3;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   for (int p0 = start0; p0 < ((end0 < tiles) ? end0 : tiles); p0++) {

@@ -6,15 +6,15 @@ typedef struct {
   int n2;
   int n0;
   int c0;
-  int c1;
   int o0;
+  int c1;
   int n1;
   int c2;
-  int c3;
   int o1;
+  int c3;
+  int o3;
   int c4;
   int o2;
-  int o3;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(256, 1, 1)))
 void ingot_linear(__global const float *restrict x0, __global const float *restrict x1, __global const float *restrict x2, __global float *restrict x3, const Arguments args) {
@@ -24,15 +24,15 @@ void ingot_linear(__global const float *restrict x0, __global const float *restr
   const int n2 = args.n2;
   const int n0 = args.n0;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
+  const int c1 = args.c1;
   const int n1 = args.n1;
   const int c2 = args.c2;
-  const int c3 = args.c3;
   const int o1 = args.o1;
+  const int c3 = args.c3;
+  const int o3 = args.o3;
   const int c4 = args.c4;
   const int o2 = args.o2;
-  const int o3 = args.o3;
   __local float left0[256];
   __local float right0[256];
   for (int p0 = (int)get_group_id(0); p0 < tiles; p0 += (int)get_num_groups(0)) {

@@ -3,26 +3,26 @@ typedef struct {
   int total;
   int each;
   int n1;
+  int o2;
   int c0;
   int c1;
   int c2;
   int c3;
   int o0;
   float p1;
-  int o2;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_pad(__global const float *restrict x0, __global float *restrict x2, const Arguments args) {
   const int total = args.total;
   const int each = args.each;
   const int n1 = args.n1;
+  const int o2 = args.o2;
   const int c0 = args.c0;
   const int c1 = args.c1;
   const int c2 = args.c2;
   const int c3 = args.c3;
   const int o0 = args.o0;
   const float p1 = args.p1;
-  const int o2 = args.o2;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   const int stop0 = (end0 < total) ? end0 : total;

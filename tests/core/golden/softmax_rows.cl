@@ -19,25 +19,25 @@ static inline float ig_exp_float32(float x) {
 typedef struct {
   int n0;
   int each;
-  int whole1;
   int n1;
+  int whole1;
   int c0;
-  int c1;
   int o0;
-  int c2;
+  int c1;
   int o1;
+  int c2;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
 void ingot_softmax(__global const float *restrict x0, __global float *restrict x1, const Arguments args) {
   const int n0 = args.n0;
   const int each = args.each;
-  const int whole1 = args.whole1;
   const int n1 = args.n1;
+  const int whole1 = args.whole1;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
-  const int c2 = args.c2;
+  const int c1 = args.c1;
   const int o1 = args.o1;
+  const int c2 = args.c2;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
   const int stop0 = (end0 < n0) ? end0 : n0;

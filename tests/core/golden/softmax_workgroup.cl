@@ -19,106 +19,96 @@ static inline float ig_exp_float32(float x) {
 typedef struct {
   int n1;
   int c0;
-  int c1;
   int o0;
-  int c2;
+  int c1;
   int o1;
-  int n0;
+  int c2;
+  int points;
 } Arguments;
-__kernel __attribute__((reqd_work_group_size(256, 1, 1)))
+__kernel __attribute__((reqd_work_group_size(32, 1, 1)))
 void ingot_softmax(__global const float *restrict x0, __global float *restrict x1, const Arguments args) {
   const int n1 = args.n1;
   const int c0 = args.c0;
-  const int c1 = args.c1;
   const int o0 = args.o0;
-  const int c2 = args.c2;
+  const int c1 = args.c1;
   const int o1 = args.o1;
-  const int n0 = args.n0;
-  __local float m0_0[256];
-  __local float m1_0[256];
-  for (int p0 = (int)get_group_id(0); p0 < n0; p0 += (int)get_num_groups(0)) {
-    float s0_0 = -INFINITY;
-    for (int i1_0 = (int)get_local_id(0); i1_0 < n1; i1_0 += 256) {
-      s0_0 = ig_maximum_float32(s0_0, x0[o0 + ((p0 * c1) + i1_0)]);
+  const int c2 = args.c2;
+  const int points = args.points;
+  __local float m0_0[32];
+  __local float m1_0[32];
+  for (int p0 = (int)get_group_id(0); p0 < points; p0 += (int)get_num_groups(0)) {
+    float v0[4];
+    #pragma unroll
+    for (int q = 0; q < 4; q++) v0[q] = 0.0f;
+    if (((int)get_local_id(0) * 4) < n1) {
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        v0[l0] = x0[((o0 + ((p0 * c1) + ((int)get_local_id(0) * 4))) & (-4)) + l0];
+      }
     }
+    float a0_0[4];
+    #pragma unroll
+    for (int q = 0; q < 4; q++) a0_0[q] = -INFINITY;
+    if (((int)get_local_id(0) * 4) < n1) {
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        a0_0[l0] = ig_maximum_float32(a0_0[l0], v0[l0]);
+      }
+    }
+    #pragma unroll
+    for (int l1 = 0; l1 < 2; l1++) {
+      a0_0[l1] = ig_maximum_float32(a0_0[l1], a0_0[l1 + 2]);
+    }
+    #pragma unroll
+    for (int l2 = 0; l2 < 1; l2++) {
+      a0_0[l2] = ig_maximum_float32(a0_0[l2], a0_0[l2 + 1]);
+    }
+    const float s0_0 = a0_0[0];
     m0_0[(int)get_local_id(0)] = s0_0;
     barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 128) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 128]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 64) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 64]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 32) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 32]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 16) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 16]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 8) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 8]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 4) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 4]);
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
     if ((int)get_local_id(0) < 2) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 2]);
+      m0_0[(int)get_local_id(0)] = ig_maximum_float32(ig_maximum_float32(ig_maximum_float32(ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 16]), ig_maximum_float32(m0_0[(int)get_local_id(0) + 8], m0_0[(int)get_local_id(0) + 24])), ig_maximum_float32(ig_maximum_float32(m0_0[(int)get_local_id(0) + 4], m0_0[(int)get_local_id(0) + 20]), ig_maximum_float32(m0_0[(int)get_local_id(0) + 12], m0_0[(int)get_local_id(0) + 28]))), ig_maximum_float32(ig_maximum_float32(ig_maximum_float32(m0_0[(int)get_local_id(0) + 2], m0_0[(int)get_local_id(0) + 18]), ig_maximum_float32(m0_0[(int)get_local_id(0) + 10], m0_0[(int)get_local_id(0) + 26])), ig_maximum_float32(ig_maximum_float32(m0_0[(int)get_local_id(0) + 6], m0_0[(int)get_local_id(0) + 22]), ig_maximum_float32(m0_0[(int)get_local_id(0) + 14], m0_0[(int)get_local_id(0) + 30]))));
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 1) {
-      m0_0[(int)get_local_id(0)] = ig_maximum_float32(m0_0[(int)get_local_id(0)], m0_0[(int)get_local_id(0) + 1]);
+    const float r0_0 = ig_maximum_float32(m0_0[0], m0_0[1]);
+    float a1_0[4];
+    #pragma unroll
+    for (int q = 0; q < 4; q++) a1_0[q] = 0.0f;
+    if (((int)get_local_id(0) * 4) < n1) {
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        a1_0[l0] = a1_0[l0] + ig_exp_float32((v0[l0] - r0_0));
+      }
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    float r0_0 = m0_0[0];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    float s1_0 = 0.0f;
-    for (int i1_1 = (int)get_local_id(0); i1_1 < n1; i1_1 += 256) {
-      s1_0 = s1_0 + ig_exp_float32((x0[o0 + ((p0 * c1) + i1_1)] - r0_0));
+    #pragma unroll
+    for (int l3 = 0; l3 < 2; l3++) {
+      a1_0[l3] = a1_0[l3] + a1_0[l3 + 2];
     }
+    #pragma unroll
+    for (int l4 = 0; l4 < 1; l4++) {
+      a1_0[l4] = a1_0[l4] + a1_0[l4 + 1];
+    }
+    const float s1_0 = a1_0[0];
     m1_0[(int)get_local_id(0)] = s1_0;
     barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 128) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 128];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 64) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 64];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 32) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 32];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 16) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 16];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 8) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 8];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 4) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 4];
-    }
-    barrier(CLK_LOCAL_MEM_FENCE);
     if ((int)get_local_id(0) < 2) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 2];
+      m1_0[(int)get_local_id(0)] = (((m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 16]) + (m1_0[(int)get_local_id(0) + 8] + m1_0[(int)get_local_id(0) + 24])) + ((m1_0[(int)get_local_id(0) + 4] + m1_0[(int)get_local_id(0) + 20]) + (m1_0[(int)get_local_id(0) + 12] + m1_0[(int)get_local_id(0) + 28]))) + (((m1_0[(int)get_local_id(0) + 2] + m1_0[(int)get_local_id(0) + 18]) + (m1_0[(int)get_local_id(0) + 10] + m1_0[(int)get_local_id(0) + 26])) + ((m1_0[(int)get_local_id(0) + 6] + m1_0[(int)get_local_id(0) + 22]) + (m1_0[(int)get_local_id(0) + 14] + m1_0[(int)get_local_id(0) + 30])));
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    if ((int)get_local_id(0) < 1) {
-      m1_0[(int)get_local_id(0)] = m1_0[(int)get_local_id(0)] + m1_0[(int)get_local_id(0) + 1];
+    const float r1_0 = m1_0[0] + m1_0[1];
+    float v1[4];
+    #pragma unroll
+    for (int q = 0; q < 4; q++) v1[q] = 0.0f;
+    if (((int)get_local_id(0) * 4) < n1) {
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        v1[l0] = ig_exp_float32((v0[l0] - r0_0)) * (1.0f / r1_0);
+      }
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        x1[((o1 + ((p0 * c2) + ((int)get_local_id(0) * 4))) & (-4)) + l0] = v1[l0];
+      }
     }
     barrier(CLK_LOCAL_MEM_FENCE);
-    float r1_0 = m1_0[0];
-    barrier(CLK_LOCAL_MEM_FENCE);
-    for (int i1_2 = (int)get_local_id(0); i1_2 < n1; i1_2 += 256) {
-      x1[o1 + ((p0 * c2) + i1_2)] = ig_exp_float32((x0[o0 + ((p0 * c1) + i1_2)] - r0_0)) * (1.0f / r1_0);
-    }
   }
 }

@@ -9,7 +9,7 @@ recorded plans. What of it outlives the call is an *output*: it is returned, or 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,20 +67,34 @@ class Programs:
     sources: dict[tuple[int, int], int] = field(default_factory=dict)  # (block number, source) → buffer
     built: Any = None
 
+    def loose(self, results: Set[int]) -> set[int]:
+        """Buffers that are other memory at each call: arguments, seeds, and ``results`` (block numbers)."""
+        found = {self.buffer_of[n] for n in results & self.buffer_of.keys()}
+        for number, source in self.inputs.items():
+            kind, _, block = source.text.partition(":")
+            if kind not in ("", "grad", "place", "made") or (kind == "made" and int(block) in results):
+                found.add(number)
+        return {n for n in found if self.graph.buffers[n].kind != "temp"}
+
     def pinned(self) -> dict[int, View]:
         """Inputs that are the same memory at each replay."""
         return {n: View.make(s.block, s.layout, s.offset) for n, s in self.inputs.items() if not s.text}
 
 
 class Capture:
-    """One recorded call. Raises `Unguardable` with the reason why it cannot be replayed."""
+    """One recorded call. Raises `Unguardable` with the reason why it cannot be replayed.
+
+    ``results`` are the tensors that it returned; ``graphs``: replay as one graph of the device, where it has them.
+    """
 
     def __init__(
         self, recorder: Recorder, world: World, before: list[dict[Any, Any]], after: list[dict[Any, Any]],
-        arguments: Arguments, origins: Mapping[int, tuple[Any, int, Any]],
+        arguments: Arguments, origins: Mapping[int, tuple[Any, int, Any]], results: Sequence[Any], graphs: bool,
     ) -> None:  # fmt: skip
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
         self.arguments, self.origins = arguments, origins
+        self.results = {recorder.number(t._block) for t in results if recorder.knows(t._block)}
+        self.graphs = graphs
         self._check_events()
         self.claims = _claims(recorder, world)
         self.effects = self._effects()
@@ -230,7 +244,7 @@ class Capture:
 
     def build(self, made: Programs) -> None:
         """Take the graph through the stages."""
-        made.built = stages.build(made.graph, made.pinned())
+        made.built = stages.build(made.graph, made.pinned(), made.loose(self.results) if self.graphs else None)
         dispatch.programs.add(made.built.program)
 
 

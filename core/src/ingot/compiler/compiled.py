@@ -37,6 +37,8 @@ RECORDINGS = 8
 ATTEMPTS = 4
 """How often a recording is begun anew because code ran that was not seen before."""
 MODES = ("default", "reduce-overhead", "max-autotune")
+GRAPHS = MODES[1:]
+"""The modes that replay a program as one graph of its device, where the device has them."""
 
 
 class CompileWarning(UserWarning):
@@ -198,7 +200,7 @@ class Compiled:
         try:
             if recorder.stopped or now.foreign:
                 raise Unguardable(recorder.stopped or now.foreign)
-            capture = Capture(recorder, world, before, after, given, origins)
+            capture = Capture(recorder, world, before, after, given, origins, tensors_in(result), self._mode in GRAPHS)
             self._replays.insert(0, self._replayer(capture, result, plain, now))
             self._recordings += 1
         except Changes as e:

@@ -45,6 +45,7 @@ def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
         f"  bytes moved        {before:,} recorded, {after:,} after fusion",
         f"  peak memory        {peak(lifted):,} bytes if each temporary goes at its last use, {planned:,} planned",
         f"                     {made.plan}",
+        f"  replay             {replay(built)}",
         "  reassociations     none: results are the eager ones, bit for bit",
     ]
     measured = measure.times(graph) if times else [None] * len(graph.nodes)
@@ -56,6 +57,16 @@ def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
             shown += f"  {seconds * 1e6:9.1f} µs, {least * 1e6:8.2f} µs at memory's speed"
         lines.append(shown)
     return lines
+
+
+def replay(built: Built) -> str:
+    """How a program is replayed."""
+    captured, launches = built.captured, built.program.launches
+    if captured is not None and not captured.reason:
+        kept = sum(g is not None for g in captured.graphs.values())
+        return f"as one graph of {launches} launches; {captured.replays} so far, from {kept} graphs"
+    reason = built.refused if captured is None else captured.reason
+    return f"{launches} launches, one by one" + (f": {reason}" if reason else "")
 
 
 def peak(graph: Graph) -> int:

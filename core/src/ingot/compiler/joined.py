@@ -156,9 +156,11 @@ class Joined:
     def _runner(self, slots: Sequence[int | None]) -> Callable[..., list[Any]]:
         """``run(numbers, seeds, views)``: the gradients of the targets."""
         made, pool = self.backward, self.backward.graph.device.pool
-        count, program = len(made.graph.buffers), made.built.program
+        count, replay, captured = len(made.graph.buffers), made.built.run, made.built.captured
         seeds = [next((n for n, s in made.inputs.items() if s is seed), None) for seed in self.seeds]
-        fresh = [(b.number, b.layout, pool.maker(b.layout)) for b in made.graph.buffers.values() if b.kind == "output"]
+        together = [] if captured is None else captured.fresh.numbers
+        layouts = {b.number: b.layout for b in made.graph.buffers.values() if b.kind == "output"}
+        fresh = [(n, layout, pool.maker(layout)) for n, layout in layouts.items() if n not in together]
         results = [self._place(g, slots) for g in self.found]
 
         def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any]) -> list[Any]:
@@ -172,7 +174,10 @@ class Joined:
             for number, layout, make in fresh:
                 block, native = make()
                 held[number] = TensorBase.kind.make(block, layout, 0, native)
-            program.run(held, numbers)
+            if captured is not None:
+                for number, (block, native) in zip(together, captured.fresh(), strict=True):
+                    held[number] = TensorBase.kind.make(block, layouts[number], 0, native)
+            replay(held, numbers)
             return [None if r is None else _result(r, held, given) for r in results]
 
         return run

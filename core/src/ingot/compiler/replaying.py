@@ -218,7 +218,7 @@ class Replayer:
             if source.text:
                 slots[number] = self._tensor_of(source)
         self._allocate(slots)
-        self.text.scope["run"] = made.built.program.run
+        self.text.scope["run"] = made.built.run
         call = f"run(({''.join(s + ', ' for s in slots)}), numbers)"
         counted = [e for e in self.recorder.events if e.kind == "count"]
         if not counted:
@@ -246,12 +246,20 @@ class Replayer:
         """Fresh memory for what outlives the call: one tensor over each output buffer."""
         add, made = self.text.add, self.made
         self.text.scope.update(new=object.__new__, Tensor=TensorBase.kind)
+        captured = made.built.captured
+        together = [] if captured is None else captured.fresh.numbers
+        if together:
+            add(f"fresh = {self.text.name(captured.fresh)}()")
         for buffer in made.graph.buffers.values():
             if buffer.kind != "output":
                 continue
             k = buffer.number
-            make, layout = self.text.name(made.graph.device.pool.maker(buffer.layout)), self.text.name(buffer.layout)
-            add(f"o{k} = new(Tensor); o{k}._block, o{k}._native = {make}(); o{k}._layout = {layout}; o{k}._edge = None")
+            layout = self.text.name(buffer.layout)
+            if k in together:
+                memory = f"fresh[{together.index(k)}]"
+            else:
+                memory = f"{self.text.name(made.graph.device.pool.maker(buffer.layout))}()"
+            add(f"o{k} = new(Tensor); o{k}._block, o{k}._native = {memory}; o{k}._layout = {layout}; o{k}._edge = None")
             slots[k] = self.outputs[k] = f"o{k}"
 
     # ---- after ---------------------------------------------------------------------------------------------------------

@@ -123,6 +123,7 @@ class Timeline(Observer):
         for name, size in (("copy_in", 2), ("copy_out", 2), ("copy", 4)):
             patches.replace(device, name, self._copy(device, name, size))
         patches.replace(device.pool, "_own", lambda inner: self._allocation(device, inner))
+        device.pool.pass_own(True)
         if not device.numpy_handles:
             device.synchronize()
             base = device.record_event(None)
@@ -134,6 +135,7 @@ class Timeline(Observer):
         if patches is not None:
             patches.undo()
             device.pool.host = self._hosts[device]
+            device.pool.pass_own(False)
 
     def _launch(self, device: Device, inner: Callable[..., Any]) -> Callable[..., Any]:
         def launch(entry: Any, grid: Any, block: Any, arguments: Any, stream: Any = None) -> None:
@@ -166,8 +168,8 @@ class Timeline(Observer):
         return around
 
     def _allocation(self, device: Device, inner: Callable[..., Any]) -> Callable[..., Any]:
-        def own(chunk: Any, stream: Any) -> Any:
-            block = inner(chunk, stream)
+        def own(chunk: Any) -> Any:
+            block = inner(chunk)
             op = getattr(self._local, "op", "")
             self.add("allocation", f"{block.nbytes} bytes", self.now(), nbytes=block.nbytes, device=device.name, op=op,
                      site=text(call_site(2)) or "", used=device.pool.used + block.nbytes)  # fmt: skip

@@ -11,7 +11,7 @@ That is the form in which axes are merged (`collapse`) and sizes and strides bec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from .. import dtypes as dt
 from ..ir.definition import Definition, Stage, Store
@@ -51,13 +51,27 @@ class Write:
 
 
 @dataclass(frozen=True)
+class Part:
+    """What a point of axis ``number`` has of an axis: ``each`` of it from ``number`` · ``each`` on, as far as it reaches."""
+
+    number: int
+    each: int
+
+
+@dataclass(frozen=True)
 class Loops:
-    """A bound definition: axes of known extents, stages over them, writes. ``stages`` keep their numbers."""
+    """A bound definition: axes of known extents, stages over them, writes. ``stages`` keep their numbers.
+
+    ``parts``: the axes that are cut, so that several work-items or groups share the walk along them. ``aligned``: that
+    operands begin at multiples of as many elements as a schedule takes together; else it takes them one by one.
+    """
 
     name: str
     extents: tuple[int, ...]
     stages: tuple[Stage, ...]
     writes: tuple[Write, ...]
+    parts: Mapping[int, Part] = field(default_factory=dict)
+    aligned: bool = True
 
     def roots(self) -> tuple[Expr, ...]:
         """Every expression in it."""

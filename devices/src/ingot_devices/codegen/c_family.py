@@ -42,7 +42,7 @@ class Dialect:
     bitcast: str = "as_{type}({value})"
     mulhi: str = "mul_hi({0}, {1})"
     function: str = "static inline"
-    functions: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype name) → its body in C
+    functions: Mapping[tuple[str, str], str] = field(default_factory=dict)  # (operator, dtype name) → its body over x, y
     unroll: str = "#pragma unroll"
     aligned: str = ""  # tells the compiler that the pointer {name}, to {const}{type}, is a multiple of {bytes}
     prologue: str = ""
@@ -284,7 +284,7 @@ class _Source:
             case "where":
                 return f"({args[0]} ? {args[1]} : {args[2]})"
         if node.args and (node.op, node.args[0].dtype.name) in self.dialect.functions:
-            return f"{self.function(node.op, node.args[0].dtype)}({', '.join(args)})"
+            return f"{self.function(node.op, node.args[0].dtype, len(args))}({', '.join(args)})"
         row = self.dialect.rows.get(node.op)
         if row is not None and not (isinstance(row, str) and node.args[0].dtype.kind != "f"):
             return row(node.args[0].dtype, args) if callable(row) else row.format(*args)
@@ -339,12 +339,13 @@ class _Source:
         wide = self.dialect.types["uint64" if d.kind == "u" else "int64"]
         return f"({self.ctype(d)})((({wide}){args[0]} * ({wide}){args[1]}) >> {8 * d.itemsize})"
 
-    def function(self, op: str, d: DType) -> str:
-        """The name of the dialect's own function for ``op`` of ``d``, whose parameter is called x."""
+    def function(self, op: str, d: DType, count: int) -> str:
+        """The name of the dialect's own function for ``op`` of ``d``, whose ``count`` parameters are called x, y, z."""
         name = f"ig_{op}_{d.name}"
         if (op, d.name) not in self.helpers:
             kind, body = self.dialect.types[d.name], self.dialect.functions[op, d.name]
-            self.helpers[op, d.name] = f"{self.dialect.function} {kind} {name}({kind} x) {{\n{body}\n}}"
+            parameters = ", ".join(f"{kind} {p}" for p in "xyz"[:count])
+            self.helpers[op, d.name] = f"{self.dialect.function} {kind} {name}({parameters}) {{\n{body}\n}}"
         return name
 
     def _wrapping(self, sign: str, d: DType, args: list[str]) -> str:

@@ -21,6 +21,8 @@ from ..limits import DTypeClass, Limits
 from . import Unsupported
 from .bind import STATUS, Loops, Rewrite, Write, linear_node
 
+BRAIN = "bfloat16_bits"
+"""The row of a dialect that rounds a float32 to the bits of bfloat16 in a uint32 by itself; others do it by integers."""
 _BITS = {2: dt.uint16, 4: dt.uint32, 8: dt.uint64}
 _FREE = frozenset(
     "const var index param load stage get special linear".split()
@@ -33,7 +35,7 @@ _GROWING = frozenset("add sub mul neg not shl abs pow fma idiv bitcast stage".sp
 
 def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bits: int) -> Loops:
     """``loops`` in the types of ``limits`` and the operators ``rows`` (None: all of them)."""
-    values = _Values(limits, index_bits)
+    values = _Values(limits, index_bits, rows is not None and BRAIN in rows)
     changed = loops.rewrite(values)
     writes = tuple(_stored(w, old, values) for w, old in zip(changed.writes, loops.writes, strict=True))
     changed = Loops(changed.name, changed.extents, changed.stages, writes)
@@ -55,7 +57,7 @@ def _stored(write: Write, old: Write, values: _Values) -> Write:
     inner = old.value.args[0] if old.value.op == "cast" else None
     # the store itself rounds: don't round twice
     value = convert(values(inner), kept.compute) if inner is not None and logical.kind == "f" else write.value
-    return replace(write, value=encode(value, logical, kept))
+    return replace(write, value=encode(value, logical, kept, values.brain))
 
 
 def _combined(write: Write, logical: DType, kept: DTypeClass) -> Expr:
@@ -97,14 +99,14 @@ def decode(raw: Expr, logical: DType, kept: DTypeClass) -> Expr:
     return convert(raw, kept.compute)
 
 
-def encode(value: Expr, logical: DType, kept: DTypeClass) -> Expr:
-    """``value`` of the computing type as an element of the storage type, rounded to nearest even."""
+def encode(value: Expr, logical: DType, kept: DTypeClass, brain: bool = False) -> Expr:
+    """``value`` of the computing type as an element of the storage type, rounded to nearest even. ``brain``: see `BRAIN`."""
     if logical is dt.bool_:
         if kept.storage is dt.bool_:
             return value
         return where(value, const(1, kept.storage), const(0, kept.storage))
     if logical is dt.bfloat16 and kept.storage.kind == "u":
-        return convert(_bfloat16_bits(value), kept.storage)
+        return convert(_bfloat16_bits(value, brain), kept.storage)
     if logical is dt.float16 and kept.storage.kind == "u":
         return convert(_float16_bits(value), kept.storage)
     return convert(value, kept.storage)
@@ -139,15 +141,17 @@ def _float16_of(half: Expr) -> Expr:
     return (where(size < 0x400, tiny, wide) | ((half & 0x8000) << 16)).bitcast(dt.float32)
 
 
-def _bfloat16_bits(x: Expr) -> Expr:
+def _bfloat16_bits(x: Expr, brain: bool) -> Expr:
+    if brain:
+        return Expr.of(BRAIN, (x,), dt.uint32)
     bits = x.bitcast(dt.uint32)
     rounded = (bits + (((bits >> 16) & 1) + 0x7FFF)) >> 16
     return where(s.isnan(x), (bits >> 16) | 0x0040, rounded)
 
 
-def round_bfloat16(x: Expr) -> Expr:
+def round_bfloat16(x: Expr, brain: bool = False) -> Expr:
     """The float32 ``x`` rounded to what bfloat16 holds."""
-    return (_bfloat16_bits(x) << 16).bitcast(dt.float32)
+    return (_bfloat16_bits(x, brain) << 16).bitcast(dt.float32)
 
 
 def round_float16(x: Expr) -> Expr:
@@ -163,9 +167,9 @@ def round_float16(x: Expr) -> Expr:
 class _Values(Rewrite):
     """Every value in its computing type."""
 
-    def __init__(self, limits: Limits, index_bits: int) -> None:
+    def __init__(self, limits: Limits, index_bits: int, brain: bool) -> None:
         super().__init__()
-        self.limits, self.index_bits = limits, index_bits
+        self.limits, self.index_bits, self.brain = limits, index_bits, brain
 
     def type_class(self, d: DType) -> DTypeClass:
         """How the device keeps ``d``; `Unsupported` when it does not."""
@@ -237,7 +241,7 @@ class _Values(Rewrite):
             if target is dt.float16:
                 return round_float16(made)
             if target is dt.bfloat16:
-                return round_bfloat16(made)
+                return round_bfloat16(made, self.brain)
         return made
 
     def _converted(self, value: Expr, source: DType, target: DType) -> Expr:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from .. import dtypes as dt
 from ..dtypes import DType
 from ..ir.definition import Stage
-from ..ir.expr import Expr, const, walk
+from ..ir.expr import Expr, const, walk, where
 from ..ir.program import Assign, Buffer, For, If, Let, Local, Put, Scalar, Statement
 from . import Unsupported, monoids
 from .bind import STATUS, Loops, Write
@@ -47,6 +47,16 @@ class Slot:
     value: int
 
 
+@dataclass(frozen=True)
+class Neighbours:
+    """Elements side by side along ``axis``: ``first`` and the ``width`` - 1 behind it, in turn at ``first`` + ``lane``."""
+
+    axis: int
+    first: Expr
+    lane: Expr
+    width: int
+
+
 @dataclass
 class Nest:
     """One program under construction, over some writes of bound ``loops``."""
@@ -62,8 +72,8 @@ class Nest:
     forms: dict[tuple[Expr, int, int | None], Expr] = field(default_factory=dict)
     lanes: int = 1  # accumulators of a serial reduction
     shared: Callable[[Scope, int], None] | None = None  # how a workgroup reduces together, in a uniform scope
-    kept: dict[int, Callable[[Scope], None]] = field(default_factory=dict)  # stages made by an earlier launch
-    bases: dict[int, Expr] = field(default_factory=dict)  # what stands for operands' element offsets meanwhile
+    neighbours: Neighbours | None = None  # along which accesses are known to be aligned meanwhile
+    multiples: dict[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
     _names: dict[str, int] = field(default_factory=dict)
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
@@ -107,17 +117,10 @@ class Nest:
         return self.forms[key]
 
     # ---- memory ----------------------------------------------------------------------------------------------------
-    def load(self, operand: int, dtype: DType, offset: Expr) -> Expr:
-        """An element of an operand; ``offset`` counts from its element offset."""
-        self.loaded[operand] = dtype
-        return Expr.of("get", (self.base(operand) + offset,), dtype, memory_name(operand))
-
     def base(self, operand: int) -> Expr:
         """The element offset of an operand; workspaces have none."""
         if operand < STATUS:
             return ZERO
-        if operand in self.bases:
-            return self.bases[operand]
         return self.scalar(f"o{operand}", operand, "offset")
 
     def target(self, write: Write) -> str:
@@ -152,9 +155,10 @@ class Nest:
 
 
 def free_axes(loops: Loops, number: int) -> frozenset[int]:
-    """The axes that stage ``number`` keeps: those of its values and of the stages they read, less its own."""
+    """The axes that stage ``number`` keeps: those of its values, of the stages they read, and of the parts it has of its
+    own axes; less these."""
     stage = loops.stages[number]
-    found = set(stage.over) if stage.kind == "scan" else set()
+    found = set(stage.over) if stage.kind == "scan" else {loops.parts[a].number for a in stage.over if a in loops.parts}
     for node in walk(*stage.values):
         if node.op == "index":
             found.add(node.value)
@@ -198,11 +202,23 @@ class Scope:
             made[node] = self._leaf(node, tuple(made[a] for a in node.args), made)
         return [made[r] for r in roots]
 
-    def offset(self, operand: int, form: Expr) -> Expr:
-        """The offset ``form`` into an operand."""
+    def place(self, operand: int, form: Expr) -> Expr:
+        """Where the offset ``form`` into an operand lies in its buffer."""
+        parts = form.args if form.op == "linear" else (form,)
+        return self._place(operand, form, dict(zip(parts, self._resolved(parts), strict=True)))
+
+    def _place(self, operand: int, form: Expr, made: Mapping[Expr, Expr]) -> Expr:
+        """`place`, with what is ``made`` of the parts of ``form``. Of neighbours the first is seen to be aligned."""
+        base, beside = self.nest.base(operand), self.nest.neighbours
         if form.op != "linear":
-            return self.resolve(form)
-        return self.nest.linear(form, self._resolved(form.args), operand)
+            return base + made[form]
+        if beside is None or not any(a.op == "index" and a.value == beside.axis for a in form.args):
+            return base + self.nest.linear(form, [made[a] for a in form.args], operand)
+        firsts = [beside.first if a.op == "index" and a.value == beside.axis else made[a] for a in form.args]
+        first = self.nest.linear(form, firsts, operand)
+        if base is not ZERO:
+            self.nest.multiples[operand] = max(beside.width, self.nest.multiples.get(operand, 1))
+        return ((base + first) & const(-beside.width, dt.index)) + beside.lane
 
     def _leaf(self, node: Expr, args: tuple[Expr, ...], made: Mapping[Expr, Expr]) -> Expr:
         match node.op:
@@ -215,10 +231,9 @@ class Scope:
             case "linear":
                 return self.nest.linear(node, args)
             case "get" if isinstance(node.value, int):
-                form, at = node.args[0], args[0]
-                if form.op == "linear":
-                    at = self.nest.linear(form, [made[a] for a in form.args], node.value)
-                return self.nest.load(node.value, node.dtype, at)
+                self.nest.loaded[node.value] = node.dtype
+                place = self._place(node.value, node.args[0], made)
+                return Expr.of("get", (place,), node.dtype, memory_name(node.value))
             case "param":
                 name, source = ("ticket", "ticket") if node.value == STATUS else (f"p{node.value}", "param")
                 if source == "param" and self.nest.slots.get(name, None) is not None:
@@ -288,7 +303,18 @@ class Scope:
         name = self.nest.fresh(f"i{axis}_")
         inner.axes[axis] = var(name)
         inner._open(axes[1:], scans, body)
-        self.add(For(name, ZERO, self.nest.extent(axis), ONE, tuple(inner.body)))
+        start, stop = self.bounds(axis)
+        self.add(For(name, start, stop, ONE, tuple(inner.body)))
+
+    def bounds(self, axis: int) -> tuple[Expr, Expr]:
+        """Where a loop along an axis begins and ends here: its whole extent, or the part that a point has of it."""
+        part, extent = self.nest.loops.parts.get(axis), self.nest.extent(axis)
+        if part is None:
+            return ZERO, extent
+        each = self.nest.scalar(f"each{axis}", part.each)
+        start = self.name("start", self.axes[part.number] * each)
+        end = self.name("end", start + each)
+        return start, self.name("stop", where(end < extent, end, extent))
 
     def carry(self, number: int, prefix: str) -> list[Expr]:
         """Mutable variables with the initial values of a stage."""
@@ -337,8 +363,6 @@ class Scope:
             stage = self.nest.loops.stages[number]
             if stage.kind == "scan" and stage.over:
                 self._scan_step(number, stage)
-            elif number in self.nest.kept:
-                self.nest.kept[number](self)
             elif self.uniform and self.nest.shared is not None:
                 self.nest.shared(self, number)
             else:
@@ -356,7 +380,7 @@ class Scope:
         """A serial reduction; with ``lanes`` > 1, over that many accumulators and a fixed tree."""
         stage = self.nest.loops.stages[number]
         if lanes > 1 and stage.over and not self._nested(stage):
-            from .schedules.row import reduce_lanes
+            from .schedules.accumulators import reduce_lanes
 
             reduce_lanes(self, number, lanes)
             return
@@ -378,7 +402,8 @@ class Scope:
         self.settle([r for w in writes for r in w.roots()])
         roots = []
         for w in writes:
-            roots += [self.offset(w.operand, w.offset), *self._resolved(w.roots()[1:])]
+            place = self.place(w.operand, w.offset) if w.operand != STATUS else self.resolve(w.offset)
+            roots += [place, *self._resolved(w.roots()[1:])]
         resolved = iter(self.shared(roots))
         puts: list[Statement] = []
         for w in writes:
@@ -386,8 +411,6 @@ class Scope:
             valid = next(resolved) if w.valid is not None else None
             if len(writes) > 1 and not _pure(value):
                 value = self._kept(value)
-            if w.operand != STATUS:
-                offset = self.nest.base(w.operand) + offset
             put = Put(self.nest.target(w), offset, value)
             puts.append(put if valid is None else If(valid, (put,)))
         self.add(*puts)

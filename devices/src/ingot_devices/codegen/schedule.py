@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 
 from .. import dtypes as dt
 from .. import status
-from ..device import Arguments, Binding
 from ..dtypes import DType
 from ..ir.definition import Definition
 from ..ir.expr import walk
@@ -153,7 +152,7 @@ class _Kernel:
     ) -> None:
         self.codegen, self.definition, self.loops = codegen, definition, loops
         self.device, self.aliased = device, aliased
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[tuple[int, bool], Plan] = {}
         self.sources: list[str] = []  # of the usual variant, for people
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
@@ -168,17 +167,17 @@ class _Kernel:
         if not small and device.limits.index_bits < 64:
             raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
         self.params = dict(definition.params)
-        self.variants: dict[tuple[int, tuple[int, ...]], Callable[..., None]] = {}
+        self.variants: dict[tuple[int, bool, tuple[int, ...]], Callable[..., None]] = {}
 
-    def _plan(self, bits: int) -> Plan:
-        if bits not in self.plans:
+    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+        if (bits, aligned) not in self.plans:
             limits = self.device.limits
-            loops = legalize(self.loops, limits, self.codegen.renderer.rows, bits)
+            loops = replace(legalize(self.loops, limits, self.codegen.renderer.rows, bits), aligned=aligned)
             made = emulate(plan(loops, limits, bits, self.aliased), limits)
             for launch in made.launches:
                 _check_limits(launch, self.device)
-            self.plans[bits] = made
-        return self.plans[bits]
+            self.plans[bits, aligned] = made
+        return self.plans[bits, aligned]
 
     def count(self) -> int:
         """Launches of one call."""
@@ -186,13 +185,14 @@ class _Kernel:
 
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
-        separate = tuple(range(len(self.used)))
-        usual = self._variant(self.bits, separate)
         outputs = sorted({w.operand for w in self.loops.writes} - {STATUS})
-        return _dispatcher(self.used, outputs, SMALL - self.span if self.bits == 32 else None, usual, self._general)
+        room = SMALL - self.span if self.bits == 32 else None
+        self.multiples = _multiples(self._plan(self.bits))
+        unusual = _unusual(self.used, outputs, room, self.multiples)
+        return self._variant(self.bits, True, tuple(range(len(self.used))), unusual)
 
     def _general(self, *operands: Any) -> None:
-        """A call in which operands share a handle, or begin beyond what 32 bits reach."""
+        """A call in which operands share a handle, or begin at an odd element, or beyond what 32 bits reach."""
         handles = [operands[n][0] for n in self.used]
         outputs = {w.operand for w in self.loops.writes}
         pattern: list[int] = []
@@ -203,58 +203,68 @@ class _Kernel:
         far = any(operands[n][1] + self.span >= SMALL for n in self.used)
         if far and self.device.limits.index_bits < 64:
             raise Unsupported(f"{self.definition.name} reaches offsets that need 64 bits; {self.device.name} has 32")
-        key = (64 if far else self.bits, tuple(pattern))
+        aligned = not any(operands[n][1] % m for n, m in self.multiples.items())
+        key = (64 if far else self.bits, aligned, tuple(pattern))
         found = self.variants.get(key)
         if found is None:
             found = self.variants[key] = self._variant(*key)
         found(*operands)
 
-    def _variant(self, bits: int, pattern: tuple[int, ...]) -> Callable[..., None]:
-        """The launches for one index width and one pattern of shared handles, as one Python function."""
+    def _variant(
+        self, bits: int, aligned: bool, pattern: tuple[int, ...], unusual: str = ""
+    ) -> Callable[..., None]:
+        """The launches for one index width, alignment and pattern of shared handles, as one Python function.
+
+        ``unusual`` is a Python expression over the operands; where it holds, the call goes to `_general`.
+        """
         owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
-        plan, device = self._plan(bits), self.device
+        plan, device = self._plan(bits, aligned), self.device
         names: dict[str, Any] = {
-            "launch": device.launch, "Arguments": Arguments, "Binding": Binding, "device": device, "word": status.word,
-            "ticket": status.ticket, "codes": [c.code for c in self.definition.checks], "op": self.definition.name,
+            "device": device, "word": status.word, "ticket": status.ticket, "general": self._general,
+            "codes": [c.code for c in self.definition.checks], "op": self.definition.name,
         }  # fmt: skip
         count = 1 + max([*self.used, *self.params], default=0)
         lines = [f"def call({''.join(f'x{n}=None, ' for n in range(count))}*rest):"]
+        lines += [f"    h{n}, o{n} = x{n}" for n in self.used]
+        if unusual:
+            given = "".join(f"x{n}, " for n in range(count))
+            lines += [f"    if {unusual}:", f"        return general({given}*rest)"]
         if plan.workspaces:
             names["allocate"] = device.pool.allocate
             lines += [f"    {memory_name(n)} = allocate({size})" for n, size in plan.workspaces.items()]
-        stream = ", device.current_stream()" if device.streams else ""
         for number, launch in enumerate(plan.launches):
-            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), names, stream))
+            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), names))
         exec("\n".join(lines), names)
         made: Callable[..., None] = names["call"]
         return made
 
-    def _launch_text(self, number: int, launch: Launch, names: dict[str, Any], stream: str) -> str:
+    def _launch_text(self, number: int, launch: Launch, names: dict[str, Any]) -> str:
         """One launch as a Python statement over ``names``."""
         program = launch.program
-        names[f"entry{number}"], source = self.codegen.entry(self.device, program)
+        entry, source = self.codegen.entry(self.device, program)
         self.sources.append(str(source))
-        names[f"grid{number}"], names[f"block{number}"] = launch.grid, program.workgroup
-        names[f"pack{number}"] = arguments.block(program.scalars, program.index_bits).pack
-        scalars = ", ".join(_scalar_text(s, names) for s in launch.slots)
-        packed = f"Arguments(({_bindings(launch)}), pack{number}({scalars}))"
-        return f"launch(entry{number}, grid{number}, block{number}, {packed}{stream})"
+        bindings = _bindings(launch)
+        names[f"launch{number}"] = self.device.launcher(
+            entry, launch.grid, program.workgroup, tuple("".join(sorted(access)) for _, access in bindings),
+            arguments.block(program.scalars, program.index_bits),
+        )  # fmt: skip
+        given = [*(handle for handle, _ in bindings), *(_scalar_text(s, names) for s in launch.slots)]
+        return f"launch{number}({', '.join(given)})"
 
 
-def _bindings(launch: Launch) -> str:
-    """The bindings of a launch as Python text."""
+def _bindings(launch: Launch) -> list[tuple[str, set[str]]]:
+    """The bindings of a launch in order: the handle as Python text, and how it is accessed."""
     found: dict[int, tuple[str, set[str]]] = {}
     for buffer, operand in zip(launch.program.buffers, launch.operands, strict=True):
-        handle = f"x{operand}[0]" if operand >= 0 else "word(device)" if operand == STATUS else f"{buffer.name}.handle"
+        handle = f"h{operand}" if operand >= 0 else "word(device)" if operand == STATUS else f"{buffer.name}.handle"
         found.setdefault(buffer.binding, (handle, set()))[1].update(buffer.access)
-    parts = [f"Binding({handle}, {''.join(sorted(access))!r}), " for _, (handle, access) in sorted(found.items())]
-    return "".join(parts)
+    return [item for _, item in sorted(found.items())]
 
 
 def _scalar_text(slot: Slot, names: dict[str, Any]) -> str:
     """One scalar of a launch as Python text."""
     if slot.source == "offset":
-        return f"x{slot.value}[1]"
+        return f"o{slot.value}"
     if slot.source == "ticket":
         return "ticket(device, op, codes)"
     if slot.source == "param":
@@ -271,29 +281,23 @@ def _converter(dtype: DType, names: dict[str, Any]) -> str:
     return name
 
 
-def _dispatcher(
-    used: Sequence[int],
-    outputs: Sequence[int],
-    room: int | None,
-    usual: Callable[..., None],
-    general: Callable[..., None],
-) -> Callable[..., Any]:
-    """``usual`` where no operand shares an output's handle and all offsets fit; ``general`` elsewhere."""
-    tests = [f"x{a}[0] is x{b}[0]" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
-    tests += [f"x{n}[1] >= {room}" for n in used] if room is not None else []
-    if not tests:
-        return usual
-    names = {"usual": usual, "general": general}
-    head = "".join(f"x{n}=None, " for n in range(max(used) + 1))
-    given = "".join(f"x{n}, " for n in range(max(used) + 1))
-    lines = [
-        f"def call({head}*rest):",
-        f"    if {' or '.join(tests)}:",
-        f"        return general({given}*rest)",
-        f"    usual({given}*rest)",
-    ]
-    exec("\n".join(lines), names)
-    return names["call"]
+def _multiples(plan: Plan) -> dict[int, int]:
+    """Operand → what its element offset must be a multiple of in all launches."""
+    found: dict[int, int] = {}
+    for launch in plan.launches:
+        for operand, multiple in launch.multiples.items():
+            found[operand] = max(multiple, found.get(operand, 1))
+    return found
+
+
+def _unusual(used: Sequence[int], outputs: Sequence[int], room: int | None, multiples: Mapping[int, int]) -> str:
+    """Python text that is true where an operand shares an output's handle, or an offset does not fit."""
+    tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+    tests += [f"o{n} >= {room}" for n in used] if room is not None else []
+    for m in sorted(set(multiples.values())):
+        together = " | ".join(f"o{n}" for n, k in multiples.items() if k == m)
+        tests.append(f"({together}) & {m - 1}")
+    return " or ".join(tests)
 
 
 def _with_shared(launch: Launch, owner: Mapping[int, int]) -> Launch:

@@ -3,8 +3,7 @@
 Tensors, native views, NumPy and DLPack exports hold the Block; when the last of them is gone, its
 finalizer hands the memory back. The garbage collector may run a finalizer anywhere, even inside
 ``Pool.allocate``, so a finalizer takes no lock and calls no driver: it appends to a queue that the
-next allocation drains (`Block`), or subtracts from a counter (`HostBlock`, the small blocks of a
-device that computes on NumPy arrays).
+next allocation drains, or puts the memory where it came from and subtracts from a counter.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Block:
     used it, or None; ``version`` counts in-place writes.
     """
 
-    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "pool", "stream", "uses", "version", "writer")
+    __slots__ = ("__weakref__", "_chunk", "handle", "nbytes", "version", "writer")
 
     handle: Any
     nbytes: int
@@ -62,9 +61,11 @@ class HostBlock(Block):
         return None
 
 
-def pooled_type(pool: Pool, streams: bool) -> type[Block]:
-    """The Block of one pool. What all of its blocks share is a class attribute: ``pool`` and, on a
-    device without ``streams``, the None of ``stream`` and ``uses``. Making one is on the hot path.
+def pooled_type(pool: Pool, atomic: bool) -> type[Block]:
+    """The Block of one pool of chunks; ``stream`` and ``uses`` are those of its chunk.
+
+    Its finalizer puts the chunk straight into its free list: with the interpreter lock (``atomic``) that is a subtraction
+    and an append (see `host_type`). What other streams used, or another library owns, is queued for the pool instead.
     """
     append = pool.released.append
 
@@ -73,13 +74,18 @@ def pooled_type(pool: Pool, streams: bool) -> type[Block]:
             chunk = self._chunk
         except AttributeError:  # interrupted while it was made: the pool takes the chunk back
             return
-        if streams:
-            chunk.uses = self.uses
-        append(chunk)
+        if chunk.uses is None and atomic:
+            chunk.live = False
+            pool.used -= chunk.nbytes
+            chunk.home.append(chunk)
+        else:
+            append(chunk)
 
-    shared: dict[str, Any] = {"pool": pool} if streams else {
-        "pool": pool, "stream": None, "uses": None}  # fmt: skip
-    return type("Block", (Block,), {"__slots__": (), "__del__": give_back, **shared})
+    body = {
+        "__slots__": (), "__del__": give_back, "pool": pool,
+        "stream": property(lambda self: self._chunk.stream), "uses": property(lambda self: self._chunk.uses),
+    }  # fmt: skip
+    return type("Block", (Block,), body)
 
 
 def host_type(pool: Pool, atomic: bool) -> type[HostBlock]:

@@ -3,6 +3,9 @@
 Below `Pool`, which counts and decides, and calls everything here with its lock. A `Chunk` is live
 while a `Block` owns it; then it waits, if other streams than its home used it, for events on those;
 then it lies in the free list of its size and home stream, where that stream may take it at once.
+
+Blocks that die and the pool's fast way put and take chunks at the end of a free list without that lock (see `pop`). So a
+list is the truth about what is free, and a chunk is taken out of one before anything is asked about it.
 """
 
 from __future__ import annotations
@@ -17,12 +20,13 @@ if TYPE_CHECKING:
 class Chunk:
     """One raw allocation. ``home`` is the free list of its size and home stream."""
 
-    __slots__ = ("events", "handle", "home", "live", "nbytes", "site", "uses")
+    __slots__ = ("events", "handle", "home", "live", "nbytes", "site", "stream", "uses")
 
-    def __init__(self, handle: Any, nbytes: int, home: list[Chunk]) -> None:
+    def __init__(self, handle: Any, nbytes: int, home: list[Chunk], stream: Any) -> None:
         self.handle = handle
         self.nbytes = nbytes
         self.home = home
+        self.stream = stream  # whose list that is
         self.live = True
         self.site: Site | None = None
         self.uses: set[Any] | None = None  # other streams, as long as they have no event
@@ -34,12 +38,12 @@ class Foreign(Chunk):
     uses it any more. No list of a pool ever has it.
     """
 
-    __slots__ = ("owner", "stream")
+    __slots__ = ("owner",)
 
     def __init__(self, handle: Any, owner: Any, stream: Any) -> None:
-        super().__init__(handle, 0, _Dropped())
+        super().__init__(handle, 0, _Dropped(), stream)
         self.owner = owner
-        self.stream = stream
+        self.uses = set()  # not None: no finalizer of a block drops what another library made
 
 
 class _Dropped(list[Chunk]):
@@ -66,10 +70,13 @@ class Chunks:
         """The free list of ``size`` and ``stream``: one list for good."""
         return self._free.setdefault(size, {}).setdefault(stream, [])
 
+    def home(self, stream: Any) -> list[list[Chunk]]:
+        """The free lists of ``stream``, one for each size that it has had."""
+        return [by_stream[stream] for by_stream in self._free.values() if stream in by_stream]
+
     def make(self, size: int, stream: Any) -> Chunk:
         """A new one, from the device; it raises what the device raises."""
-        home = self.free(size, stream)
-        chunk = Chunk(self.allocator.allocate(size), size, home)
+        chunk = Chunk(self.allocator.allocate(size), size, self.free(size, stream), stream)
         self.all.add(chunk)
         self.made += 1
         return chunk
@@ -77,14 +84,22 @@ class Chunks:
     def reuse(self, size: int, stream: Any, ask: bool) -> Chunk | None:
         """A free one for ``stream``: its own, else (``ask``) one whose stream is done with it."""
         own = self.free(size, stream)
-        if own:
-            return pop(own)
-        if ask:
-            for other, free in list(self._free[size].items()):
-                if free and self.device.event_done(self.device.record_event(other)) and free:
-                    chunk = pop(free)
-                    chunk.home = own
-                    return chunk
+        chunk = pop(own)
+        if chunk is not None or not ask:
+            return chunk
+        for other, free in list(self._free[size].items()):
+            chunk = pop(free)
+            if chunk is None:
+                continue
+            try:
+                done = self.device.event_done(self.device.record_event(other))
+            except BaseException:
+                self.give(chunk)
+                raise
+            if done:
+                chunk.home, chunk.stream = own, stream
+                return chunk
+            self.give(chunk)
         return None
 
     def give(self, chunk: Chunk) -> None:
@@ -104,30 +119,45 @@ class Chunks:
             chunk.events = [event for event in chunk.events if not device.event_done(event)]
             if not chunk.events:
                 self.waiting.remove(chunk)
+                chunk.uses = None
                 chunk.home.append(chunk)
 
     def forget(self) -> list[Chunk]:
-        """Drop all that are not live, and return them."""
-        dropped = [chunk for chunk in self.all if not chunk.live]
-        self.all.difference_update(dropped)
+        """Drop all that are free or wait to be, and return them."""
+        dropped = list(self.waiting)
         self.waiting.clear()
-        for by_stream in self._free.values():
-            for free in by_stream.values():
-                free.clear()
+        for by_stream in list(self._free.values()):
+            for free in list(by_stream.values()):
+                while (chunk := pop(free)) is not None:
+                    chunk.live = False
+                    dropped.append(chunk)
+        self.all.difference_update(dropped)
         return dropped
 
     def empty(self) -> None:
         """Give all that are not live back to the device, once no queued work can use them."""
-        if any(not chunk.live for chunk in self.all):
+        dropped = self.forget()
+        if not dropped:
+            return
+        try:
             self.device.synchronize()
-            for chunk in self.forget():
-                self.allocator.release(chunk.handle)
+        except BaseException:
+            self.all.update(dropped)
+            for chunk in dropped:
+                (self.waiting if chunk.uses or chunk.events else chunk.home).append(chunk)
+            raise
+        for chunk in dropped:
+            self.allocator.release(chunk.handle)
 
 
-def pop(free: list[Chunk]) -> Chunk:
-    """The last of a free list, live at once: a finalizer that the collector runs inside the next
-    call may empty the cache, and must not find it there.
+def pop(free: list[Chunk]) -> Chunk | None:
+    """The last of a free list, live from now on; None if there is none.
+
+    No call stands between the three statements, so neither another thread nor a finalizer that the collector runs comes
+    between them: the pool's fast way does the same without the lock.
     """
+    if not free:
+        return None
     chunk = free[-1]
     chunk.live = True
     del free[-1]

@@ -52,6 +52,8 @@ class Fenced:
 class GuardedPool(Pool):
     """See the module's docstring."""
 
+    noted_from = 0
+
     def __init__(self, device: Device, allocator: Any = None) -> None:
         super().__init__(device, allocator)
         self.host = False

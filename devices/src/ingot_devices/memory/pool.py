@@ -1,8 +1,9 @@
 """The pool of one open device: blocks of size classes, kept and reused, every byte counted.
 
 Between a `Plan`, which takes outputs and workspaces here, and the device's raw allocator. The fast
-way is memory of the same class that was freed on the same stream; next comes the device; and when
-that has none, the ladder: wait for streams, give the cache back, collect garbage, fail by name.
+way is memory of the same class that was freed on the same stream (`Pool._taker`, without a lock);
+next comes the device; and when that has none, the ladder: wait for streams, give the cache back,
+collect garbage, fail by name.
 
 Streams: memory freed on its home stream may be used there at once, because a stream's work runs in
 order. Memory that other streams used (`Pool.note_use`, at launch) or that another stream wants is
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from ..layout import Layout
 
 NOTED = 1 << 16
-"""Where NumPy arrays are handles, smaller blocks come straight from NumPy, without a line noted."""
+"""The line that made a block is noted from here on; where NumPy arrays are handles, smaller ones come straight from NumPy."""
+
+_MAX_TAKERS = 4096
 
 ATOMIC: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 """True with the interpreter lock: ``pool.used`` may be changed by one statement without a lock."""
@@ -70,6 +73,8 @@ class Pool:
     """
 
     direct_below = NOTED  # blocks of a host pool come straight from NumPy below this many bytes
+    quick = ATOMIC  # False where every chunk that is handed out has to pass `_own`: see `pass_own`
+    noted_from = NOTED
 
     def __init__(self, device: Device, allocator: Any = None) -> None:
         self.device = device
@@ -81,8 +86,9 @@ class Pool:
         self.released: deque[Chunk] = deque()
         self.host = device.numpy_handles and allocator is None
         self.block_type: type[HostBlock] = host_type(self, ATOMIC)
-        self._pooled_type = pooled_type(self, device.streams)
+        self._pooled_type = pooled_type(self, ATOMIC)
         self._chunks = Chunks(device, device if allocator is None else allocator)
+        self._takers: dict[int, Callable[[], Block]] = {}
         self._peak = 0
         _POOLS.add(self)
 
@@ -95,11 +101,19 @@ class Pool:
         """
         if self.host and nbytes < NOTED:
             return self.adopt(nbytes, np.empty(nbytes, np.uint8))
-        return self._take(round_size(nbytes, self.device.limits))
+        take = self._takers.get(nbytes)
+        if take is None:
+            if len(self._takers) >= _MAX_TAKERS:
+                self._takers.clear()
+            take = self._takers[nbytes] = self._taker(round_size(nbytes, self.device.limits))
+        return take()
 
     def fresh(self, layout: Layout) -> tuple[Block, Any]:
         """A block for the elements of ``layout``, and the device's native view of it."""
-        return self.maker(layout)()
+        if self.host:
+            return self.maker(layout)()
+        block = self.allocate(layout.size * self.device.limits.storage_itemsize(layout.dtype))
+        return block, self.device.view(block, layout, 0)
 
     def maker(self, layout: Layout) -> Callable[[], tuple[Block, Any]]:
         """A function that does `fresh` for one layout, with all decided beforehand."""
@@ -108,14 +122,17 @@ class Pool:
         nbytes = layout.size * storage.itemsize
         if self.host and nbytes < NOTED and storage is layout.dtype and layout.is_dense:
             return self._host_maker(layout, nbytes)
-        take, view, size = self._take, device.view, round_size(nbytes, device.limits)
-        free = None if device.streams else self._chunks.free(size, None)
+        take, view = self._taker(round_size(nbytes, device.limits)), device.view
 
         def make() -> tuple[Block, Any]:
-            block = take(size, free)
+            block = take()
             return block, view(block, layout, 0)
 
-        return make
+        def make_plain() -> tuple[Block, Any]:
+            block = take()
+            return block, (block.handle, 0)
+
+        return make_plain if type(device).view is _plain_view() else make
 
     def _host_maker(self, layout: Layout, nbytes: int) -> Callable[[], tuple[Block, Any]]:
         pool, shape, dtype, empty = self, layout.shape, layout.dtype.numpy, np.empty
@@ -176,8 +193,6 @@ class Pool:
         stream = self.device.current_stream() if self.device.streams else None
         block = self._pooled_type.__new__(self._pooled_type)
         block.handle, block.nbytes, block.version = handle, 0, 0
-        if self.device.streams:
-            block.stream, block.uses = stream, None
         block._chunk = Foreign(handle, owner, stream)
         return block
 
@@ -195,21 +210,63 @@ class Pool:
                     return
         raise out_of_memory(self, nbytes, counted=nbytes)
 
-    def _take(self, size: int, free: list[Chunk] | None = None) -> Block:
-        """A block of the class ``size``: the hot path of a device with memory of its own.
+    def _taker(self, size: int) -> Callable[[], Block]:
+        """A function that makes blocks of the class ``size``: the hot path of a device with memory of its own.
 
-        ``free`` is the free list of that size, where the device has no streams to choose by.
+        It takes no lock: see `chunks.pop`. Where there is nothing to take, `_take` does it.
         """
-        device = self.device
-        stream = None
-        if free is None:
-            stream = device.current_stream() if device.streams else None
-            free = self._chunks.free(size, stream)
+        if not self.quick:
+            return lambda: self._take(size)
+        pool, device, kind = self, self.device, self._pooled_type
+        new, released, waiting = kind.__new__, self.released, self._chunks.waiting
+        streams, current, noted = device.streams, device.current_stream, size >= self.noted_from
+        free_of, slow = self._chunks.free, self._take
+        default = free_of(size, None)
+
+        def take() -> Block:
+            free = default
+            if streams:
+                stream = current()
+                if stream is not None:
+                    free = free_of(size, stream)
+            if released or waiting or device.lost:
+                return slow(size)
+            block = new(kind)
+            if not free:
+                return slow(size)
+            chunk = free[-1]  # `pop`, written out: no call from here until the block is whole
+            chunk.live = True
+            del free[-1]
+            block._chunk = chunk
+            block.handle = chunk.handle
+            block.nbytes = size
+            block.version = 0
+            pool.used = used = pool.used + size
+            if used > pool.mark:
+                pool.over(size)
+            if noted:
+                chunk.site = call_site(2)
+            return block
+
+        return take
+
+    def pass_own(self, all_of_them: bool) -> None:
+        """Hand every chunk out through `_own` from now on, which somebody replaced to watch; or no longer.
+
+        Plans that were made before have to be dropped (`context.changed`).
+        """
+        self.quick = ATOMIC and not all_of_them
+        self._takers.clear()
+
+    def _take(self, size: int) -> Block:
+        """A block of the class ``size``, by the lock."""
+        stream = self.device.current_stream() if self.device.streams else None
         with self.lock:
-            if self.released:
-                self._drain()
-            if free and self.used + size <= self.mark and not device.lost:
-                return self._own(pop(free), stream)
+            self._drain()
+            if self.used + size <= self.mark and not self.device.lost:
+                chunk = pop(self._chunks.free(size, stream))
+                if chunk is not None:
+                    return self._own(chunk)
         return self._climb(size, stream)
 
     def _climb(self, size: int, stream: Any) -> Block:
@@ -230,7 +287,7 @@ class Pool:
                 except MemoryError as error:
                     cause = error
                     continue
-                block = self._own(chunk, stream)
+                block = self._own(chunk)
                 self._note_peak()
                 return block
         raise out_of_memory(self, size) from cause
@@ -255,21 +312,19 @@ class Pool:
             return (_just_try,)
         return (_just_try, self._await_streams, self.empty_cache, gc.collect, self.empty_cache)
 
-    def _own(self, chunk: Chunk, stream: Any) -> Block:
+    def _own(self, chunk: Chunk) -> Block:
         """The Block that owns ``chunk`` from now on. Called with the lock."""
         kind = self._pooled_type
         try:
             block = kind.__new__(kind)
-            chunk.site = call_site(3)  # we, `_take` or `_climb`, and their caller
+            if chunk.nbytes >= self.noted_from:
+                chunk.site = call_site(3)  # we, `_take` or `_climb`, and their caller
         except BaseException:  # an interrupt: nobody owns the chunk
             self._chunks.give(chunk)
             raise
         block.handle = chunk.handle
         block.nbytes = chunk.nbytes
         block.version = 0
-        if self.device.streams:
-            block.stream = stream
-            block.uses = None
         block._chunk = chunk
         self.used += chunk.nbytes
         return block
@@ -278,11 +333,12 @@ class Pool:
     def note_use(self, block: Block, stream: Any) -> None:
         """``stream`` uses ``block`` from now on: its memory waits for the work queued there."""
         if stream is not block.stream:
+            chunk = block._chunk
             with self.lock:
-                if block.uses is None:
-                    block.uses = {stream}
+                if chunk.uses is None:
+                    chunk.uses = {stream}
                 else:
-                    block.uses.add(stream)
+                    chunk.uses.add(stream)
 
     def _drain(self) -> None:
         """Take back what finalizers have queued. Called with the lock."""
@@ -309,6 +365,19 @@ class Pool:
             self._drain()
             self._chunks.empty()
         release(self.device)
+
+    def idle(self, stream: Any) -> list[Block]:
+        """Blocks of all that is free with ``stream`` as its home: whoever holds them keeps it from others.
+
+        For the workspaces of a graph, which its launches took and gave back while they were captured.
+        """
+        with self.lock:
+            self._drain()
+            found: list[Block] = []
+            for free in self._chunks.home(stream):
+                while (chunk := pop(free)) is not None:
+                    found.append(self._own(chunk))
+            return found
 
     # ---- what is known -----------------------------------------------------------------------
     def stats(self) -> PoolStats:
@@ -362,14 +431,11 @@ class Pool:
         self.lock = threading.RLock()
 
 
-def _pop(free: list[Chunk]) -> Chunk:
-    """The last chunk of a free list, live at once: a finalizer that the collector runs inside the
-    next call may empty the cache, and must not find it there.
-    """
-    chunk = free[-1]
-    chunk.live = True
-    del free[-1]
-    return chunk
+def _plain_view() -> Any:
+    """The contract's own `Device.view`: handle and offset."""
+    from ..device import Device
+
+    return Device.view
 
 
 def _just_try() -> None:

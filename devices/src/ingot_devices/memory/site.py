@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from types import CodeType
+from typing import Any
 
 Site = tuple[CodeType, int]
 """A place in code, cheap to take: the line is worked out when somebody asks (`text`)."""
 
 _OWN = ("ingot.", "ingot_")  # the core; the contract, plugins and tools
+_ours: dict[int, dict[str, Any]] = {}  # globals of our modules by identity, kept, so that it stays theirs
 
 
 def call_site(skip: int = 1) -> Site | None:
@@ -18,9 +20,13 @@ def call_site(skip: int = 1) -> Site | None:
     """
     frame = sys._getframe(skip)
     while frame is not None:
-        name = frame.f_globals.get("__name__")
-        if name and name != "ingot" and not name.startswith(_OWN):
-            return frame.f_code, frame.f_lasti
+        module = frame.f_globals
+        if id(module) not in _ours:
+            name = module.get("__name__")
+            if name and name != "ingot" and not name.startswith(_OWN):
+                return frame.f_code, frame.f_lasti
+            if name:
+                _ours[id(module)] = module
         frame = frame.f_back  # type: ignore[assignment]
     return None
 

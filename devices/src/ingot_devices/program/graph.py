@@ -146,6 +146,13 @@ class Graph:
                 found[number].append(place)
         return found
 
+    def every(self, numbers: Sequence[Any]) -> list[Any]:
+        """The numbers of a run, and those that are derived from them."""
+        every = list(numbers)
+        for d in self.derived:
+            every.append(d.compute([every[g.number] if isinstance(g, Input) else g for g in d.given]))
+        return every
+
     def copy(self, nodes: Sequence[Node]) -> Graph:
         """The same buffers with other nodes."""
         return Graph(self.device, dict(self.buffers), list(nodes), self.inputs, list(self.derived))

@@ -49,18 +49,16 @@ class Program:
         self.runs += 1
         token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
         try:
-            self._run(slots, numbers)
+            if self._only is not None:
+                self._only(slots, numbers)
+            else:
+                self.launch(slots, self.graph.every(numbers))
         finally:
             if token is not None:
                 loud(token)
 
-    def _run(self, slots: Sequence[Any], numbers: Sequence[Any]) -> None:
-        if self._only is not None:
-            self._only(slots, numbers)
-            return
-        every = list(numbers)
-        for d in self.graph.derived:
-            every.append(d.compute([every[g.number] if isinstance(g, Input) else g for g in d.given]))
+    def launch(self, slots: Sequence[Any], every: Sequence[Any] = ()) -> None:
+        """What a run queues; ``every`` are its numbers with those that are derived (`Graph.every`)."""
         for run in self._runs:
             run(slots, every)
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ..codegen import Unsupported
 from ..view import View
+from .captured import Captured, refusal
 from .fuse import fuse
 from .graph import Graph, check
 from .lower import Program
+from .numbers import in_memory
 from .simplify import simplify
 
 Stage = Callable[[Graph], Graph]
@@ -30,6 +34,13 @@ class Built:
 
     program: Program
     after: Mapping[str, Graph]
+    captured: Captured | None = None  # where it is replayed as one graph
+    refused: str = ""  # why it is not, where that was asked for
+
+    @property
+    def run(self) -> Callable[[Sequence[Any], Sequence[Any]], None]:
+        """``run(slots, numbers)`` queues the whole program; see `Program.run`."""
+        return self.program.run if self.captured is None else self.captured.run
 
     def text(self, stage: str) -> str:
         """The program after ``stage``; KeyError for one that does not exist."""
@@ -40,18 +51,36 @@ class Built:
         return str(self.after[stage])
 
 
-def build(graph: Graph, pinned: Mapping[int, View]) -> Built:
-    """The program of ``graph``; ``pinned`` are the inputs whose views are the same at each run."""
+def build(graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | None = None) -> Built:
+    """The program of ``graph``; ``pinned`` are the inputs whose views are the same at each run.
+
+    ``loose``: it is to be replayed as one graph of the device, and these are its arguments and results (`captured`).
+    """
     check(graph, "lift")
     after = {"lift": graph}
     for name, stage in STAGES.items():
         graph = stage(graph)
         check(graph, name)
         after[name] = graph
-    built = Built(Program(graph, pinned), after)
+    built = _built(graph, pinned, after, loose)
     for name in dumped():
         print(f"---- {name}\n{built.text(name)}", file=sys.stderr)
     return built
+
+
+def _built(
+    graph: Graph, pinned: Mapping[int, View], after: Mapping[str, Graph], loose: Collection[int] | None
+) -> Built:
+    refused = "" if loose is None else refusal(graph)
+    if loose is None or refused:
+        return Built(Program(graph, pinned), after, refused=refused)
+    try:
+        rewritten, numbers = in_memory(graph)
+        program = Program(rewritten, {**pinned, **numbers.views})
+        captured = Captured(program, numbers, loose)
+    except Unsupported as error:
+        return Built(Program(graph, pinned), after, refused=str(error))
+    return Built(program, after, captured)
 
 
 def dumped() -> list[str]:

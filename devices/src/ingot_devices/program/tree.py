@@ -11,7 +11,7 @@ from typing import Any
 from ..codegen import monoids
 from ..codegen.bind import bind
 from ..codegen.collapse import collapse
-from ..codegen.schedules import choice, split
+from ..codegen.schedules import order, split
 from ..ir.expr import Expr, walk
 from ..layout import Layout
 from ..plan import Ref
@@ -34,7 +34,7 @@ def shape_of(node: Node, device: Any) -> Any:
         return own(node.definition, layouts_of(node))
     loops = collapse(monoids.rewrite(bind(node.definition, layouts_of(node))))
     stages = [(s.kind, s.monoid, tuple(loops.extents[a] for a in s.over)) for s in loops.stages]
-    return stages, [choice(loops, group, device.limits)[0] for group in split(loops)]
+    return stages, [order(loops, group, device.limits) for group in split(loops)]
 
 
 def is_contraction(node: Node) -> bool:

@@ -7,6 +7,7 @@ block of scalars, packed. Importing this module imports pycuda.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from typing import Any
 
 import pycuda.driver as drv
@@ -110,6 +111,10 @@ class CUDADevice(StreamDevice):
         """A handle is an address."""
         return int(handle)
 
+    def window(self, handle: Handle, offset: int, nbytes: int) -> Handle:
+        """An address within the allocation."""
+        return handle + offset
+
     def share_in(self, address: int) -> Handle:
         """The next aligned address before it; ValueError for memory of another GPU or another context."""
         if HERE.device is not self:
@@ -193,9 +198,36 @@ class CUDADevice(StreamDevice):
         packed = _PACK[len(bindings)](*[b[0] for b in bindings]) + scalars
         self.recent.append(entry.name)
         try:
-            entry.launch(grid, block, packed, entry.dynamic, stream or self._stream())
+            entry.launch(grid, block, packed, entry.dynamic, stream or self._default)
         except drv.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
+
+    def launcher(
+        self,
+        entry: Kernel,
+        grid: tuple[int, int, int],
+        block: tuple[int, int, int],
+        accesses: tuple[str, ...],
+        scalars: struct.Struct,
+    ) -> Callable[..., None]:
+        """`launch` with all decided beforehand: what is left at a call is to pack, and the driver's call."""
+        if "launch" in vars(self):  # somebody watches launches
+            return super().launcher(entry, grid, block, accesses, scalars)
+        self._check(entry, grid, block)
+        pack = struct.Struct(f"@{len(accesses)}Q{scalars.format.removeprefix('@')}").pack
+        launch, dynamic, name, local, default = entry.launch, entry.dynamic, entry.name, self._local, self._default
+        note = self.recent.append
+
+        def queue(*given: Any) -> None:
+            if HERE.device is not self:
+                self.enter()
+            note(name)
+            try:
+                launch(grid, block, pack(*given), dynamic, local.stream or default)
+            except drv.Error as error:
+                raise self._typed(error, f"kernel {name}") from error
+
+        return queue
 
     def library(self, name: str) -> tuple[int, int]:
         """What a call of another library's ``name`` needs: the current stream's handle, and memory to work in.

@@ -30,8 +30,28 @@ extern "C" __device__ float __nv_half2float(unsigned short);  // of libdevice: a
 extern "C" __device__ unsigned short __nv_float2half_rn(float);
 #define ig_half __nv_half2float
 #define ig_to_half __nv_float2half_rn
-#endif"""
+#endif
+static __device__ __forceinline__ unsigned int ig_brain(float x) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  unsigned short bits; asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(x)); return bits;
+#else
+  unsigned int bits = ig_bits<unsigned int>(x);
+  return x != x ? 0x7fffu : (bits + ((bits >> 16 & 1u) + 0x7fffu)) >> 16;
+#endif
+}"""
 """A compiler for the host, under which these kernels are tested as well, brings the last two functions itself."""
+
+
+
+def _extreme(op: str, sign: str) -> str:
+    """The larger or smaller of two; NaN if one of them is: one instruction where there is one."""
+    return f"""\
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  float r; asm("{op}.NaN.f32 %0, %1, %2;" : "=f"(r) : "f"(x), "f"(y)); return r;
+#else
+  return x {sign} y || x != x ? x : y;
+#endif"""
+
 
 DIALECT = Dialect(
     name="CUDA C",
@@ -39,6 +59,7 @@ DIALECT = Dialect(
     rows={
         **{op: f"{op}({{0}})" for op in _UNARY},
         "abs": "fabs({0})", "round": "rint({0})", "fma": "fma({0}, {1}, {2})", "fmod": "fmod({0}, {1})",
+        "bfloat16_bits": "ig_brain({0})",
     },
     kernel='extern "C" __global__ void __launch_bounds__({x} * {y} * {z}) {name}({parameters})',
     pointer="{const}{type} *{restrict} {name}",
@@ -50,6 +71,7 @@ DIALECT = Dialect(
               "groups": "gridDim.{1}", "size": "blockDim.{1}"},
     loads={"float16": "ig_half({memory}[{offset}])"},
     stores={"float16": "{memory}[{offset}] = ig_to_half({value})"},
+    functions={(f"{op}imum", "float32"): _extreme(op, sign) for op, sign in (("max", ">"), ("min", "<"))},
     bitcast="ig_bits<{type}>({value})",
     mulhi="__{sign}mul64hi({0}, {1})",
     function="static __device__ __forceinline__",

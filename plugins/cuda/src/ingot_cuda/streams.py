@@ -7,6 +7,7 @@ default stream serves all threads and keeps order with the driver's own default 
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from contextlib import suppress
@@ -24,6 +25,13 @@ _NONBLOCKING = 1  # CU_STREAM_NON_BLOCKING: keeps no order with the driver's def
 _LEGACY = 1  # the driver's default stream, for which everybody's streams but the non-blocking ones wait
 
 
+class _Current(threading.local):
+    """What a thread has made current; None is the default stream."""
+
+    stream: Any = None
+    before: Any = None
+
+
 class StreamDevice(Device):
     """The context of one GPU, by the driver's index, and what is queued there."""
 
@@ -37,7 +45,7 @@ class StreamDevice(Device):
         self.recent: deque[str] = deque(maxlen=faults.RECENT)  # names of the last launches
         HERE.enter(self, self.context)
         self._default = drv.Stream()
-        self._local = threading.local()
+        self._local = _Current()
 
     def _retain(self) -> Any:
         try:
@@ -69,7 +77,7 @@ class StreamDevice(Device):
 
     # ---- streams and events ----------------------------------------------------------------------------------------
     def _stream(self) -> Any:
-        return getattr(self._local, "stream", None) or self._default
+        return self._local.stream or self._default
 
     def create_stream(self) -> Any:
         """A further stream, which keeps order with others by events alone."""
@@ -85,13 +93,13 @@ class StreamDevice(Device):
 
     def current_stream(self) -> Any:
         """This thread's stream; None is the default one."""
-        return getattr(self._local, "stream", None)
+        return self._local.stream
 
     def record_event(self, stream: Any = None) -> Any:
-        """An event after the work queued so far."""
+        """An event after the work that ``stream`` (None: the default one) has queued so far."""
         if HERE.device is not self:
             self.enter()
-        return drv.Event().record(stream or self._stream())
+        return drv.Event().record(stream or self._default)
 
     def event_done(self, event: Any) -> bool:
         """True when the event was reached."""
@@ -106,7 +114,7 @@ class StreamDevice(Device):
         """Make a stream wait for an event of another."""
         if HERE.device is not self:
             self.enter()
-        (stream or self._stream()).wait_for_event(event)
+        (stream or self._default).wait_for_event(event)
 
     def synchronize_event(self, event: Any) -> None:
         """Wait here."""
@@ -169,7 +177,12 @@ class StreamDevice(Device):
         raw.done("cuGraphLaunch", executable, self._stream().handle)
 
     def dispose(self, name: str, thing: Any) -> None:
-        """Call a destructor of the driver; from a finalizer, so nothing is raised."""
+        """Call a destructor of the driver; from a finalizer, so nothing is raised.
+
+        Not when the interpreter ends: the context was taken off this thread for good then, and the driver cleans up.
+        """
+        if sys.is_finalizing():
+            return
         with suppress(Exception):
             if HERE.device is not self:
                 self.enter()

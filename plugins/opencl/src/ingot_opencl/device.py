@@ -57,6 +57,7 @@ class OpenCLDevice(Device):
         self._device = devices()[index]
         self._context = cl.Context([self._device])
         self._default = self._queue()
+        self._queues: list[cl.CommandQueue] = []  # the further ones, each for good: memory of a queue that is gone has no home
         self._local = threading.local()
         self._cache = Cache("opencl")
         self.limits = limits_of(self._device)
@@ -154,7 +155,7 @@ class OpenCLDevice(Device):
                     position += 1
                 if arguments.scalars:
                     entry.set_bytes(position, arguments.scalars)
-                cl.enqueue_nd_range_kernel(stream or self._stream(), entry.kernel, size, block)
+                cl.enqueue_nd_range_kernel(stream or self._default, entry.kernel, size, block)
         except cl.Error as error:
             raise self._typed(error, f"kernel {entry.name}") from error
 
@@ -170,11 +171,10 @@ class OpenCLDevice(Device):
         return {name: int(n) for name, n in told.items()}
 
     def synchronize(self) -> None:
-        """Wait for the queues of this thread: the default one and its own."""
+        """Wait for all queues."""
         try:
-            self._default.finish()
-            if self.current_stream() is not None:
-                self.current_stream().finish()
+            for queue in (self._default, *self._queues):
+                queue.finish()
         except cl.Error as error:
             raise self._typed(error, "waiting") from error
 
@@ -194,7 +194,9 @@ class OpenCLDevice(Device):
 
     def create_stream(self) -> Any:
         """A further in-order queue."""
-        return self._queue()
+        queue = self._queue()
+        self._queues.append(queue)
+        return queue
 
     def set_stream(self, stream: Any) -> Any:
         """Make ``stream`` current for this thread and return the one before."""
@@ -207,8 +209,8 @@ class OpenCLDevice(Device):
         return getattr(self._local, "stream", None)
 
     def record_event(self, stream: Any = None) -> Any:
-        """A marker after the work queued so far."""
-        queue = stream or self._stream()
+        """A marker after the work that ``stream`` (None: the default one) has queued so far."""
+        queue = stream or self._default
         event = cl.enqueue_marker(queue)
         queue.flush()
         return event
@@ -219,7 +221,7 @@ class OpenCLDevice(Device):
 
     def wait_event(self, event: Any, stream: Any = None) -> None:
         """Make a queue wait for a marker of another."""
-        cl.enqueue_barrier(stream or self._stream(), wait_for=[event])
+        cl.enqueue_barrier(stream or self._default, wait_for=[event])
 
     def synchronize_event(self, event: Any) -> None:
         """Wait here."""

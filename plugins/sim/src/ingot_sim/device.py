@@ -9,6 +9,7 @@ program that reads too early gets poison, not luck. ``codegen`` decides what a k
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 from ingot_devices.device import Arguments, Device
@@ -17,6 +18,7 @@ from ingot_devices.errors import ContractError, DeviceLost, LaunchError
 from .codegen import SimCodegen
 from .config import SimConfig
 from .faults import Faults
+from .graph import Capture, Graph
 from .memory import Memory
 from .queue import Event, Queue, Stream, Task
 
@@ -83,12 +85,18 @@ class SimDevice(Device):
                 )
             self.memory.release(handle)
 
+    def window(self, handle: int, offset: int, nbytes: int) -> int:
+        """A handle on some bytes of a buffer: nothing reaches past them through it."""
+        with self._lock:
+            return self.memory.part(handle, offset, nbytes)
+
     def live_handles(self) -> int:
         """How many buffers are allocated and not released."""
         return len(self.memory)
 
     def copy_in(self, handle: int, offset: int, data: memoryview) -> None:
         with self._operation():
+            self._uncaptured("a copy from the host")
             self._check_copy(offset, data.nbytes)
             self.memory.window(handle, offset, data.nbytes, "written")
             kept = bytes(data)
@@ -96,10 +104,11 @@ class SimDevice(Device):
             def write() -> None:
                 self.memory.window(handle, offset, len(kept), "written")[:] = kept
 
-            self._put(Task(f"copy in of {len(kept)} bytes", write, frozenset([handle])))
+            self._put(Task(f"copy in of {len(kept)} bytes", write, self._used(handle)))
 
     def copy_out(self, handle: int, offset: int, data: memoryview) -> None:
         with self._operation():
+            self._uncaptured("a copy to the host")
             nbytes = data.nbytes
             self._check_copy(offset, nbytes)
             self.memory.window(handle, offset, nbytes, "read")
@@ -108,7 +117,7 @@ class SimDevice(Device):
             def read() -> None:
                 target[:] = self.memory.window(handle, offset, nbytes, "read")
 
-            self._put(Task(f"copy out of {nbytes} bytes", read, frozenset([handle])))
+            self._put(Task(f"copy out of {nbytes} bytes", read, self._used(handle)))
             event = self.queue.record(self.current_stream())
             self.queue.run_until(lambda: event.done)
 
@@ -125,7 +134,7 @@ class SimDevice(Device):
                 taken = bytes(self.memory.window(src, src_offset, nbytes, "read"))
                 self.memory.window(dst, dst_offset, nbytes, "written")[:] = taken
 
-            self._put(Task(f"copy of {nbytes} bytes", move, frozenset([dst, src])))
+            self._put(Task(f"copy of {nbytes} bytes", move, self._used(dst, src)))
 
     def memory_info(self) -> tuple[int, int] | None:
         """(free, total) bytes, where a size was given."""
@@ -162,7 +171,7 @@ class SimDevice(Device):
                 entry.run(self, grid, block, buffers, scalars)
 
             self.launches += 1
-            task = Task(f"kernel {entry.name}", run, frozenset(handles))
+            task = Task(f"kernel {entry.name}", run, self._used(*handles))
             self.queue.put(stream if stream is not None else self.current_stream(), task)
 
     def _binding(self, handle: int, access: str) -> memoryview:
@@ -172,6 +181,7 @@ class SimDevice(Device):
     def synchronize(self) -> None:
         """Run all that is queued, check every guard band."""
         with self._operation():
+            self._uncaptured("waiting")
             self.queue.finish()
             self.memory.check_all()
 
@@ -214,6 +224,28 @@ class SimDevice(Device):
         with self._operation():
             self.queue.run_until(lambda: event.done)
 
+    def begin_capture(self) -> bool:
+        """What this thread queues from now on is kept for a graph instead; only launches and copies within the device."""
+        with self._lock:
+            self.require()
+            self._current.before = self.set_stream(Capture())
+            self.pool.capturing = True
+            return True
+
+    def end_capture(self) -> Graph:
+        """The graph; LaunchError if something was queued that cannot be in one."""
+        capture = self.set_stream(self._current.before)
+        self.pool.capturing = False
+        return Graph(self, capture.finish(self.name))
+
+    def run_graph(self, tasks: Sequence[Task]) -> None:
+        """Queue the work of a graph (`queue.Graph`)."""
+        with self._operation():
+            for task in tasks:
+                for handle in task.handles:
+                    self.memory.whole(handle, "used by a graph")
+                self._put(task)
+
     def elapsed_ms(self, start: Event, end: Event) -> float:
         """Milliseconds between two events; both must be done."""
         if start.time_ns is None or end.time_ns is None:
@@ -230,6 +262,14 @@ class SimDevice(Device):
     # ---- strictness ------------------------------------------------------------------------------
     def _operation(self) -> _Operation:
         return _Operation(self)
+
+    def _uncaptured(self, what: str) -> None:
+        stream = self.current_stream()
+        if isinstance(stream, Capture):
+            stream.refuse(what)
+
+    def _used(self, *handles: int) -> frozenset[int]:
+        return frozenset(map(self.memory.owner, handles))
 
     def _put(self, task: Task) -> None:
         self.queue.put(self.current_stream(), task)

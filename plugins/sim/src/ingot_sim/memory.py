@@ -25,6 +25,8 @@ class Memory:
         self.used = 0
         self._live: dict[int, bytearray] = {}
         self._freed: dict[int, int] = {}
+        self._parts: dict[int, tuple[int, int, int]] = {}  # a handle on a part → (whole, first byte, bytes)
+        self._named: dict[tuple[int, int, int], int] = {}  # the other way round
         self._next = 0x1000
 
     def __len__(self) -> int:
@@ -47,6 +49,8 @@ class Memory:
         self.check(handle)
         nbytes = self.size(handle)
         del self._live[handle]
+        for key in [k for k in self._named if k[0] == handle]:
+            del self._parts[self._named.pop(key)]
         self.used -= nbytes
         if len(self._freed) >= _REMEMBERED:
             self._freed.pop(next(iter(self._freed)))
@@ -55,24 +59,46 @@ class Memory:
     def forget(self) -> None:
         """Drop everything: the device was lost."""
         self._live.clear()
+        self._parts.clear()
+        self._named.clear()
         self.used = 0
 
+    def part(self, handle: int, offset: int, nbytes: int) -> int:
+        """A handle on some bytes of a live buffer, the same for the same bytes; it goes when the buffer is released."""
+        self.window(handle, offset, nbytes, "cut")
+        key = (handle, offset, nbytes)
+        if key not in self._named:
+            self._named[key] = self._next
+            self._parts[self._next] = key
+            self._next += 1
+        return self._named[key]
+
+    def owner(self, handle: int) -> int:
+        """The buffer that a handle on a part is of; any other handle as it is."""
+        return self._parts[handle][0] if handle in self._parts else handle
+
     def size(self, handle: int) -> int:
-        """Bytes of a live buffer."""
+        """Bytes of a live buffer, or of a part."""
+        if handle in self._parts:
+            return self._parts[handle][2]
         return len(self._find(handle, "measured")) - 2 * BAND
 
     def window(self, handle: int, offset: int, nbytes: int, act: str) -> memoryview:
         """Bytes ``[offset, offset + nbytes)`` of a live buffer, writable; ContractError outside of it."""
-        buffer = self._find(handle, act)
-        size = len(buffer) - 2 * BAND
+        whole, start, size = self._parts.get(handle, (handle, 0, 0))
+        buffer = self._find(whole, act)
+        size = size or len(buffer) - 2 * BAND
         if offset < 0 or nbytes < 0 or offset + nbytes > size:
             raise ContractError(
                 f"sim: bytes {offset} to {offset + nbytes} of handle {handle:#x} were {act}, and it has {size} bytes"
             )
-        return memoryview(buffer)[BAND + offset : BAND + offset + nbytes]
+        start += BAND + offset
+        return memoryview(buffer)[start : start + nbytes]
 
     def whole(self, handle: int, act: str) -> memoryview:
         """All bytes of a live buffer, writable."""
+        if handle in self._parts:
+            return self.window(handle, 0, self.size(handle), act)
         return memoryview(self._find(handle, act))[BAND:-BAND]
 
     def check(self, handle: int) -> None:

@@ -2,6 +2,16 @@
 #pragma once
 SIM_FN void sim_ptx_cvt_f32_f16(float &f, unsigned short h) { f = sim_half_to_float(h); }
 SIM_FN void sim_ptx_cvt_rn_f16_f32(unsigned short &h, float f) { h = sim_float_to_half(f); }
+SIM_FN void sim_ptx_cvt_rn_bf16_f32(unsigned short &h, float f) {
+  unsigned int bits = sim_bits<unsigned int>(f);
+  h = f != f ? 0x7fff : (unsigned short)((bits + ((bits >> 16 & 1) + 0x7fff)) >> 16);
+}
+SIM_FN void sim_ptx_max_NaN_f32(float &r, float a, float b) {
+  r = a != a || b != b ? sim_bits<float>(0x7fffffffu) : a == b ? (signbit(a) ? b : a) : a > b ? a : b;
+}
+SIM_FN void sim_ptx_min_NaN_f32(float &r, float a, float b) {
+  r = a != a || b != b ? sim_bits<float>(0x7fffffffu) : a == b ? (signbit(a) ? a : b) : a < b ? a : b;
+}
 SIM_FN float sim_bfloat16_to_float(unsigned short h) { return sim_bits<float>((unsigned)h << 16); }
 
 // A product of tensor cores, c += a b of 16 x 16 and 16 x 8, from what each lane of a warp holds of them (PTX ISA, mma.m16n8k16):

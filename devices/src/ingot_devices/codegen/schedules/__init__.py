@@ -2,9 +2,10 @@
 
     flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
     vector       pointwise along one axis on a device of lanes: several neighbours to a work-item
-    row          stages over the same rows: on a GPU one workgroup per row with a tree in its memory
-    column       reductions across rows on a CPU: one accumulator for each of the results side by side
-    two_phase    few long rows: chunks first, then their combination
+    row          stages over the same rows on a device of lanes: one workgroup per row with a tree in its memory
+    across       reductions across rows on a device of lanes: one workgroup per strip of columns
+    column       the same on a CPU: one accumulator for each of the results side by side
+    two_phase    few long rows, or few columns: parts first, then their combination
     contraction  a sum over a product of two operands on a CPU: blocks in registers
     tiles        the same on a device of lanes: tiles in workgroup memory
 
@@ -15,8 +16,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from ...ir.expr import walk
 from ...ir.program import Program
@@ -24,9 +25,6 @@ from ...limits import Limits
 from .. import Unsupported
 from ..bind import STATUS, Loops, Write
 from ..nest import Nest, Slot
-
-if TYPE_CHECKING:
-    from .two_phase import Workspaces
 
 Extent3 = tuple[int, int, int]
 
@@ -40,6 +38,7 @@ class Launch:
     slots: tuple[Slot, ...]
     grid: Extent3
     reach: int  # the largest number that index arithmetic meets, offsets of operands left out
+    multiples: Mapping[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
 
 
 @dataclass(frozen=True)
@@ -52,53 +51,59 @@ class Plan:
 
 def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> Plan:
     """How a device runs ``loops``."""
-    from .two_phase import Workspaces
+    from . import two_phase
 
     groups = split(loops)
     check_order(loops, groups, aliased)
-    workspaces = Workspaces()
-    launches = [x for g in groups for x in _choose(loops, g, limits, index_bits, workspaces)]
+    workspaces = two_phase.Workspaces()
+    launches: list[Launch] = []
+    for group in groups:
+        name, found = choice(loops, group, limits)
+        whole = two_phase.phases(loops, group, found, limits, workspaces) if name == "two_phase" else [(loops, group)]
+        launches += [_launch(part, writes, limits, index_bits) for part, writes in whole]
     return Plan(tuple(launches), workspaces.sizes)
 
 
-def _choose(
-    loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
-) -> list[Launch]:
-    """The launches of one group of writes, by the first schedule that fits."""
-    from . import column, contraction, flat, row, tiles, two_phase, vector
+def _launch(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
+    """One launch, by the first schedule that fits."""
+    from . import across, column, contraction, flat, row, tiles, vector
 
-    name, found = choice(loops, group, limits)
-    if name == "contraction":
-        return [contraction.launch(loops, group, found, limits, index_bits)]
-    if name == "tiles":
-        return [tiles.launch(loops, group, found, limits, index_bits)]
-    if name == "two_phase":
-        return two_phase.launches(loops, group, limits, index_bits, workspaces)
-    if name == "column":
-        return [column.launch(loops, group, found, limits, index_bits)]
-    if name == "vector":
-        return [vector.launch(loops, group, found, limits, index_bits)]
-    return [(row if name == "row" else flat).launch(loops, group, limits, index_bits)]
+    name, found = choice(loops, group, limits, whole=True)
+    if name == "flat":
+        return flat.launch(loops, group, limits, index_bits)
+    schedules = {"contraction": contraction, "tiles": tiles, "column": column, "across": across, "row": row, "vector": vector}
+    made: Launch = schedules[name].launch(loops, group, found, limits, index_bits)
+    return made
 
 
-def choice(loops: Loops, group: tuple[Write, ...], limits: Limits) -> tuple[str, Any]:
-    """The name of the first schedule that fits a group of writes, and what it found there."""
-    from . import column, contraction, row, tiles, two_phase, vector
+def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool = False) -> tuple[str, Any]:
+    """The name of the first schedule that fits a group of writes, and what it found there. ``whole``: in one launch."""
+    from . import across, column, contraction, row, tiles, two_phase, vector
 
     found = contraction.match(loops, group)
     if found is not None and limits.lanes == 1:
         return "contraction", found
     if found is not None and tiles.fits(found, limits):
         return "tiles", found
-    if two_phase.fits(loops, group, limits):
-        return "two_phase", None
-    strip = column.column_of(loops, group) if limits.lanes == 1 else None
-    if strip is not None:
-        return "column", strip
-    if row.fits(loops, group, limits):
-        return "row", None
+    if not whole and (cut := two_phase.cut_of(loops, group, limits)) is not None:
+        return "two_phase", cut
+    if limits.lanes == 1:
+        strip = column.column_of(loops, group)
+        return ("column", strip) if strip is not None else ("flat", None)
+    if (columns := across.strip_of(loops, group, limits)) is not None:
+        return "across", columns
+    if (rows := row.rows_of(loops, group, limits)) is not None:
+        return "row", rows
     width = vector.width_of(loops, group, limits)
     return ("vector", width) if width > 1 else ("flat", None)
+
+
+def order(loops: Loops, group: tuple[Write, ...], limits: Limits) -> Any:
+    """What decides in which order the stages of a group of writes are combined, beside their lengths."""
+    name, found = choice(loops, group, limits)
+    if name == "two_phase":
+        return name, found, choice(loops, group, limits, whole=True)
+    return (name, found) if name in ("across", "row") else name
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:
@@ -173,7 +178,7 @@ def finish(nest: Nest, name: str, body: Sequence[object], grid: Extent3, block: 
         index_bits,
     )
     reach = max((abs(s.value) for s in ordered if s.source == "value"), default=0)
-    return Launch(program, tuple(buffers), tuple(ordered), grid, reach)
+    return Launch(program, tuple(buffers), tuple(ordered), grid, reach, nest.multiples)
 
 
 def _width(slot: Slot, index_bits: int) -> int:

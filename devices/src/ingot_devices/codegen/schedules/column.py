@@ -33,13 +33,17 @@ def column_of(loops: Loops, writes: Sequence[Write]) -> int | None:
     stage = loops.stages[found[0]]
     if stage.kind != "reduce" or not stage.over or axes & set(stage.over):
         return None
-    steps = [_steps(n.args[0]) for v in stage.values for n in walk(v) if n.op == "get"]
     best = by_step(writes[0], sorted(axes))[-1:] if axes else []
-    if not steps or not best or loops.extents[best[0]] < NARROW // 2:
+    if not best or loops.extents[best[0]] < NARROW // 2:
         return None
-    beside = sum(s.get(best[0], 0) == 1 for s in steps)
-    along = sum(s.get(a, 0) == 1 for s in steps for a in stage.over)
-    return best[0] if beside > along else None
+    return best[0] if beside(stage.values, best[0], stage.over) else None
+
+
+def beside(values: Sequence[Expr], column: int, over: Sequence[int]) -> bool:
+    """True when more of the loads in ``values`` lie side by side along ``column`` than along the reduced axes."""
+    steps = [_steps(n.args[0]) for v in values for n in walk(v) if n.op == "get"]
+    across = sum(s.get(column, 0) == 1 for s in steps)
+    return across > sum(s.get(a, 0) == 1 for s in steps for a in over)
 
 
 def _steps(form: Expr) -> dict[int, int]:
@@ -89,8 +93,8 @@ class _Strip:
         *outer, last = self.stage.over
 
         def blocks(inner: Scope) -> None:
-            block = const(BLOCK, dt.index)
-            inner.count("k", ZERO, nest.extent(last), lambda s, k: self._block(s, last, k, totals, wide), block)
+            start, stop = inner.bounds(last)
+            inner.count("k", start, stop, lambda s, k: self._block(s, last, k, stop, totals, wide), const(BLOCK, dt.index))
 
         scope.loop(outer, [], blocks)
 
@@ -102,10 +106,10 @@ class _Strip:
 
         scope.count("l", ZERO, wide, store)
 
-    def _block(self, scope: Scope, axis: int, start: Expr, totals: Sequence[str], wide: Expr) -> None:
+    def _block(self, scope: Scope, axis: int, start: Expr, end: Expr, totals: Sequence[str], wide: Expr) -> None:
         """Up to BLOCK rows, with accumulators of their own. Columns past the last repeat it and are never stored."""
         nest = self.nest
-        stop = scope.name("stop", smaller(start + const(BLOCK, dt.index), nest.extent(axis)))
+        stop = scope.name("stop", smaller(start + const(BLOCK, dt.index), end))
         sums = self._arrays(scope, "sum")
         whole = self._rows(scope, axis, start, stop, sums, None)
         edge = self._rows(scope, axis, start, stop, sums, nest.extent(self.column) - 1)

@@ -22,11 +22,9 @@ SHARES = 8  # work-items per core of a CPU: enough to even out, few enough to co
 LANES = 16  # accumulators of a serial reduction
 
 
-def launch(
-    loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int, nest: Nest | None = None
-) -> Launch:
-    """The generic schedule of ``writes``. A given ``nest`` knows stages of earlier launches."""
-    nest = nest or Nest(loops, writes, index_bits)
+def launch(loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
+    """The generic schedule of ``writes``."""
+    nest = Nest(loops, writes, index_bits)
     outer = parallel_axes(nest, writes)
     nest.lanes = LANES if limits.lanes == 1 else 1
 
@@ -47,8 +45,7 @@ def parallel_axes(nest: Nest, writes: Sequence[Write]) -> list[int]:
     for w in writes[1:]:
         common &= w.parallel
     for number in nest.needed(_roots(writes)):
-        if number not in nest.kept:
-            common -= set(nest.loops.stages[number].over)
+        common -= set(nest.loops.stages[number].over)
     target = next((w for w in writes if w.operand != STATUS), writes[0])
     return by_step(target, sorted(common))
 
@@ -86,7 +83,7 @@ def spread(
         return _dealt(nest, scope, axes, limits, body)
     if any(w.combine for w in nest.writes):
         return _in_order(nest, scope, axes, limits)
-    if all(n in nest.kept for n in nest.needed(roots)):
+    if not nest.needed(roots):
         return _runs(nest, scope, axes, limits, body, roots)
     return _shares(nest, scope, axes, limits, body)
 

@@ -1,232 +1,226 @@
-"""Reductions along rows: several accumulators with a fixed tree on a CPU, a workgroup per row on a device of lanes.
+"""Stages over rows on a device of lanes: a workgroup for each row, which its work-items share, then a tree.
 
-The order in which elements are combined depends on the length and the device alone, never on what runs beside it.
+A work-item takes every ``size``-th of the row's vectors (`wide`). A row that the group's registers hold is loaded once,
+for all stages and for the writes behind them; the number of work-items is made for its length. A longer one is read by each
+of them, several vectors at a time.
+
+The order in which elements are combined depends on lengths, layouts and the device alone, never on what runs beside it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ... import dtypes as dt
 from ...ir.expr import Expr, const
-from ...ir.program import Array, Barrier, For, If, Local, Put, Statement
+from ...ir.program import For, If
 from ...limits import Limits
 from .. import monoids
 from ..bind import Loops, Write
-from ..nest import ONE, ZERO, Nest, Scope, special, var
-from . import Launch, finish
+from ..nest import ZERO, Nest, Scope, special, var
+from . import Launch, accumulators, finish, group, wide
 from .flat import by_step, decode, parallel_axes, points
+from .wide import Block
 
-WORKGROUP = 256
+UNROLL = 4
+"""Vectors of a longer row that a work-item has on their way at a time."""
+HOLD, MOST = 16, 32
+"""Elements that a work-item holds of a row: what it is given where the row is short enough, and at most."""
+LARGEST = 1024
 
 
 @dataclass(frozen=True)
-class Range:
-    """The part of a stage's innermost axis that is reduced: from ``start`` to ``stop``; ``whole`` of it in full steps
-    of the accumulators (None: it is worked out in the kernel)."""
+class Rows:
+    """How rows are shared: ``size`` work-items, ``width`` neighbours to a vector, ``steps`` vectors that each of them holds
+    (0: rows are not held)."""
 
-    start: Expr
-    stop: Expr
-    whole: Expr | None = None
-
-
-# ---- a CPU: accumulators ---------------------------------------------------------------------------------------------
-def reduce_lanes(scope: Scope, number: int, lanes: int, part: Range | None = None) -> None:
-    """Stage ``number`` over ``lanes`` accumulators: element k of the innermost axis goes to accumulator k modulo
-    ``lanes``, and the accumulators are combined as a balanced tree."""
-    carried = accumulate(scope, number, lanes, part)
-    stage = scope.nest.loops.stages[number]
-    scope.stages[number] = tuple(scope.shared(monoids.finished(stage, carried)))
+    size: int
+    width: int
+    steps: int = 0
+    axis: int = field(default=0, compare=False)  # the innermost of those that are reduced
 
 
-def accumulate(scope: Scope, number: int, lanes: int, part: Range | None = None) -> list[Expr]:
-    """The carried values of `reduce_lanes`, not finished."""
-    nest, stage = scope.nest, scope.nest.loops.stages[number]
-    *outer, last = stage.over
-    if part is None:
-        whole = nest.scalar(f"whole{last}", nest.loops.extents[last] // lanes * lanes)
-        part = Range(ZERO, nest.extent(last), whole)
-    bounds = part
-    arrays = [nest.fresh(f"a{number}_") for _ in monoids.initial(stage)]
-    for name, value in zip(arrays, monoids.initial(stage), strict=True):
-        scope.add(Array(name, value.dtype, lanes, value))
-    width = const(lanes, dt.index)
-
-    def chunks(inner: Scope) -> None:
-        whole = bounds.whole if bounds.whole is not None else inner.name("whole", _whole(bounds, lanes))
-        at, lane = nest.fresh("k"), nest.fresh("l")
-        body = _step(inner, number, arrays, last, var(at) + var(lane), var(lane))
-        inner.add(For(at, bounds.start, whole, width, (For(lane, ZERO, width, ONE, body, unroll=True),)))
-        rest = nest.fresh("k")
-        body = _step(inner, number, arrays, last, var(rest), var(rest) - whole)
-        inner.add(For(rest, whole, bounds.stop, ONE, body))
-
-    scope.loop(outer, stage.values, chunks)
-    return _tree(scope, number, arrays, lanes)
-
-
-def _whole(part: Range, lanes: int) -> Expr:
-    """``start`` plus the largest multiple of ``lanes`` (a power of two) that fits."""
-    wide = (part.stop - part.start).cast(dt.uint32)
-    return part.start + ((wide >> lanes.bit_length() - 1) << lanes.bit_length() - 1).cast(dt.index)
-
-
-def _step(
-    scope: Scope, number: int, arrays: Sequence[str], axis: int, index: Expr, lane: Expr
-) -> tuple[Statement, ...]:
-    """One element into the accumulators at ``lane``."""
-    stage = scope.nest.loops.stages[number]
-    inner = Scope(scope.nest, scope)
-    inner.axes[axis] = inner.name(f"i{axis}_", index)
-    values = inner.values(stage.values)
-    carried = _elements(scope, number, arrays, lane)
-    inner.put_all(arrays, lane, monoids.step(stage, carried, values))
-    return tuple(inner.body)
-
-
-def _tree(scope: Scope, number: int, arrays: Sequence[str], lanes: int) -> list[Expr]:
-    """Combine private accumulators: l with l + half, half by half."""
-    stage = scope.nest.loops.stages[number]
-    half = lanes // 2
-    while half:
-        name = scope.nest.fresh("l")
-        inner, lane = Scope(scope.nest, scope), var(name)
-        a, b = _elements(scope, number, arrays, lane), _elements(scope, number, arrays, lane + half)
-        inner.put_all(arrays, lane, monoids.merge(stage, a, b))
-        scope.add(For(name, ZERO, const(half, dt.index), ONE, tuple(inner.body), unroll=True))
-        half //= 2
-    return [scope.name(f"s{number}_", e) for e in _elements(scope, number, arrays, ZERO)]
-
-
-def _elements(scope: Scope, number: int, memories: Sequence[str], at: Expr) -> list[Expr]:
-    """The carried values of a stage that lie at ``at``."""
-    types = [v.dtype for v in monoids.initial(scope.nest.loops.stages[number])]
-    return [Expr.of("get", (at,), d, m) for m, d in zip(memories, types, strict=True)]
-
-
-# ---- lanes: a workgroup per row ----------------------------------------------------------------------------------------
-def fits(loops: Loops, writes: Sequence[Write], limits: Limits) -> bool:
-    """True when a workgroup per row pays: lanes, stages that are long enough, nothing that runs in order."""
+def rows_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Rows | None:
+    """How this schedule shares the rows of some writes; None where it does not fit or pay."""
     nest = Nest(loops, tuple(writes))
     needed = nest.needed([r for w in writes for r in w.roots()])
     stages = [loops.stages[n] for n in needed]
     if limits.lanes == 1 or not needed or any(w.combine for w in writes) or any(s.kind == "scan" for s in stages):
-        return False
-    return max(points(loops, s.over) for s in stages) >= 2 * limits.lanes
+        return None
+    if max(points(loops, s.over) for s in stages) < 2 * limits.lanes:
+        return None
+    last = max(stages, key=lambda s: points(loops, s.over)).over[-1]
+    values = [v for s in stages for v in s.values]
+    along = [w for w in writes if last in w.axes]
+    width = wide.width_along(loops, last, along, values, limits)
+    plain = all(s.over == (last,) for s in stages) and len({nest.free(n) for n in needed}) == 1
+    if plain and last not in loops.parts and not wide.guarded(values):
+        held = _held(nest, needed, writes, last, width, limits)
+        if held is not None:
+            return held
+    return Rows(group.largest(limits, group.room(stages)), width if all(s.over[-1:] == (last,) for s in stages) else 1, 0, last)
 
 
-def launch(loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
+def _held(
+    nest: Nest, needed: Sequence[int], writes: Sequence[Write], last: int, width: int, limits: Limits
+) -> Rows | None:
+    """How rows are shared that registers hold."""
+    length, kept = nest.loops.extents[last], nest.free(needed[0])
+    loads = wide.loads_along(last, [v for n in needed for v in nest.loops.stages[n].values])
+    if not loads or any(w.valid is not None or not set(w.axes) <= {*kept, last} or not kept <= set(w.axes) for w in writes):
+        return None
+    while length % width:
+        width //= 2
+    largest = group.largest(limits, group.room([nest.loops.stages[n] for n in needed]), LARGEST)
+    each = max(width, group.power(HOLD // len(loads)) if len(loads) < HOLD else 1)
+    size = min(max(group.power(-(-length // each)), min(limits.lanes, largest)), largest)
+    steps = group.power(-(-length // (size * width)))
+    return Rows(size, width, steps, last) if steps * width * len(loads) <= MOST else None
+
+
+def launch(loops: Loops, writes: tuple[Write, ...], rows: Rows, limits: Limits, index_bits: int) -> Launch:
     """One workgroup for each point of the axes that all writes keep."""
     nest = Nest(loops, writes, index_bits)
     axes = parallel_axes(nest, writes)
-    size = group_size(nest, limits)
+    shared = _Rows(nest, writes, rows)
 
-    def body(scope: Scope) -> None:
-        nest.shared = lambda inner, number: reduce_group(inner, number, size)
-        scope.settle([r for w in writes for r in w.roots()])
-        _write_together(scope, writes, size)
+    def body(scope: Scope, point: Expr) -> None:
+        if axes:
+            decode(scope, axes, point)
+        shared.emit(scope)
 
-    statements, groups = per_group(nest, axes, limits, body)
-    return finish(nest, loops.name, statements, (groups, 1, 1), (size, 1, 1), index_bits)
-
-
-def group_size(nest: Nest, limits: Limits) -> int:
-    """A power of two that the device takes and whose trees fit its workgroup memory."""
-    room = limits.workgroup_memory // 64
-    bound = min(WORKGROUP, limits.max_workgroup, limits.max_workgroup_dims[0], max(room, 1))
-    return 1 << (bound.bit_length() - 1)
+    statements, grid = group.each_point(nest, points(loops, axes), limits, body)
+    made = finish(nest, loops.name, statements, grid, (rows.size, 1, 1), index_bits)
+    return wide.told(made, limits) if rows.width > 1 else made
 
 
-def per_group(
-    nest: Nest, axes: Sequence[int], limits: Limits, body: Callable[[Scope], None]
-) -> tuple[Sequence[Statement], int]:
-    """``body`` at every point of ``axes``, one workgroup at a time; statements and number of groups."""
-    scope = Scope(nest)
-    if not axes:
-        scope.uniform = True
-        body(scope)
-        return scope.body, 1
-    total = points(nest.loops, axes)
-    inner = Scope(nest, scope)
-    inner.uniform = True
-    row = nest.fresh("p")
-    decode(inner, axes, var(row))
-    body(inner)
-    count = nest.extent(axes[0]) if len(axes) == 1 else nest.scalar("total", total)
-    scope.add(For(row, special("group"), count, special("groups"), tuple(inner.body)))
-    return scope.body, min(total, limits.max_grid[0], 65535)
+class _Rows:
+    """The statements of one row."""
 
+    def __init__(self, nest: Nest, writes: tuple[Write, ...], rows: Rows) -> None:
+        self.nest, self.writes, self.rows = nest, writes, rows
+        self.block: Block | None = None  # the row that is held
 
-def reduce_group(scope: Scope, number: int, size: int, part: Range | None = None) -> None:
-    """Stage ``number`` by all work-items of a group: each takes every ``size``-th element of the innermost axis, then a
-    tree in workgroup memory."""
-    carried = accumulate_group(scope, number, size, part)
-    stage = scope.nest.loops.stages[number]
-    scope.stages[number] = tuple(scope.shared(monoids.finished(stage, carried)))
+    def emit(self, scope: Scope) -> None:
+        """All stages, then the writes."""
+        nest, roots = self.nest, [r for w in self.writes for r in w.roots()]
+        needed = nest.needed(roots)
+        self.values = [v for n in needed for v in nest.loops.stages[n].values]
+        if self.rows.steps:
+            self._hold(scope)
+        nest.shared = self.reduce
+        scope.settle(roots)
+        self._write(scope)
 
+    # ---- stages ------------------------------------------------------------------------------------------------------
+    def _hold(self, scope: Scope) -> None:
+        """The row in private arrays. Where it has more vectors than work-items, half of the steps is full."""
+        rows, axis = self.rows, self.rows.axis
+        length = self.nest.loops.extents[axis]
+        exact = length == rows.size * rows.width * rows.steps
+        full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
+        end = self.nest.extent(axis)
+        block = self.block = self._block(special("lid") * rows.width, rows.steps, full, lambda first: first < end)
+        loads = wide.loads_along(axis, self.values)
+        block.hold(scope, loads)
+        block.load(scope, loads)
 
-def accumulate_group(scope: Scope, number: int, size: int, part: Range | None = None) -> list[Expr]:
-    """The carried values of `reduce_group`, the same in all work-items, not finished."""
-    nest, stage = scope.nest, scope.nest.loops.stages[number]
-    carried = scope.carry(number, f"s{number}")
-    lid = special("lid")
-    if not stage.over:
-        scope.advance(stage, carried, scope.values(stage.values))
-        return carried
-    *outer, last = stage.over
-    bounds = part or Range(ZERO, nest.extent(last))
+    def _block(
+        self, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
+    ) -> Block:
+        """A work-item's vectors from element ``first`` on; the next one lies behind those of all the others."""
+        rows = self.rows
+        place = lambda _, step: first + step * (rows.size * rows.width)  # noqa: E731 - a method would carry ``first``
+        return Block(self.nest, rows.axis, rows.width, steps, place, steps if full is None else full, inside)
 
-    def strided(inner: Scope) -> None:
-        body = Scope(nest, inner)
-        name = nest.fresh(f"i{last}_")
-        body.axes[last] = var(name)
-        body.settle(stage.values)
-        body.advance(stage, carried, body.values(stage.values))
-        inner.add(For(name, bounds.start + lid, bounds.stop, const(size, dt.index), tuple(body.body)))
+    def reduce(self, scope: Scope, number: int) -> None:
+        """Stage ``number`` by all work-items of a group; all of them know its value."""
+        nest, rows = self.nest, self.rows
+        stage = nest.loops.stages[number]
+        if not stage.over:
+            carried = scope.carry(number, f"s{number}")
+            scope.advance(stage, carried, scope.values(stage.values))
+        else:
+            arrays = accumulators.accumulators(scope, number, rows.width)
+            if self.block is not None:
+                self._add(scope, self.block, number, arrays)
+            else:
+                *outer, last = stage.over
+                scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, last, arrays))
+            tree = group.Tree(scope, number, 1, rows.size)
+            tree.put(scope, special("lid"), accumulators.tree(scope, number, arrays, rows.width))
+            tree.grow(scope, rows.size)
+            carried = tree.total(scope, ZERO)
+        scope.stages[number] = tuple(scope.shared(monoids.finished(stage, carried)))
 
-    scope.loop(outer, stage.values, strided)
-    return _group_tree(scope, number, carried, size)
+    def _add(self, scope: Scope, block: Block, number: int, arrays: Sequence[str]) -> None:
+        """The elements of a block into accumulators."""
+        values = self.nest.loops.stages[number].values
 
+        def one(inner: Scope) -> None:
+            inner.settle(values)
+            accumulators.add(inner, number, arrays, block.lane, [wide.replaced(v, block.held) for v in values])
 
-def _group_tree(scope: Scope, number: int, carried: Sequence[Expr], size: int) -> list[Expr]:
-    nest, stage, lid = scope.nest, scope.nest.loops.stages[number], special("lid")
-    memories = [nest.fresh(f"m{number}_") for _ in carried]
-    nest.locals += [Local(m, c.dtype, size) for m, c in zip(memories, carried, strict=True)]
-    scope.add(*(Put(m, lid, c) for m, c in zip(memories, carried, strict=True)), Barrier())
-    half = size // 2
-    while half:
-        inner = Scope(nest, scope)
-        a = _elements(scope, number, memories, lid)
-        b = _elements(scope, number, memories, lid + half)
-        inner.put_all(memories, lid, monoids.merge(stage, a, b))
-        scope.add(If(lid < half, tuple(inner.body)), Barrier())
-        half //= 2
-    made = [scope.name(f"r{number}_", e, mutable=True) for e in _elements(scope, number, memories, ZERO)]
-    scope.add(Barrier())  # before the memory is used for the next row
-    return made
+        block.each(scope, [one])
 
+    def _stream(self, scope: Scope, number: int, axis: int, arrays: Sequence[str]) -> None:
+        """All vectors of a row, or of a part of one, into accumulators."""
+        width, several = self.rows.width, self.rows.size * self.rows.width
+        start, stop = scope.bounds(axis)
+        whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * several, dt.index)))
+        vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
+        mine = special("lid") * width
 
-def _write_together(scope: Scope, writes: Sequence[Write], size: int) -> None:
-    """The writes of a row: those of a whole row by all work-items, those of one element by the first."""
-    nest = scope.nest
-    kinds: dict[tuple[int, ...], list[Write]] = {}
-    for w in writes:
-        kinds.setdefault(tuple(a for a in w.axes if a not in scope.axes), []).append(w)
-    for axes, members in sorted(kinds.items(), key=lambda item: len(item[0])):
-        if not axes:
-            inner = Scope(nest, scope)
-            inner.write(members)
-            scope.add(If(special("lid").eq(0), tuple(inner.body)))
-            continue
-        *outer, last = by_step(members[0], axes)
+        self._vectors(scope, number, axis, arrays, (start + mine, whole), UNROLL)
+        self._vectors(scope, number, axis, arrays, (whole + mine, vectors), 1)
+        if width > 1 and self.nest.loops.extents[axis] % width:
+            rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
+            inner.axes[axis] = var(rest)
+            accumulators.add(inner, number, arrays, ZERO, self.nest.loops.stages[number].values)
+            scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
-        def strided(loop: Scope, last: int = last, members: list[Write] = members) -> None:
-            body = Scope(nest, loop)
-            name = nest.fresh(f"i{last}_")
-            body.axes[last] = var(name)
-            body.write(members)
-            loop.add(For(name, special("lid"), nest.extent(last), const(size, dt.index), tuple(body.body)))
+    def _vectors(
+        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
+    ) -> None:
+        """A loop over vectors, ``steps`` at a time: all loads, then all that is done with them."""
+        values = self.nest.loops.stages[number].values
+        loads = [] if wide.guarded(values) else wide.loads_along(axis, values)
 
-        scope.loop(outer, [], strided)
+        def several(inner: Scope, first: Expr) -> None:
+            block = self._block(first, steps)
+            block.hold(inner, loads)
+            block.load(inner, loads)
+            self._add(inner, block, number, arrays)
 
+        scope.count("k", *bounds, several, const(steps * self.rows.size * self.rows.width, dt.index))
+
+    # ---- writes ------------------------------------------------------------------------------------------------------
+    def _write(self, scope: Scope) -> None:
+        """The writes of a row: those of a whole row by all work-items, those of one element by the first."""
+        kinds: dict[tuple[int, ...], list[Write]] = {}
+        for w in self.writes:
+            kinds.setdefault(tuple(a for a in w.axes if a not in scope.axes), []).append(w)
+        for axes, members in sorted(kinds.items(), key=lambda item: len(item[0])):
+            if not axes:
+                inner = Scope(self.nest, scope)
+                inner.write(members)
+                scope.add(If(special("lid").eq(0), tuple(inner.body)))
+            elif self.block is not None:
+                self.block.write(scope, members)
+            else:
+                *outer, last = by_step(members[0], axes)
+                scope.loop(outer, [], lambda inner, a=last, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
+
+    def _write_row(self, scope: Scope, axis: int, writes: Sequence[Write]) -> None:
+        width, size, stop = self.rows.width, self.rows.size, self.nest.extent(axis)
+        along = {s.over[-1] for s in self.nest.loops.stages if s.over}
+        if width == 1 or axis not in along or self.nest.loops.extents[axis] % width:
+            inner, name = Scope(self.nest, scope), self.nest.fresh(f"i{axis}_")
+            inner.axes[axis] = var(name)
+            inner.write(writes)
+            scope.add(For(name, special("lid"), stop, const(size, dt.index), tuple(inner.body)))
+            return
+
+        scope.count("k", special("lid") * width, stop,
+                    lambda inner, k: self._block(k).write(inner, writes), const(size * width, dt.index))  # fmt: skip

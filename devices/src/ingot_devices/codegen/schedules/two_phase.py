@@ -1,47 +1,34 @@
-"""Few long rows: each stage first in chunks, one work-item or workgroup each, then the chunks as one.
+"""A reduction that few work-items would make, cut in two: its parts first, then their combination.
 
-Every stage gets two launches of its own, a workspace between them and a workspace for its result; the writes follow in a
-last launch, in which the stages' values are loads. The chunks are as many as the length and the device say, and are
-combined in order, so results do not depend on what runs beside.
+The stages of a group of writes become loops of their own. The first have one more axis, which numbers the parts of a
+reduced axis (`bind.Part`), and write what each part carries to a workspace; the second reduce that along the new axis.
+Either is then scheduled as any other loops are. The last combination is made where the writes are, if they are made once
+for each row; else the writes follow in a last launch, in which the stages' values are loads.
+
+There are as many parts as lengths and the device say, so results do not depend on what runs beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from ... import dtypes as dt
 from ...ir.definition import Stage
-from ...ir.expr import Expr, where
-from ...ir.program import Put
+from ...ir.expr import Expr
 from ...limits import Limits
 from .. import monoids
-from ..bind import STATUS, Loops, Write
-from ..legalize import decode as decode_storage
-from ..legalize import encode
-from ..nest import ZERO, Nest, Scope, memory_name, special
-from . import Launch, finish, flat, row
+from ..bind import STATUS, Loops, Part, Rewrite, Write, linear_node
+from ..legalize import decode, encode
+from ..nest import Nest
+from . import across, flat
 
 CHUNK = 4096
-"""The shortest chunk that is worth a launch of its own."""
-
-
-def fits(loops: Loops, writes: Sequence[Write], limits: Limits) -> bool:
-    """True when rows are too few to fill the device and long enough to be cut, and every stage can be cut."""
-    nest = Nest(loops, tuple(writes))
-    needed = nest.needed([r for w in writes for r in w.roots()])
-    stages = [loops.stages[n] for n in needed]
-    if not needed or any(w.combine for w in writes):
-        return False
-    if any(s.kind == "scan" or not s.over or nest.free(n) != nest.free(needed[0]) for n, s in zip(needed, stages, strict=True)):
-        return False
-    rows = flat.points(loops, nest.free(needed[0]))
-    longest = max(loops.extents[s.over[-1]] for s in stages)
-    return 0 < rows < parallelism(limits) and longest >= 4 * CHUNK
-
-
-def parallelism(limits: Limits) -> int:
-    """How many rows keep the device busy without cutting them."""
-    return 2 * limits.compute_units if limits.lanes == 1 else 8 * limits.compute_units
+"""On a CPU, the elements of the shortest part that is worth a work-item of its own."""
+LEAST = 8192
+"""On a device of lanes, those of the shortest part that is worth a group; a part of a row is a multiple of it."""
+FILL = 8
+"""Groups that keep a compute unit busy; with half as many, nothing is cut."""
 
 
 @dataclass
@@ -57,129 +44,149 @@ class Workspaces:
         return number
 
 
-def launches(
-    loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
-) -> list[Launch]:
-    """Two launches for each stage, then one for the writes."""
-    phases = _Phases(loops, writes, limits, index_bits, workspaces)
-    made: list[Launch] = []
-    for number in Nest(loops, writes).needed([r for w in writes for r in w.roots()]):
-        made += phases.stage(number)
-    nest = Nest(loops, writes, index_bits, kept=dict(phases.kept))
-    return [*made, flat.launch(loops, writes, limits, index_bits, nest)]
+@dataclass(frozen=True)
+class Cut:
+    """``count`` parts of an axis, ``each`` of it to a part."""
+
+    axis: int
+    count: int
+    each: int
+
+
+# ---- what is cut -----------------------------------------------------------------------------------------------------
+def cut_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Cut | None:
+    """How the stages are cut; None where there are rows enough, or they are short, or a stage cannot be cut."""
+    nest = Nest(loops, tuple(writes))
+    needed = nest.needed([r for w in writes for r in w.roots()])
+    stages = [loops.stages[n] for n in needed]
+    if not needed or any(w.combine for w in writes):
+        return None
+    over, kept = stages[0].over, nest.free(needed[0])
+    if not over or any(
+        s.kind != "reduce" or s.over != over or nest.free(n) != kept for n, s in zip(needed, stages, strict=True)
+    ):
+        return None
+    rows = flat.points(loops, kept)
+    if not rows or not flat.points(loops, over):
+        return None
+    return _on_cpu(loops, over[-1], rows, limits) if limits.lanes == 1 else _on_lanes(loops, writes, over, rows, limits)
+
+
+def _on_cpu(loops: Loops, last: int, rows: int, limits: Limits) -> Cut | None:
+    length = loops.extents[last]
+    if rows >= 2 * limits.compute_units or length < 4 * CHUNK:
+        return None
+    return _cut(last, length, min(-(-length // CHUNK), 8 * limits.compute_units), 1)
+
+
+def _on_lanes(loops: Loops, writes: Sequence[Write], over: Sequence[int], rows: int, limits: Limits) -> Cut | None:
+    strip = across.strip_of(loops, writes, limits)
+    columns = strip.columns if strip else 1
+    groups = rows if strip is None else rows // loops.extents[strip.column] * -(-loops.extents[strip.column] // columns)
+    if 2 * groups > FILL * limits.compute_units:
+        return None
+    wanted = min(-(-FILL * limits.compute_units // groups), flat.points(loops, over) * columns // LEAST)
+    axis = next((a for a in over if 2 * loops.extents[a] > wanted), over[-1])  # whole rows, if there are enough of them
+    unit = LEAST if axis == over[-1] and strip is None else 1
+    return _cut(axis, loops.extents[axis], wanted, unit)
+
+
+def _cut(axis: int, length: int, count: int, unit: int) -> Cut | None:
+    each = -(-length // (max(min(count, length), 1) * unit)) * unit
+    count = -(-length // each)
+    return Cut(axis, count, each) if count > 1 else None
+
+
+# ---- the loops that come of it ---------------------------------------------------------------------------------------
+def phases(
+    loops: Loops, writes: tuple[Write, ...], cut: Cut, limits: Limits, workspaces: Workspaces
+) -> list[tuple[Loops, tuple[Write, ...]]]:
+    """The loops of each launch, in order, with what they write."""
+    return _Phases(loops, writes, cut, limits, workspaces).all()
 
 
 class _Phases:
-    """The stages of one group of writes, one after the other."""
+    """One group of writes on its way into several launches."""
 
     def __init__(
-        self, loops: Loops, writes: tuple[Write, ...], limits: Limits, index_bits: int, workspaces: Workspaces
+        self, loops: Loops, writes: tuple[Write, ...], cut: Cut, limits: Limits, workspaces: Workspaces
     ) -> None:
-        self.loops, self.writes, self.limits, self.index_bits = loops, writes, limits, index_bits
-        self.workspaces = workspaces
-        self.kept: dict[int, Callable[[Scope], None]] = {}
+        self.loops, self.writes, self.cut, self.limits, self.workspaces = loops, writes, cut, limits, workspaces
+        nest = Nest(loops, writes)
+        self.needed = nest.needed([r for w in writes for r in w.roots()])
+        self.rows = flat.by_step(writes[0], sorted(nest.free(self.needed[0])))
+        self.number = len(loops.extents)  # the axis of the parts
+        self.known: dict[int, Sequence[Expr]] = {}  # stages whose values are loads by now
 
-    def stage(self, number: int) -> list[Launch]:
-        """The launches of one stage; afterwards it is kept."""
-        stage = self.loops.stages[number]
-        length = self.loops.extents[stage.over[-1]]
-        rows = sorted(self._nest().free(number))
-        count = min(-(-length // CHUNK), 8 * self.limits.compute_units if self.limits.lanes == 1 else 256)
-        each = -(-length // count)
-        count = -(-length // each)
-        partial = _Memory(self, stage, flat.points(self.loops, rows) * count)
-        made = [self._chunks(number, rows, count, each, partial)]
-        total = _Memory(self, stage, flat.points(self.loops, rows))
-        made.append(self._combine(number, rows, count, partial, total))
-        self.kept[number] = lambda scope: self._read(scope, number, rows, total)
-        return made
+    def all(self) -> list[tuple[Loops, tuple[Write, ...]]]:
+        """Two launches for each level of stages, and one for the writes where they need one."""
+        made: list[tuple[Loops, tuple[Write, ...]]] = []
+        while left := [n for n in self.needed if n not in self.known]:
+            level = [n for n in left if not self._reads(n) & set(left)]
+            stages = self._stages(level)
+            writes, parts = self._stores(stages, (self.number, *self.rows))
+            made.append(self._with(stages, writes, {self.cut.axis: Part(self.number, self.cut.each)}))
+            combined = tuple(replace(s, over=(self.number,), values=tuple(v)) for s, v in zip(stages, parts, strict=True))
+            if level == left and all(set(w.axes) == set(self.rows) for w in self.writes):
+                return [*made, self._with(combined, self._rewritten(self.writes, level), {})]
+            writes, totals = self._stores(combined, tuple(self.rows))
+            made.append(self._with(combined, writes, {}))
+            self.known |= dict(zip(level, totals, strict=True))
+        return [*made, self._with((), self._rewritten(self.writes, []), {})]
 
-    def _nest(self) -> Nest:
-        return Nest(self.loops, self.writes, self.index_bits, kept=dict(self.kept))
+    def _reads(self, number: int) -> set[int]:
+        return set(Nest(self.loops, self.writes).needed(self.loops.stages[number].values))
 
-    def _chunks(self, number: int, rows: list[int], count: int, each: int, partial: _Memory) -> Launch:
-        """Each chunk of each row to its carried values."""
-        nest = self._nest()
-        last = self.loops.stages[number].over[-1]
-        lanes = self.limits.lanes > 1
-        size = row.group_size(nest, self.limits) if lanes else 1
-        total = flat.points(self.loops, rows) * count
+    def _stages(self, numbers: Sequence[int]) -> tuple[Stage, ...]:
+        """These stages by themselves: those that they read are known."""
+        change = _Known(self.known, {})
+        return tuple(replace(s, values=tuple(change(v) for v in s.values)) for s in (self.loops.stages[n] for n in numbers))
 
-        def body(scope: Scope, point: Expr) -> None:
-            chunk = scope.name("chunk", flat.unsigned(scope, "mod", point, nest.scalar("chunks", count)))
-            rest = scope.name("r", flat.unsigned(scope, "idiv", point, nest.scalar("chunks", count)))
-            if rows:
-                flat.decode(scope, rows, rest)
-            scope.settle(self.loops.stages[number].values)
-            start = scope.name("start", chunk * nest.scalar("each", each))
-            end = scope.name("end", start + nest.scalar("each", each))
-            stop = scope.name("stop", where(end < nest.extent(last), end, nest.extent(last)))
-            part = row.Range(start, stop)
-            if lanes:
-                carried = row.accumulate_group(scope, number, size, part)
-            else:
-                carried = row.accumulate(scope, number, flat.LANES, part)
-            partial.put(scope, nest, point, carried, special("lid").eq(0) if lanes else None)
+    def _rewritten(self, writes: Sequence[Write], level: Sequence[int]) -> list[Write]:
+        change = _Known(self.known, {n: k for k, n in enumerate(level)})
+        return [
+            replace(w, offset=change(w.offset), value=change(w.value), valid=None if w.valid is None else change(w.valid))
+            for w in writes
+        ]
 
-        return self._over(nest, total, size, body)
+    def _with(
+        self, stages: tuple[Stage, ...], writes: Sequence[Write], parts: Mapping[int, Part]
+    ) -> tuple[Loops, tuple[Write, ...]]:
+        extents = (*self.loops.extents, self.cut.count)
+        return replace(self.loops, extents=extents, stages=stages, writes=tuple(writes), parts=parts), tuple(writes)
 
-    def _combine(self, number: int, rows: list[int], count: int, partial: _Memory, total: _Memory) -> Launch:
-        """The chunks of each row, in order, to the stage's values."""
-        nest = self._nest()
-        stage = self.loops.stages[number]
-
-        def body(scope: Scope, point: Expr) -> None:
-            carried = scope.carry(number, f"s{number}")
-            chunks = nest.scalar("chunks", count)
-
-            def step(inner: Scope, chunk: Expr) -> None:
-                values = partial.get(nest, point * chunks + chunk)
-                inner.assign(carried, monoids.merge(stage, carried, values))
-
-            scope.count("q", ZERO, chunks, step)
-            total.put(scope, nest, point, scope.shared(monoids.finished(stage, carried)), None)
-
-        return self._over(nest, flat.points(self.loops, rows), 1, body)
-
-    def _read(self, scope: Scope, number: int, rows: list[int], total: _Memory) -> None:
-        """The value of a kept stage."""
-        at: Expr = ZERO
-        for axis in rows:
-            at = at * scope.nest.extent(axis) + scope.axes[axis]
-        scope.stages[number] = tuple(scope.name(f"s{number}_", v) for v in total.get(scope.nest, at))
-
-    def _over(self, nest: Nest, total: int, size: int, body: Callable[[Scope, Expr], None]) -> Launch:
-        """``body`` for each of ``total`` points, one group each."""
-        scope = Scope(nest)
-
-        def one(inner: Scope, point: Expr) -> None:
-            inner.uniform = True
-            body(inner, point)
-
-        scope.count("p", special("group"), nest.scalar("points", total), one, special("groups"))
-        groups = min(total, self.limits.max_grid[0])
-        return finish(nest, self.loops.name, scope.body, (groups, 1, 1), (size, 1, 1), self.index_bits)
+    def _stores(self, stages: Sequence[Stage], axes: tuple[int, ...]) -> tuple[list[Write], list[list[Expr]]]:
+        """Writes of what ``stages`` carry at each point of ``axes`` to new workspaces, and the loads of it."""
+        extents, offsets, size = (*self.loops.extents, self.cut.count), {}, 1
+        for a in reversed(axes):
+            offsets[Expr.of("index", (), dt.index, a)] = size
+            size *= extents[a]
+        at = linear_node(0, offsets)
+        writes: list[Write] = []
+        loads: list[list[Expr]] = []
+        for number, stage in enumerate(stages):
+            loads.append([])
+            for k, initial in enumerate(monoids.initial(stage)):
+                kept = self.limits.dtype_class(initial.dtype)
+                operand = self.workspaces.add(size * kept.storage.itemsize)
+                value = Expr.of("stage", (), initial.dtype, (number, k))
+                writes.append(Write(operand, at, encode(value, initial.dtype, kept), axes, frozenset(axes)))
+                loads[-1].append(decode(Expr.of("get", (at,), kept.storage, operand), initial.dtype, kept))
+        return writes, loads
 
 
-class _Memory:
-    """Workspaces for the carried values of ``size`` points of a stage."""
+class _Known(Rewrite):
+    """Reads of stages become loads where they are ``known``; the others get new ``numbers``."""
 
-    def __init__(self, phases: _Phases, stage: Stage, size: int) -> None:
-        limits = phases.limits
-        self.types = [v.dtype for v in monoids.initial(stage)]
-        self.kinds = [limits.dtype_class(d) for d in self.types]
-        self.numbers = [phases.workspaces.add(size * k.storage.itemsize) for k in self.kinds]
+    def __init__(self, known: Mapping[int, Sequence[Expr]], numbers: Mapping[int, int]) -> None:
+        super().__init__()
+        self.known, self.numbers = known, numbers
 
-    def get(self, nest: Nest, at: Expr) -> list[Expr]:
-        """The values at a point."""
-        raw = [nest.load(n, k.storage, at) for n, k in zip(self.numbers, self.kinds, strict=True)]
-        return [decode_storage(r, d, k) for r, d, k in zip(raw, self.types, self.kinds, strict=True)]
-
-    def put(self, scope: Scope, nest: Nest, at: Expr, values: Sequence[Expr], only: Expr | None) -> None:
-        """Store the values of a point (``only`` by the work-items for which it holds)."""
-        puts = []
-        for n, d, k, v in zip(self.numbers, self.types, self.kinds, values, strict=True):
-            nest.stored[n] = k.storage
-            puts.append(Put(memory_name(n), at, encode(v, d, k)))
-        scope.add(*puts) if only is None else scope.when(only, puts)
-
+    def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "stage":
+            number, component = node.value
+            if number in self.known:
+                found: Expr = self.known[number][component]
+                return found
+            return Expr.of("stage", (), node.dtype, (self.numbers[number], component))
+        return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)

@@ -106,6 +106,25 @@ def events_order_two_streams(bench: Bench) -> None:
     bench.release(*handles)
 
 
+def the_default_stream_keeps_its_name(bench: Bench) -> None:
+    """While another stream is current, an event of stream None still marks what the default one has queued."""
+    _needs_streams(bench)
+    device, n = bench.device, 4 * bench.grain
+    source, target = (device.allocate(n) for _ in range(2))
+    side = device.create_stream()
+    for k in range(ROUNDS):
+        before = device.set_stream(None)
+        data = pattern(n, k)
+        bench.put(source, data)
+        device.copy(target, 0, source, 0, n)
+        device.set_stream(side)
+        device.wait_event(device.record_event(None), side)
+        found = bench.get(target, n)
+        device.set_stream(before)
+        same(found, data, f"round {k}: a copy on the default stream, read on another behind an event of it")
+    bench.release(source, target)
+
+
 def kernels_wait_for_events(bench: Bench) -> None:
     """A kernel on a second stream, behind an event of the first, reads what the first wrote."""
     _needs_streams(bench)
@@ -163,6 +182,7 @@ PROBES: tuple[Probe, ...] = (
     reused_memory_waits_for_its_reader,
     threads_share_the_default_stream,
     events_order_two_streams,
+    the_default_stream_keeps_its_name,
     kernels_wait_for_events,
     events_end,
     streams_belong_to_a_thread,

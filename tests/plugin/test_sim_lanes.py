@@ -1,0 +1,118 @@
+"""Schedules for devices of lanes, run work-item by work-item on sim: wide rows, strips of columns, and what is cut in two.
+
+The answers are NumPy's in float64. Limits are small, so that small operands meet every edge of a schedule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import generated
+import ml_dtypes
+import numpy as np
+import pytest
+from ingot_devices.codegen import schedules
+from ingot_devices.limits import Limits
+from ingot_devices.memory import Pool
+from ingot_sim.config import LIMITS, SimConfig
+from ingot_sim.device import SimDevice
+
+TINY = replace(LIMITS["default"], lanes=8, compute_units=4, max_workgroup=32, max_workgroup_dims=(32, 1, 1))
+BROAD = replace(LIMITS["default"], lanes=16, compute_units=2, max_grid=(3, 1, 1))
+TOLERANCE = {np.float32: 1e-6, ml_dtypes.bfloat16: 1e-2, np.float16: 1e-3, np.int32: 0, np.int8: 0}
+SUMS = {
+    "rows": ((5, 128), (-1,)), "rows with a rest": ((5, 100), (-1,)), "odd rows": ((5, 101), (-1,)),
+    "long rows": ((40, 3000), (-1,)), "long odd rows": ((20, 2001), (-1,)), "a few long rows": ((3, 20000), (-1,)),
+    "all": ((40000,), (-1,)),
+    "all, oddly many": ((30001,), (-1,)), "columns": ((70, 36), (-2,)), "odd columns": ((70, 33), (-2,)),
+    "one column": ((70, 1), (-2,)), "few long columns": ((20000, 3), (-2,)), "many columns": ((17, 300), (-2,)),
+    "batches of columns": ((4, 600, 7), (-2,)), "channels": ((6, 5, 200), (-3, -1)),
+    "both outer axes": ((9, 4, 5, 8), (-4, -2)),
+}  # fmt: skip
+
+
+def opened(limits: Limits) -> SimDevice:
+    device = SimDevice(SimConfig(limits=limits, mode="schedule", seed=5))
+    device.name = "sim:0"
+    device.pool = Pool(device)
+    return device
+
+
+def drawn(shape: tuple[int, ...], kind: Any) -> Any:
+    return (np.random.default_rng(len(shape)).standard_normal(shape) * 9).astype(kind)
+
+
+@pytest.mark.parametrize("kind", TOLERANCE, ids=lambda k: np.dtype(k).name)
+@pytest.mark.parametrize("case", SUMS)
+@pytest.mark.parametrize("limits", [TINY, BROAD], ids=["tiny", "broad"])
+def test_sums(limits: Limits, case: str, kind: Any) -> None:
+    shape, axes = SUMS[case]
+    x = drawn(shape, kind)
+    (made,) = generated.run(opened(limits), "sum", x, axes=axes)
+    expected = x.astype(np.float64).sum(axes)
+    scale = np.abs(x.astype(np.float64)).sum(axes)
+    assert np.all(np.abs(made.astype(np.float64) - expected) <= TOLERANCE[kind] * scale)
+
+
+@pytest.mark.parametrize("case", SUMS)
+def test_where_elements_lie_makes_no_other_bits(case: str) -> None:
+    """Behind an odd offset they are loaded one by one, and combined in the same order."""
+    shape, axes = SUMS[case]
+    device, x = opened(TINY), drawn(shape, np.float32)
+    results = [generated.run(device, "sum", x, behind=n, axes=axes)[0] for n in (0, 4, 1)]
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+    spread = generated.run(device, "sum", x, spread=True, axes=axes)[0]
+    np.testing.assert_allclose(spread, results[0], rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize(
+    "shape", [(5, 128), (5, 100), (70, 33), (70, 36), (3, 5000), (1, 40000), (3000, 8), (2, 600, 7)], ids=str
+)
+def test_stages_that_read_stages(shape: tuple[int, ...], axis: int) -> None:
+    x = drawn(shape, np.float32)
+    e = np.exp(x.astype(np.float64) - x.max(axis, keepdims=True))
+    (made,) = generated.run(opened(TINY), "softmax", x, axis=axis)
+    np.testing.assert_allclose(made, e / e.sum(axis, keepdims=True), rtol=2e-5, atol=1e-12)
+
+
+@pytest.mark.parametrize("axis", [-1, -2])
+@pytest.mark.parametrize("shape", [(5, 128), (40, 33), (1, 20000), (20000, 2)], ids=str)
+def test_positions_and_nan(shape: tuple[int, ...], axis: int) -> None:
+    device = opened(TINY)
+    x = np.round(drawn(shape, np.float32))  # with many ties
+    np.testing.assert_array_equal(generated.run(device, "argmax", x, axis=axis)[0], x.argmax(axis))
+    x.reshape(-1)[:: x.size // 3] = np.nan
+    np.testing.assert_array_equal(generated.run(device, "argmax", x, axis=axis)[0], x.argmax(axis))
+    np.testing.assert_array_equal(generated.run(device, "amax", x, axes=(axis,))[0], x.max(axis))
+
+
+@pytest.mark.parametrize("shape", [(6, 64), (6, 61), (3, 2000)], ids=str)
+def test_outputs_of_rows_and_of_elements(shape: tuple[int, ...]) -> None:
+    x, w, b = drawn(shape, np.float32), drawn(shape[1:], np.float32), drawn(shape[1:], np.float32)
+    made, mean, rstd = generated.run(opened(TINY), "layer_norm", x, w, b, 1e-5, count=1)
+    wide = x.astype(np.float64)
+    middle, scale = wide.mean(-1, keepdims=True), 1 / np.sqrt(wide.var(-1, keepdims=True) + 1e-5)
+    np.testing.assert_allclose(mean, middle, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(rstd, scale, rtol=1e-5)
+    np.testing.assert_allclose(made, (wide - middle) * scale * w + b, rtol=1e-4, atol=1e-4)
+
+
+def test_each_schedule_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests above think that they test."""
+    seen = set()
+    choice = schedules.choice
+
+    def watched(*given: Any, **named: Any) -> Any:
+        found = choice(*given, **named)
+        seen.add((found[0], getattr(found[1], "width", 0) > 1, bool(getattr(found[1], "steps", 0))))
+        return found
+
+    monkeypatch.setattr(schedules, "choice", watched)
+    for shape, axes in SUMS.values():
+        generated.run(opened(TINY), "sum", drawn(shape, np.float32), axes=axes)
+    wanted = [("two_phase", False, False), ("across", True, False), ("across", False, False)]
+    wanted += [("row", wide, held) for wide in (True, False) for held in (True, False)]
+    assert set(wanted) <= seen
