@@ -89,6 +89,12 @@ class TestCompiler:
         assert re.search(rb"ld\.global(\.nc)?\.v4\.\w32", ptx)
         assert not re.search(rb"ld\.global(\.nc)?\.[^vn]", ptx)
 
+    def test_broadcast_rows_are_loaded_and_stored_16_bytes_at_a_time(self, nvrtc: Any) -> None:
+        text = rendered("add", shaped(64, 4096), shaped(4096))
+        ptx = compiler.compile_source(text, "ingot_add", "compute_90")
+        assert re.search(rb"ld\.global(\.nc)?\.v4", ptx)
+        assert not re.search(rb"(ld|st)\.global(\.nc)?\.[^vn]", ptx)
+
     def test_bfloat16_is_rounded_by_the_hardware_and_stored_16_bytes_at_a_time(self, nvrtc: Any) -> None:
         text = rendered("softmax", shaped(64, 4096, dtype=dt.bfloat16), axis=-1)
         ptx = compiler.compile_source(text, "ingot_softmax", "compute_90")

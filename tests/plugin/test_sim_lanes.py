@@ -13,10 +13,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from ingot_devices.codegen import schedules
+from ingot_devices.ir.definition import Define, Operand
 from ingot_devices.limits import Limits
 from ingot_devices.memory import Pool
 from ingot_sim.config import LIMITS, SimConfig
 from ingot_sim.device import SimDevice
+from sim_subject import computed, on_sim
 
 TINY = replace(LIMITS["default"], lanes=8, compute_units=4, max_workgroup=32, max_workgroup_dims=(32, 1, 1))
 BROAD = replace(LIMITS["default"], lanes=16, compute_units=2, max_grid=(3, 1, 1))
@@ -100,6 +102,30 @@ def test_outputs_of_rows_and_of_elements(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(made, (wide - middle) * scale * w + b, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("lengths", [(70, 96), (200, 3), (64, 64)], ids=str)
+def test_stages_over_axes_of_their_own(lengths: tuple[int, int]) -> None:
+    def both(d: Define, left: Operand, right: Operand) -> None:
+        i, j, k = d.axes((5, *lengths))
+        total = d.reduce("sum", left[i, j], over=[j]) * d.reduce("max", right[i, k], over=[k])
+        d.store(0, (i,), total, over=[i])
+
+    x, y = drawn((5, lengths[0]), np.float32), drawn((5, lengths[1]), np.float32)
+    device = opened(TINY)
+    out = computed(lambda *given: on_sim(device, *given), both, [x, y], np.zeros(5, np.float32))
+    np.testing.assert_allclose(out, x.sum(1, dtype=np.float64) * y.max(1), rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8], ids=lambda k: np.dtype(k).name)
+@pytest.mark.parametrize(
+    ("left", "right"), [((6, 64), (64,)), ((6, 64), (6, 1)), ((6, 33), (33,)), ((6, 34), (34,)), ((3, 5, 16), (5, 1)),
+                        ((2, 3, 4, 8), (3, 1, 8)), ((37,), (1,))], ids=str,
+)  # fmt: skip
+def test_pointwise_over_rows(left: tuple[int, ...], right: tuple[int, ...], kind: Any, behind: int) -> None:
+    x, y = np.round(drawn(left, np.float32)).astype(kind), np.round(drawn(right, np.float32)).astype(kind)
+    np.testing.assert_array_equal(generated.run(opened(TINY), "add", x, y, behind=behind)[0], x + y)
+
+
 def test_each_schedule_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the tests above think that they test."""
     seen = set()
@@ -113,6 +139,8 @@ def test_each_schedule_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schedules, "choice", watched)
     for shape, axes in SUMS.values():
         generated.run(opened(TINY), "sum", drawn(shape, np.float32), axes=axes)
+    generated.run(opened(TINY), "add", drawn((6, 64), np.float32), drawn((64,), np.float32))
+    assert ("vector", False, False) in seen
     wanted = [("two_phase", False, False), ("across", True, False), ("across", False, False)]
     wanted += [("row", wide, held) for wide in (True, False) for held in (True, False)]
     assert set(wanted) <= seen

@@ -103,7 +103,7 @@ def order(loops: Loops, group: tuple[Write, ...], limits: Limits) -> Any:
     name, found = choice(loops, group, limits)
     if name == "two_phase":
         return name, found, choice(loops, group, limits, whole=True)
-    return (name, found) if name in ("across", "row") else name
+    return (name, found) if name in ("across", "row") else "flat" if name == "vector" else name
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:

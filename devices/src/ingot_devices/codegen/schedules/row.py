@@ -121,18 +121,18 @@ class _Rows:
         exact = length == rows.size * rows.width * rows.steps
         full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
         end = self.nest.extent(axis)
-        block = self.block = self._block(special("lid") * rows.width, rows.steps, full, lambda first: first < end)
+        block = self.block = self._block(axis, special("lid") * rows.width, rows.steps, full, lambda first: first < end)
         loads = wide.loads_along(axis, self.values)
         block.hold(scope, loads)
         block.load(scope, loads)
 
     def _block(
-        self, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
+        self, axis: int, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
     ) -> Block:
         """A work-item's vectors from element ``first`` on; the next one lies behind those of all the others."""
         rows = self.rows
         place = lambda _, step: first + step * (rows.size * rows.width)  # noqa: E731 - a method would carry ``first``
-        return Block(self.nest, rows.axis, rows.width, steps, place, steps if full is None else full, inside)
+        return Block(self.nest, axis, rows.width, steps, place, steps if full is None else full, inside)
 
     def reduce(self, scope: Scope, number: int) -> None:
         """Stage ``number`` by all work-items of a group; all of them know its value."""
@@ -188,7 +188,7 @@ class _Rows:
         loads = [] if wide.guarded(values) else wide.loads_along(axis, values)
 
         def several(inner: Scope, first: Expr) -> None:
-            block = self._block(first, steps)
+            block = self._block(axis, first, steps)
             block.hold(inner, loads)
             block.load(inner, loads)
             self._add(inner, block, number, arrays)
@@ -223,4 +223,4 @@ class _Rows:
             return
 
         scope.count("k", special("lid") * width, stop,
-                    lambda inner, k: self._block(k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
+                    lambda inner, k: self._block(axis, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
