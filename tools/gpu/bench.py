@@ -35,7 +35,7 @@ def bandwidth(small: bool) -> dict[str, Any]:
         for name, (nbytes, call) in workload(side.t, n, rows, columns).items():
             cases.setdefault(name, {})[side.name] = (side, call)
             moved[name] = nbytes
-    results = in_turn(cases, 1 if small else 5, 3 if small else ROUNDS)
+    results = in_turn(cases, 1 if small else 20, 3 if small else ROUNDS)
     best = max(moved["copy float32"] / side["ms"] for side in results["copy float32"].values()) / 1e6
     for name, result in results.items():
         gb = moved[name] / result["ingot"]["ms"] / 1e6

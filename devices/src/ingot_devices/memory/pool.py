@@ -99,13 +99,14 @@ class Pool:
         A request of 0 gives a valid block of the smallest class. OutOfMemoryError after the whole
         ladder; DeviceLost when the device is gone.
         """
+        take = self._takers.get(nbytes)
+        if take is not None:
+            return take()
         if self.host and nbytes < NOTED:
             return self.adopt(nbytes, np.empty(nbytes, np.uint8))
-        take = self._takers.get(nbytes)
-        if take is None:
-            if len(self._takers) >= _MAX_TAKERS:
-                self._takers.clear()
-            take = self._takers[nbytes] = self._taker(round_size(nbytes, self.device.limits))
+        if len(self._takers) >= _MAX_TAKERS:
+            self._takers.clear()
+        self._takers[nbytes] = take = self._taker(round_size(nbytes, self.device.limits))
         return take()
 
     def fresh(self, layout: Layout) -> tuple[Block, Any]:

@@ -1,0 +1,86 @@
+"""Which schedule a definition gets on a null device, and how it is shared out: launches, groups, vectors, parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ingot_devices import dtypes as dt
+from ingot_devices.opset.op import NUMBER, Spec
+from null_device import CPU, GPU, NullDevice, compiled, defined, dense, shaped
+
+
+class TestSchedules:
+    def launches(self, limits: Any, name: str, specs: list[Any], **attrs: Any) -> Any:
+        (definition,) = defined(name, specs, **attrs)
+        device = NullDevice(limits)
+        return device.codegen.plan(definition, dense(definition, device), device).launches
+
+    def test_a_workgroup_per_row_with_barriers_on_lanes(self) -> None:
+        (launch,) = self.launches(GPU, "softmax", [shaped(64, 1000)], axis=-1)
+        assert launch.grid == (64, 1, 1)
+        assert launch.program.workgroup == (64, 1, 1)  # 16 elements each
+        assert launch.program.locals
+
+    def test_a_row_that_registers_hold_is_loaded_once(self) -> None:
+        short, long = (compiled(NullDevice(GPU), "softmax", [shaped(64, n)], axis=-1)[0].source for n in (4096, 1 << 20))
+        assert short.count("= x0[") == 1
+        assert long.count("= x0[") > 3  # each stage and the write read it again
+
+    @pytest.mark.parametrize(
+        ("columns", "dtype", "size"),
+        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (100, dt.float32, 32), (12000, dt.float32, 1024)],
+    )
+    def test_a_workgroup_is_made_for_the_length_of_its_row(self, columns: int, dtype: dt.DType, size: int) -> None:
+        (launch,) = self.launches(GPU, "sum", [shaped(9999, columns, dtype=dtype)], axes=(-1,))
+        assert launch.program.workgroup == (size, 1, 1)
+
+    @pytest.mark.parametrize(
+        ("dtype", "columns", "multiple"),
+        [(dt.float32, 4096, 4), (dt.bfloat16, 4096, 8), (dt.bfloat16, 4098, 2), (dt.float32, 4097, None), (dt.int8, 4096, 8)],
+    )
+    def test_vectors_are_as_wide_as_rows_allow(self, dtype: dt.DType, columns: int, multiple: int | None) -> None:
+        for axis in (-1, -2):
+            launch = self.launches(GPU, "amax", [shaped(9999, columns, dtype=dtype)], axes=(axis,))[0]
+            assert launch.multiples.get(0) == multiple
+
+    def test_columns_are_summed_in_parts_that_fill_the_device(self) -> None:
+        parts, total = self.launches(GPU, "sum", [shaped(16384, 4096)], axes=(-2,))
+        assert parts.grid == (128, 1, 1)  # 32 strips, of which each is cut in four, on 16 compute units
+        assert total.grid == (1, 1, 1) or total.grid[0] <= 32
+        assert "x0" not in {b.name for b in total.program.buffers}
+
+    def test_columns_enough_are_not_cut(self) -> None:
+        assert len(self.launches(GPU, "sum", [shaped(1000, 1 << 17)], axes=(-2,))) == 1
+
+    def test_stages_of_few_long_rows_are_cut_one_after_the_other(self) -> None:
+        launches = self.launches(GPU, "softmax", [shaped(2, 1 << 20)], axis=-1)
+        assert len(launches) == 5  # parts and total of the maximum, of the sum; what is written
+        assert not launches[-1].program.locals
+
+    def test_no_barriers_on_a_cpu(self) -> None:
+        (launch,) = self.launches(CPU, "softmax", [shaped(64, 1000)], axis=-1)
+        assert not launch.program.locals
+        assert launch.program.workgroup == (1, 1, 1)
+
+    def test_few_long_rows_are_cut(self) -> None:
+        launches = self.launches(CPU, "sum", [shaped(1 << 20)])
+        assert [x.grid for x in launches] == [(32, 1, 1), (1, 1, 1)]  # parts, and their sum where it is stored
+
+    def test_many_rows_are_not(self) -> None:
+        assert len(self.launches(CPU, "sum", [shaped(100, 1 << 20)], axes=(-1,))) == 1
+
+    def test_a_grid_within_the_limits(self) -> None:
+        tight = NullDevice(GPU, max_grid=(7, 1, 1), max_workgroup=32).limits
+        (launch,) = self.launches(tight, "neg", [shaped(1 << 20)])
+        assert launch.grid[0] <= 7
+        assert launch.program.workgroup == (32, 1, 1)
+
+    def test_several_outputs_of_one_row_are_one_launch(self) -> None:
+        weight, eps = shaped(1000), Spec((), dt.float32, NUMBER)
+        assert len(self.launches(CPU, "layer_norm", [shaped(64, 1000), weight, weight, eps], count=1)) == 1
+
+    def test_a_store_that_combines_runs_in_order(self) -> None:
+        _, adds = compiled(NullDevice(), "embedding_backward", [shaped(9, 6), shaped(9, dtype=dt.int64)], rows=4)
+        body = adds.source.split("{", 2)[2]  # ids in order outside, the columns of a work-item inside
+        assert body.index("for (int i0_0 = 0; i0_0 < n0") < body.index("for (int i1_0 = start0; i1_0 < stop0")
