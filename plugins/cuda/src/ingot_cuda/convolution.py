@@ -21,6 +21,7 @@ from . import cudnn
 from .cudnn import Convolution, Geometry, Way
 
 DTYPES = (dt.float16, dt.bfloat16, dt.float32)
+MOST = 1 << 31
 ALIGNED = 16
 """Bytes at multiples of which the library expects operands to begin."""
 
@@ -28,11 +29,11 @@ ALIGNED = 16
 def geometry(request: Request, x: Layout, w: Layout, y: Layout) -> Geometry:
     """What is asked for. `Unsupported` says what the library does not take."""
     attrs, rank = request.attributes, len(x.shape) - 2
-    around = pads(attrs["padding"], rank)
-    if any(before != after for before, after in around):
-        raise Unsupported(f"padding {around} is another before than after")
-    if rank > 3 or not all(0 < layout.size < 2**31 for layout in (x, w, y)):
-        raise Unsupported("it takes up to three spatial axes, and tensors of up to 2³¹ elements, not empty")
+    sides = pads(attrs["padding"], rank)
+    if any(before != after for before, after in sides):
+        raise Unsupported(f"padding {sides} is another before than after")
+    if rank > 3 or not all(0 < layout.size < MOST for layout in (x, w, y)):
+        raise Unsupported(f"it takes up to three spatial axes, and tensors of 1 to {MOST - 1} elements")
     if request.device.capability < (8, 0):
         raise Unsupported("it is used from compute capability 8.0 on")
     wide = (1,) * (rank == 1)
@@ -40,9 +41,9 @@ def geometry(request: Request, x: Layout, w: Layout, y: Layout) -> Geometry:
     def shape(layout: Layout) -> tuple[int, ...]:
         return (*layout.shape[:2], *wide, *layout.shape[2:])
 
-    still = (0,) * len(wide)
-    return Geometry(shape(x), shape(w), shape(y), (*still, *(before for before, _ in around)),
-                    (*wide, *each(attrs["stride"], rank)), (*wide, *each(attrs["dilation"], rank)), attrs["groups"])  # fmt: skip
+    around = (*(0 for _ in wide), *(before for before, _ in sides))
+    steps, apart = ((*wide, *each(attrs[name], rank)) for name in ("stride", "dilation"))
+    return Geometry(shape(x), shape(w), shape(y), around, steps, apart, attrs["groups"])
 
 
 def described(request: Request, way: Way, x: Layout, w: Layout, y: Layout) -> Convolution:
@@ -51,8 +52,9 @@ def described(request: Request, way: Way, x: Layout, w: Layout, y: Layout) -> Co
     exact = precision.float32_convolution() == "highest"
     math = cudnn.TENSOR_MATH if x.dtype is not dt.float32 else cudnn.EXACT_MATH if exact else cudnn.DEFAULT_MATH
     request.device.enter()
+    varying = not precision.deterministic_convolution()
     try:
-        return Convolution(library, request.device, way, x.dtype.name, asked, math, not precision.deterministic_convolution())
+        return Convolution(library, request.device, way, x.dtype.name, asked, math, varying)
     except LaunchError as error:
         raise Unsupported(str(error)) from error
 
@@ -93,9 +95,9 @@ def _compiled(request: Request, made: Convolution, turned: bool) -> Compiled:
         run(x.address, y.address, out.address, device.entering(name), room, bias)
         out.written()
 
-    tf32 = " in TF32" if result.dtype is dt.float32 and precision.float32_convolution() != "highest" else ""
-    which = f"algorithm {made.algorithm}, of {result}{tf32}; {nbytes} bytes to work in"
-    return Compiled(call, f"// cuDNN {made.library.version}: {name}, {which}", 2 if len(lies) == 3 and lies[2] is not None else 1)
+    tf32 = " in TF32" if made.math == cudnn.DEFAULT_MATH else ""
+    source = f"// cuDNN {made.library.version}: {name} of {result}{tf32}, algorithm {made.algorithm} in {nbytes} bytes"
+    return Compiled(call, source, 1 if lies[2:] in ((), (None,)) else 2)
 
 
 def convolution(request: Request) -> Compiled:

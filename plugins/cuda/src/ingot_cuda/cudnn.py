@@ -132,7 +132,7 @@ class Convolution:
     def __init__(
         self, library: Library, device: Any, way: Way, dtype: str, geometry: Geometry, math: int, varying: bool = False
     ) -> None:  # fmt: skip
-        self.library, self.device, self.way = library, device, way
+        self.library, self.device, self.way, self.math = library, device, way, math
         self.one, self.zero = c.c_float(1.0), c.c_float(0.0)
         self._made: list[tuple[str, c.c_void_p]] = []
         x, w, y = self._tensor(geometry.x, dtype), self._filter(geometry.w, dtype), self._tensor(geometry.y, dtype)
