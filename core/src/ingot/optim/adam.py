@@ -88,14 +88,21 @@ class Adam(Optimizer):
         loss = self._loss_of(closure)
         with Steps(bool(self._joined)) as steps:
             for group in self.param_groups:
+                known: dict[int, tuple[Any, ...]] = {}
                 for parameter in group["params"]:
                     if parameter.grad is not None:
-                        self._step_of(parameter, parameter.grad, group, steps)
+                        self._step_of(parameter, parameter.grad, group, steps, known)
         return loss
 
     def _step_of(
-        self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], steps: Steps
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        group: dict[str, Any],
+        steps: Steps,
+        known: dict[int, tuple[Any, ...]],
     ) -> None:
+        """One parameter's step; ``known`` are the numbers of the group's, by their count."""
         state = self.state[parameter]
         if not state:
             state.update(self._new_state(parameter, group["amsgrad"]))
@@ -107,8 +114,11 @@ class Adam(Optimizer):
         self._tell(group, state)
         name = "adamw_step" if self._decoupled else "adam_step"
         mean, square = state["exp_avg"], state["exp_avg_sq"]
-        operands = (parameter, gradient, mean, square, *self._numbers(group, state))
-        steps.add(name, operands, (group["maximize"],), (parameter, mean, square))
+        numbers = known.get(state["step"])
+        if numbers is None:
+            numbers = known[state["step"]] = self._numbers(group, state)
+        tensors = (parameter, gradient, mean, square)
+        steps.add(name, tensors, numbers, (group["maximize"],), (parameter, mean, square))
 
     def _step_amsgrad(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]

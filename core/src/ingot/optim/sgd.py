@@ -80,8 +80,8 @@ class SGD(Optimizer):
     ) -> None:
         if group["momentum"] == 0:
             self._tell(group, {})
-            operands = (parameter, gradient, *self._numbers(group, {}))
-            steps.add("sgd_step", operands, (group["maximize"],), (parameter,))
+            numbers = self._numbers(group, {})
+            steps.add("sgd_step", (parameter, gradient), numbers, (group["maximize"],), (parameter,))
             return
         state = self.state[parameter]
         buffer = state.get("momentum_buffer")
@@ -89,6 +89,6 @@ class SGD(Optimizer):
         if first:
             buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
         self._tell(group, state)
-        operands = (parameter, gradient, buffer, *self._numbers(group, state))
+        tensors, numbers = (parameter, gradient, buffer), self._numbers(group, state)
         attrs = (group["nesterov"], first, group["maximize"])
-        steps.add("sgd_momentum_step", operands, attrs, (parameter, buffer))
+        steps.add("sgd_momentum_step", tensors, numbers, attrs, (parameter, buffer))

@@ -19,7 +19,6 @@ from ingot_devices.context import state
 from ingot_devices.opset.op import OPS, Op
 
 from .. import dispatch
-from ..base import TensorBase
 from ..dispatch import Entry
 from ..lazy import LazyModule
 
@@ -30,17 +29,18 @@ dispatch._fast.append(_joint)  # there they are counted, and dropped with the pl
 dispatch._forget.append(_alone.clear)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Step:
-    """A call that waits."""
+    """A call that waits: the op's operands are ``tensors`` and then ``numbers``."""
 
     op: Op
-    operands: tuple[Any, ...]
+    tensors: tuple[Any, ...]
+    numbers: tuple[Any, ...]
     attrs: tuple[Any, ...]
 
     def run(self) -> None:
         """Launch it alone."""
-        dispatch.call(self.op, self.operands, self.attrs)
+        dispatch.call(self.op, (*self.tensors, *self.numbers), self.attrs)
 
 
 class Steps:
@@ -64,10 +64,12 @@ class Steps:
         finally:
             state.context = self.before
 
-    def add(self, name: str, operands: tuple[Any, ...], attrs: tuple[Any, ...], written: Sequence[Any]) -> None:
+    def add(
+        self, name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], attrs: tuple[Any, ...], written: Sequence[Any]
+    ) -> None:  # fmt: skip
         """One step of one parameter: the op ``name``, which updates ``written`` in place."""
-        step = Step(OPS[name], operands, attrs)
-        if self.joined and joint.most(operands[0]._layout.device, 1) > 1:
+        step = Step(OPS[name], tensors, numbers, attrs)
+        if self.joined and joint.most(tensors[0]._layout.device, len(tensors)) > 1:
             self.waiting.append(step)
         else:
             step.run()
@@ -77,25 +79,24 @@ class Steps:
     def flush(self) -> None:
         """Launch what waits: side by side, unless two share memory."""
         waiting, self.waiting = self.waiting, []
-        blocks = [id(o._block) for step in waiting for o in step.operands if isinstance(o, TensorBase)]
+        blocks = [id(t._block) for step in waiting for t in step.tensors]
         if len(set(blocks)) < len(blocks):
             for step in waiting:
                 step.run()
             return
         kinds: dict[Any, list[Step]] = {}
         for step in waiting:
-            kinds.setdefault((step.op, step.attrs, step.operands[0]._layout.device), []).append(step)
+            kinds.setdefault((step.op, step.attrs, step.tensors[0]._layout.device), []).append(step)
         for (op, _, device), steps in kinds.items():
-            most = joint.most(device, sum(isinstance(o, TensorBase) for o in steps[0].operands))
+            most = joint.most(device, len(steps[0].tensors))
             for at in range(0, len(steps), most):
                 _launch(op, steps[at : at + most])
 
 
 def _launch(op: Op, steps: Sequence[Step]) -> None:
     """Run these in one launch, or one after the other where there is no kernel for it."""
-    operands = [o for step in steps for o in step.operands]
-    kinds = [o._layout if isinstance(o, TensorBase) else type(o) for o in operands]
-    key = (op, steps[0].attrs, state.context, tuple(kinds))
+    layouts = tuple([t._layout for step in steps for t in step.tensors])
+    key = (op, steps[0].attrs, state.context, layouts, tuple([type(n) for step in steps for n in step.numbers]))
     entry = _joint.get(key)
     if entry is None and len(steps) > 1 and key not in _alone:
         entry = _joined(op, steps)
@@ -103,11 +104,16 @@ def _launch(op: Op, steps: Sequence[Step]) -> None:
             _alone.add(key)
         else:
             _joint[key] = entry
-    if entry is not None:
-        dispatch.run(entry, operands)
+    if entry is None or entry.step is None:
+        for step in steps:
+            step.run()
         return
+    operands: list[Any] = []
     for step in steps:
-        step.run()
+        operands += [t._native if t._native is not None else t.native() for t in step.tensors]
+        operands += step.numbers
+    entry.calls += 1
+    entry.step(*operands)
 
 
 def _joined(op: Op, steps: Sequence[Step]) -> Entry | None:
@@ -115,10 +121,11 @@ def _joined(op: Op, steps: Sequence[Step]) -> Entry | None:
     plans = []
     for step in steps:
         try:
-            entry, operands = dispatch.find(op, step.operands, step.attrs, state.context, None)
+            given = (*step.tensors, *step.numbers)
+            entry, operands = dispatch.find(op, given, step.attrs, state.context, None)
         except RuntimeError:
             return None
-        if any(a is not b for a, b in zip(operands, step.operands, strict=True)):
+        if any(a is not b for a, b in zip(operands, given, strict=True)):
             return None
         plans.append(entry.plan)
     plan = joint.join(plans)
