@@ -58,6 +58,32 @@ class TestSchedules:
         assert len(launches) == 5  # parts and total of the maximum, of the sum; what is written
         assert not launches[-1].program.locals
 
+    def test_what_is_written_everywhere_fills_the_device_behind_parts(self) -> None:
+        channel, eps = shaped(8), Spec((), dt.float32, NUMBER)
+        launches = self.launches(GPU, "batch_norm", [shaped(64, 8, 56, 56), channel, channel, eps])
+        assert len(launches) == 5  # parts and total of the mean, of the variance; and the elements
+        assert launches[-1].grid[0] > 100
+        assert len(launches[-1].program.buffers) == launches[-1].program.buffers[-1].binding + 1
+        assert sum(b.access == "w" for b in launches[3].program.buffers) > 3  # the channels' values beside the last total
+
+    def test_loads_of_whole_matrices_say_what_lies_side_by_side(self) -> None:
+        row, eps = shaped(8192, 1), Spec((), dt.float32, NUMBER)
+        given = [shaped(8192, 1024), shaped(8192, 1024), row, row, eps]
+        launches = self.launches(GPU, "layer_norm_weight_backward", given, count=1)
+        assert launches[0].multiples == {0: 4, 1: 4}
+
+    @pytest.mark.parametrize("name", ["slice_backward", "embedding", "gather"])
+    def test_stores_are_wide_where_loads_are_not(self, name: str) -> None:
+        ids = shaped(50, dtype=dt.int64)
+        specs, attrs = {
+            "slice_backward": ([shaped(50, 40)], {"shape": (50, 64), "axis": -1, "start": 5, "stop": 45}),
+            "embedding": ([shaped(99, 64), ids], {}),
+            "gather": ([shaped(50, 99), shaped(50, 64, dtype=dt.int64)], {"axis": -1}),
+        }[name]
+        (launch,) = self.launches(GPU, name, specs, **attrs)  # type: ignore[arg-type]
+        output = max(n for n in launch.operands if n >= 0)
+        assert launch.multiples[output] == 4
+
     def test_no_barriers_on_a_cpu(self) -> None:
         (launch,) = self.launches(CPU, "softmax", [shaped(64, 1000)], axis=-1)
         assert not launch.program.locals

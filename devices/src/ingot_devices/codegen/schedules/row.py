@@ -2,13 +2,15 @@
 
 A work-item takes every ``size``-th of the row's vectors (`wide`). A row that the group's registers hold is loaded once,
 for all stages and for the writes behind them; the number of work-items is made for its length. A longer one is read by each
-of them, several vectors at a time.
+of them, several vectors at a time. Where several axes are reduced, the innermost of them is walked through at each point of
+the others; if that is a short way, all of them are one walk (`_Walk`).
 
 The order in which elements are combined depends on lengths, layouts and the device alone, never on what runs beside it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -18,9 +20,9 @@ from ...ir.program import For, If
 from ...limits import Limits
 from .. import monoids
 from ..bind import Loops, Write
-from ..nest import ZERO, Nest, Scope, special, var
+from ..nest import ONE, ZERO, Nest, Scope, special, var
 from . import Launch, accumulators, finish, group, wide
-from .flat import by_step, decode, parallel_axes, points
+from .flat import by_step, decode, parallel_axes, points, unsigned
 from .wide import Block
 
 UNROLL = 4
@@ -59,7 +61,16 @@ def rows_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Rows | Non
         held = _held(nest, needed, writes, last, width, limits)
         if held is not None:
             return held
-    return Rows(group.largest(limits, group.room(stages)), width if all(s.over[-1:] == (last,) for s in stages) else 1, 0, last)
+    width = width if all(s.over[-1:] == (last,) for s in stages) else 1
+    size = group.largest(limits, group.room(stages))
+    while any(len(s.over) > 1 for s in stages) and _short(loops, last, size, width) and loops.extents[last] % width:
+        width //= 2
+    return Rows(size, width, 0, last)
+
+
+def _short(loops: Loops, axis: int, size: int, width: int) -> bool:
+    """True when an axis is walked through before all work-items have several vectors of it on their way."""
+    return axis not in loops.parts and loops.extents[axis] < UNROLL * size * width
 
 
 def _held(
@@ -120,19 +131,20 @@ class _Rows:
         length = self.nest.loops.extents[axis]
         exact = length == rows.size * rows.width * rows.steps
         full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
-        end = self.nest.extent(axis)
-        block = self.block = self._block(axis, special("lid") * rows.width, rows.steps, full, lambda first: first < end)
+        walk = _Walk(scope, (axis,))
+        first = special("lid") * rows.width
+        block = self.block = self._block(walk, first, rows.steps, full, lambda first: first < walk.stop)
         loads = wide.loads_along(axis, self.values)
         block.hold(scope, loads)
         block.load(scope, loads)
 
     def _block(
-        self, axis: int, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
+        self, walk: _Walk, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
     ) -> Block:
-        """A work-item's vectors from element ``first`` on; the next one lies behind those of all the others."""
+        """A work-item's vectors from element ``first`` of a walk on; the next one lies behind those of all the others."""
         rows = self.rows
-        place = lambda _, step: first + step * (rows.size * rows.width)  # noqa: E731 - a method would carry ``first``
-        return Block(self.nest, axis, rows.width, steps, place, steps if full is None else full, inside)
+        place = lambda scope, step: walk.place(scope, first + step * (rows.size * rows.width))  # noqa: E731 - ``first``
+        return Block(self.nest, walk.axes[-1], rows.width, steps, place, steps if full is None else full, inside)
 
     def reduce(self, scope: Scope, number: int) -> None:
         """Stage ``number`` by all work-items of a group; all of them know its value."""
@@ -146,8 +158,8 @@ class _Rows:
             if self.block is not None:
                 self._add(scope, self.block, number, arrays)
             else:
-                *outer, last = stage.over
-                scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, last, arrays))
+                outer, axes = self._walked(stage.over)
+                scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, axes, arrays))
             tree = group.Tree(scope, number, 1, rows.size)
             tree.put(scope, special("lid"), accumulators.tree(scope, number, arrays, rows.width))
             tree.grow(scope, rows.size)
@@ -164,16 +176,23 @@ class _Rows:
 
         block.each(scope, [one])
 
-    def _stream(self, scope: Scope, number: int, axis: int, arrays: Sequence[str]) -> None:
+    def _walked(self, axes: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """``axes`` in two: those that are looped over, and those that are walked through as one."""
+        rows = self.rows
+        short = axes[-1] == rows.axis and _short(self.nest.loops, rows.axis, rows.size, rows.width)
+        return ((), axes) if short else (axes[:-1], axes[-1:])
+
+    def _stream(self, scope: Scope, number: int, axes: Sequence[int], arrays: Sequence[str]) -> None:
         """All vectors of a row, or of a part of one, into accumulators."""
-        width, several = self.rows.width, self.rows.size * self.rows.width
-        start, stop = scope.bounds(axis)
+        width, several, axis = self.rows.width, self.rows.size * self.rows.width, axes[-1]
+        walk = _Walk(scope, axes)
+        start, stop = walk.start, walk.stop
         whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * several, dt.index)))
         vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
         mine = special("lid") * width
 
-        self._vectors(scope, number, axis, arrays, (start + mine, whole), UNROLL)
-        self._vectors(scope, number, axis, arrays, (whole + mine, vectors), 1)
+        self._vectors(scope, number, walk, arrays, (start + mine, whole), UNROLL)
+        self._vectors(scope, number, walk, arrays, (whole + mine, vectors), 1)
         if width > 1 and self.nest.loops.extents[axis] % width:
             rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
             inner.axes[axis] = var(rest)
@@ -181,14 +200,14 @@ class _Rows:
             scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
     def _vectors(
-        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
+        self, scope: Scope, number: int, walk: _Walk, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
     ) -> None:
         """A loop over vectors, ``steps`` at a time: all loads, then all that is done with them."""
         values = self.nest.loops.stages[number].values
-        loads = [] if wide.guarded(values) else wide.loads_along(axis, values)
+        loads = [] if wide.guarded(values) else wide.loads_along(walk.axes[-1], values)
 
         def several(inner: Scope, first: Expr) -> None:
-            block = self._block(axis, first, steps)
+            block = self._block(walk, first, steps)
             block.hold(inner, loads)
             block.load(inner, loads)
             self._add(inner, block, number, arrays)
@@ -209,18 +228,48 @@ class _Rows:
             elif self.block is not None:
                 self.block.write(scope, members)
             else:
-                *outer, last = by_step(members[0], axes)
-                scope.loop(outer, [], lambda inner, a=last, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
+                outer, walked = self._walked(by_step(members[0], axes))
+                scope.loop(outer, [], lambda inner, a=walked, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
 
-    def _write_row(self, scope: Scope, axis: int, writes: Sequence[Write]) -> None:
-        width, size, stop = self.rows.width, self.rows.size, self.nest.extent(axis)
+    def _write_row(self, scope: Scope, axes: Sequence[int], writes: Sequence[Write]) -> None:
         along = {s.over[-1] for s in self.nest.loops.stages if s.over}
+        width, size, axis = self.rows.width, self.rows.size, axes[-1]
+        walk = _Walk(scope, axes)
         if width == 1 or axis not in along or self.nest.loops.extents[axis] % width:
-            inner, name = Scope(self.nest, scope), self.nest.fresh(f"i{axis}_")
-            inner.axes[axis] = var(name)
+            name, inner = self.nest.fresh("k"), Scope(self.nest, scope)
+            inner.axes[axis] = walk.place(inner, var(name))
             inner.write(writes)
-            scope.add(For(name, special("lid"), stop, const(size, dt.index), tuple(inner.body)))
+            scope.add(For(name, special("lid"), walk.stop, const(size, dt.index), tuple(inner.body)))
             return
 
-        scope.count("k", special("lid") * width, stop,
-                    lambda inner, k: self._block(axis, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
+        scope.count("k", special("lid") * width, walk.stop,
+                    lambda inner, k: self._block(walk, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
+
+
+class _Walk:
+    """The elements of one axis, or of several in row-major order, from ``start`` to ``stop``."""
+
+    def __init__(self, scope: Scope, axes: Sequence[int]) -> None:
+        self.axes = axes
+        if len(axes) == 1:
+            self.start, self.stop = scope.bounds(axes[0])
+            return
+        self.firsts: dict[int, Expr] = {}
+        self.counts: dict[int, Expr] = {}
+        for a in axes:
+            self.firsts[a], end = scope.bounds(a)
+            self.counts[a] = end if a not in scope.nest.loops.parts else scope.name("count", end - self.firsts[a])
+        self.start, self.stop = ZERO, scope.name("stop", math.prod(self.counts.values(), start=ONE))
+
+    def place(self, scope: Scope, element: Expr) -> Expr:
+        """The index of an element on the last axis; ``scope`` learns those on the others."""
+        if len(self.axes) == 1:
+            return element
+        inner: dict[int, Expr] = {}
+        for a in reversed(self.axes[1:]):
+            inner[a] = scope.name(f"i{a}_", unsigned(scope, "mod", element, self.counts[a]))
+            element = scope.name("r", unsigned(scope, "idiv", element, self.counts[a]))
+        inner[self.axes[0]] = element
+        for a, index in inner.items():
+            scope.axes[a] = scope.name(f"i{a}_", self.firsts[a] + index)
+        return scope.axes[self.axes[-1]]

@@ -3,7 +3,7 @@
 The stages of a group of writes become loops of their own. The first have one more axis, which numbers the parts of a
 reduced axis (`bind.Part`), and write what each part carries to a workspace; the second reduce that along the new axis.
 Either is then scheduled as any other loops are. The last combination is made where the writes are, if they are made once
-for each row; else the writes follow in a last launch, in which the stages' values are loads.
+for each row; the others follow in launches of their own, in which the stages' values are loads.
 
 There are as many parts as lengths and the device say, so results do not depend on what runs beside.
 """
@@ -21,7 +21,7 @@ from .. import monoids
 from ..bind import STATUS, Loops, Part, Rewrite, Write, linear_node
 from ..legalize import decode, encode
 from ..nest import Nest
-from . import across, flat
+from . import across, flat, split
 
 CHUNK = 4096
 """On a CPU, the elements of the shortest part that is worth a work-item of its own."""
@@ -119,7 +119,7 @@ class _Phases:
         self.known: dict[int, Sequence[Expr]] = {}  # stages whose values are loads by now
 
     def all(self) -> list[tuple[Loops, tuple[Write, ...]]]:
-        """Two launches for each level of stages, and one for the writes where they need one."""
+        """Two launches for each level of stages, and more for writes that are not made once for each row."""
         made: list[tuple[Loops, tuple[Write, ...]]] = []
         while left := [n for n in self.needed if n not in self.known]:
             level = [n for n in left if not self._reads(n) & set(left)]
@@ -127,12 +127,15 @@ class _Phases:
             writes, parts = self._stores(stages, (self.number, *self.rows))
             made.append(self._with(stages, writes, {self.cut.axis: Part(self.number, self.cut.each)}))
             combined = tuple(replace(s, over=(self.number,), values=tuple(v)) for s, v in zip(stages, parts, strict=True))
-            if level == left and all(set(w.axes) == set(self.rows) for w in self.writes):
-                return [*made, self._with(combined, self._rewritten(self.writes, level), {})]
-            writes, totals = self._stores(combined, tuple(self.rows))
-            made.append(self._with(combined, writes, {}))
+            here = [w for w in self.writes if level == left and set(w.axes) == set(self.rows)]
+            rest = [w for w in self.writes if w not in here]
+            writes, totals = self._stores(combined, tuple(self.rows)) if rest else ([], [])
+            made.append(self._with(combined, [*writes, *self._rewritten(here, level)], {}))
+            if not rest:
+                return made
             self.known |= dict(zip(level, totals, strict=True))
-        return [*made, self._with((), self._rewritten(self.writes, []), {})]
+        loops, _ = self._with((), self._rewritten(rest, []), {})
+        return [*made, *((loops, group) for group in split(loops))]
 
     def _reads(self, number: int) -> set[int]:
         return set(Nest(self.loops, self.writes).needed(self.loops.stages[number].values))
