@@ -12,7 +12,7 @@ from null_device import CPU, GPU, NullDevice, compiled, defined, dense, shaped
 
 class TestSchedules:
     def launches(self, limits: Any, name: str, specs: list[Any], **attrs: Any) -> Any:
-        (definition,) = defined(name, specs, **attrs)
+        *_, definition = defined(name, specs, **attrs)
         device = NullDevice(limits)
         return device.codegen.plan(definition, dense(definition, device), device).launches
 
@@ -71,6 +71,18 @@ class TestSchedules:
         given = [shaped(8192, 1024), shaped(8192, 1024), row, row, eps]
         launches = self.launches(GPU, "layer_norm_weight_backward", given, count=1)
         assert launches[0].multiples == {0: 4, 1: 4}
+
+    def test_a_sum_of_what_rows_gave_is_a_launch_of_its_own(self) -> None:
+        specs = [shaped(8192, 5000), shaped(8192, dtype=dt.int64), None, None]
+        rows, total = self.launches(GPU, "cross_entropy", specs, axis=-1)
+        assert (rows.grid, total.grid) == ((8192, 1, 1), (1, 1, 1))
+        assert len(self.launches(GPU, "cross_entropy", [shaped(64, 10), shaped(64, dtype=dt.int64), None, None], axis=-1)) == 1
+
+    @pytest.mark.parametrize(("count", "groups"), [(8192, 21), (9, 3)])  # for each of the columns 7 work-items, or one
+    def test_stores_that_combine_fill_the_device(self, count: int, groups: int) -> None:
+        specs = [shaped(count, 768), shaped(count, dtype=dt.int64)]
+        (adds,) = self.launches(GPU, "embedding_backward", specs, rows=4)
+        assert adds.grid == (groups, 1, 1)
 
     @pytest.mark.parametrize("name", ["slice_backward", "embedding", "gather"])
     def test_stores_are_wide_where_loads_are_not(self, name: str) -> None:

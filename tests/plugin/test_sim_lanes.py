@@ -133,6 +133,34 @@ def test_a_weight_beside_statistics_of_rows(shape: tuple[int, int]) -> None:
     assert np.all(np.abs(made - terms.sum(0)) <= 1e-6 * np.abs(terms).sum(0))
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("shape", [(900, 10), (300, 33), (9, 5000), (3, 7)], ids=str)
+def test_sums_of_what_rows_gave(shape: tuple[int, int], reduction: str) -> None:
+    x, target = drawn(shape, np.float32), np.random.default_rng(4).integers(0, shape[1], shape[0])
+    target[::5] = -100
+    made, lse, _ = generated.run(opened(TINY), "cross_entropy", x, target, None, None, axis=-1, reduction=reduction)
+    x64, kept = x.astype(np.float64), target >= 0
+    expected = np.log(np.exp(x64 - x64.max(1, keepdims=True)).sum(1)) + x64.max(1)
+    np.testing.assert_allclose(lse, expected, rtol=1e-5, atol=1e-5)
+    losses = (expected - x64[np.arange(shape[0]), np.where(kept, target, 0)])[kept]
+    np.testing.assert_allclose(made, losses.mean() if reduction == "mean" else losses.sum(), rtol=1e-5)
+
+
+def test_stages_that_keep_different_axes() -> None:
+    """What rows and columns gave, read where both meet; and one over the other."""
+
+    def centred(d: Define, x: Operand) -> None:
+        i, j = d.axes(x.shape)
+        row = d.reduce("max", x[i, j], over=[j])
+        column = d.reduce("sum", x[i, j] - row, over=[i])
+        d.store(0, (i, j), x[i, j] - row - column, over=[i, j])
+
+    x, device = drawn((150, 70), np.float32), opened(TINY)
+    out = computed(lambda *given: on_sim(device, *given), centred, [x], np.zeros_like(x))
+    rest = x - x.max(1, keepdims=True).astype(np.float64)
+    np.testing.assert_allclose(out, rest - rest.sum(0), rtol=1e-5)
+
+
 @pytest.mark.parametrize("behind", [0, 3])
 @pytest.mark.parametrize(("start", "step", "columns"), [(8, 1, 64), (5, 1, 64), (3, 1, 33), (1, 3, 64)], ids=str)
 def test_elements_behind_a_guard(start: int, step: int, columns: int, behind: int) -> None:
@@ -152,6 +180,19 @@ def test_elements_where_data_say(behind: int) -> None:
     places = np.random.default_rng(3).integers(0, 48, (9, 16))
     made = generated.run(opened(TINY), "gather", table, places, behind=behind, axis=-1)[0]
     np.testing.assert_array_equal(made, np.take_along_axis(table, places, 1))
+
+
+@pytest.mark.parametrize("columns", [1, 6, 40])
+@pytest.mark.parametrize("rows", [1, 9, 400])
+def test_stores_that_combine_keep_their_order(rows: int, columns: int) -> None:
+    """To the bit: an element takes its values one after the other, whoever makes the store."""
+    g, ids = drawn((700, columns), np.float32), np.random.default_rng(rows).integers(0, rows, 700)
+    expected = np.zeros((rows, columns), np.float32)
+    np.add.at(expected, ids, g)
+    device = opened(TINY)
+    np.testing.assert_array_equal(generated.run(device, "embedding_backward", g, ids, rows=rows)[0], expected)
+    if columns == 1:
+        np.testing.assert_array_equal(generated.run(device, "bincount", ids, size=rows)[0], np.bincount(ids, minlength=rows))
 
 
 @pytest.mark.parametrize("lengths", [(70, 96), (200, 3), (64, 64)], ids=str)
