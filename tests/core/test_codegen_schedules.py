@@ -46,7 +46,7 @@ class TestSchedules:
 
     def test_columns_are_summed_in_parts_that_fill_the_device(self) -> None:
         parts, total = self.launches(GPU, "sum", [shaped(16384, 4096)], axes=(-2,))
-        assert parts.grid == (128, 1, 1)  # 32 strips, of which each is cut in four, on 16 compute units
+        assert parts.grid == (64, 1, 1)  # 32 strips, of which each is cut in two, on 16 compute units
         assert total.grid == (1, 1, 1) or total.grid[0] <= 32
         assert "x0" not in {b.name for b in total.program.buffers}
 

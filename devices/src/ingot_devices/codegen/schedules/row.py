@@ -3,14 +3,13 @@
 A work-item takes every ``size``-th of the row's vectors (`wide`). A row that the group's registers hold is loaded once,
 for all stages and for the writes behind them; the number of work-items is made for its length. A longer one is read by each
 of them, several vectors at a time. Where several axes are reduced, the innermost of them is walked through at each point of
-the others; if that is a short way, all of them are one walk (`_Walk`).
+the others; if that is a short way, all of them are one (`paths`).
 
 The order in which elements are combined depends on lengths, layouts and the device alone, never on what runs beside it.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -20,13 +19,14 @@ from ...ir.program import For, If
 from ...limits import Limits
 from .. import monoids
 from ..bind import Loops, Write
-from ..nest import ONE, ZERO, Nest, Scope, special, var
+from ..nest import ZERO, Nest, Scope, special, var
 from . import Launch, accumulators, finish, group, wide
-from .flat import by_step, decode, parallel_axes, points, unsigned
+from .flat import by_step, decode, parallel_axes, points
+from .paths import Walk
 from .wide import Block
 
 UNROLL = 4
-"""Vectors of a longer row that a work-item has on their way at a time."""
+"""Vectors of a longer row that a work-item has on their way at a time: of narrow ones more (`_unroll`)."""
 HOLD, MOST = 16, 32
 """Elements that a work-item holds of a row: what it is given where the row is short enough, and at most."""
 LARGEST = 1024
@@ -70,7 +70,12 @@ def rows_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Rows | Non
 
 def _short(loops: Loops, axis: int, size: int, width: int) -> bool:
     """True when an axis is walked through before all work-items have several vectors of it on their way."""
-    return axis not in loops.parts and loops.extents[axis] < UNROLL * size * width
+    return axis not in loops.parts and loops.extents[axis] < _unroll(width) * size * width
+
+
+def _unroll(width: int) -> int:
+    """Vectors on their way at a time. Accumulators meet their elements in the same order whatever it is."""
+    return UNROLL * max(UNROLL // width, 1)
 
 
 def _held(
@@ -131,7 +136,7 @@ class _Rows:
         length = self.nest.loops.extents[axis]
         exact = length == rows.size * rows.width * rows.steps
         full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
-        walk = _Walk(scope, (axis,))
+        walk = Walk(scope, (axis,))
         first = special("lid") * rows.width
         block = self.block = self._block(walk, first, rows.steps, full, lambda first: first < walk.stop)
         loads = wide.loads_along(axis, self.values)
@@ -139,7 +144,7 @@ class _Rows:
         block.load(scope, loads)
 
     def _block(
-        self, walk: _Walk, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
+        self, walk: Walk, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
     ) -> Block:
         """A work-item's vectors from element ``first`` of a walk on; the next one lies behind those of all the others."""
         rows = self.rows
@@ -185,13 +190,12 @@ class _Rows:
     def _stream(self, scope: Scope, number: int, axes: Sequence[int], arrays: Sequence[str]) -> None:
         """All vectors of a row, or of a part of one, into accumulators."""
         width, several, axis = self.rows.width, self.rows.size * self.rows.width, axes[-1]
-        walk = _Walk(scope, axes)
-        start, stop = walk.start, walk.stop
-        whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * several, dt.index)))
+        unroll, walk = _unroll(width), Walk(scope, axes)
+        start, stop, mine = walk.start, walk.stop, special("lid") * width
+        whole = scope.name("whole", start + ((stop - start) & const(-unroll * several, dt.index)))
         vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
-        mine = special("lid") * width
 
-        self._vectors(scope, number, walk, arrays, (start + mine, whole), UNROLL)
+        self._vectors(scope, number, walk, arrays, (start + mine, whole), unroll)
         self._vectors(scope, number, walk, arrays, (whole + mine, vectors), 1)
         if width > 1 and self.nest.loops.extents[axis] % width:
             rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
@@ -200,7 +204,7 @@ class _Rows:
             scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
     def _vectors(
-        self, scope: Scope, number: int, walk: _Walk, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
+        self, scope: Scope, number: int, walk: Walk, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
     ) -> None:
         """A loop over vectors, ``steps`` at a time: all loads, then all that is done with them."""
         values = self.nest.loops.stages[number].values
@@ -234,7 +238,7 @@ class _Rows:
     def _write_row(self, scope: Scope, axes: Sequence[int], writes: Sequence[Write]) -> None:
         along = {s.over[-1] for s in self.nest.loops.stages if s.over}
         width, size, axis = self.rows.width, self.rows.size, axes[-1]
-        walk = _Walk(scope, axes)
+        walk = Walk(scope, axes)
         if width == 1 or axis not in along or self.nest.loops.extents[axis] % width:
             name, inner = self.nest.fresh("k"), Scope(self.nest, scope)
             inner.axes[axis] = walk.place(inner, var(name))
@@ -244,32 +248,3 @@ class _Rows:
 
         scope.count("k", special("lid") * width, walk.stop,
                     lambda inner, k: self._block(walk, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
-
-
-class _Walk:
-    """The elements of one axis, or of several in row-major order, from ``start`` to ``stop``."""
-
-    def __init__(self, scope: Scope, axes: Sequence[int]) -> None:
-        self.axes = axes
-        if len(axes) == 1:
-            self.start, self.stop = scope.bounds(axes[0])
-            return
-        self.firsts: dict[int, Expr] = {}
-        self.counts: dict[int, Expr] = {}
-        for a in axes:
-            self.firsts[a], end = scope.bounds(a)
-            self.counts[a] = end if a not in scope.nest.loops.parts else scope.name("count", end - self.firsts[a])
-        self.start, self.stop = ZERO, scope.name("stop", math.prod(self.counts.values(), start=ONE))
-
-    def place(self, scope: Scope, element: Expr) -> Expr:
-        """The index of an element on the last axis; ``scope`` learns those on the others."""
-        if len(self.axes) == 1:
-            return element
-        inner: dict[int, Expr] = {}
-        for a in reversed(self.axes[1:]):
-            inner[a] = scope.name(f"i{a}_", unsigned(scope, "mod", element, self.counts[a]))
-            element = scope.name("r", unsigned(scope, "idiv", element, self.counts[a]))
-        inner[self.axes[0]] = element
-        for a, index in inner.items():
-            scope.axes[a] = scope.name(f"i{a}_", self.firsts[a] + index)
-        return scope.axes[self.axes[-1]]

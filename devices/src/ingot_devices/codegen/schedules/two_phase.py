@@ -24,7 +24,7 @@ CHUNK = 4096
 LEAST = 8192
 """On a device of lanes, those of the shortest part that is worth a group; a part of a row is a multiple of it."""
 FILL = 8
-"""Groups that keep a compute unit busy; with half as many, nothing is cut."""
+"""Groups that keep a compute unit busy; with half as many, nothing is cut. Of strips of columns, half as many do."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ def _on_lanes(loops: Loops, writes: Sequence[Write], over: Sequence[int], rows: 
     groups = rows if strip is None else rows // loops.extents[strip.column] * -(-loops.extents[strip.column] // columns)
     if 2 * groups > FILL * limits.compute_units:
         return None
-    wanted = min(-(-FILL * limits.compute_units // groups), flat.points(loops, over) * columns // LEAST)
+    fill = FILL if strip is None else FILL // 2
+    wanted = min(-(-fill * limits.compute_units // groups), flat.points(loops, over) * columns // LEAST)
     axis = next((a for a in over if 2 * loops.extents[a] > wanted), over[-1])  # whole rows, if there are enough of them
     unit = LEAST if axis == over[-1] and strip is None else 1
     return _cut(axis, loops.extents[axis], wanted, unit)
