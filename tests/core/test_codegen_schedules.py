@@ -29,7 +29,7 @@ class TestSchedules:
 
     @pytest.mark.parametrize(
         ("columns", "dtype", "size"),
-        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (100, dt.float32, 32), (12000, dt.float32, 1024)],
+        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (600, dt.float32, 64), (12000, dt.float32, 1024)],
     )
     def test_a_workgroup_is_made_for_the_length_of_its_row(self, columns: int, dtype: dt.DType, size: int) -> None:
         (launch,) = self.launches(GPU, "sum", [shaped(9999, columns, dtype=dtype)], axes=(-1,))

@@ -32,6 +32,7 @@ SUMS = {
     "batches of columns": ((4, 600, 7), (-2,)), "channels": ((6, 5, 200), (-3, -1)),
     "both outer axes": ((9, 4, 5, 8), (-4, -2)), "short rows of many batches": ((30, 5, 28), (-3, -1)),
     "odd short rows": ((30, 5, 7), (-3, -1)), "parts of many short rows": ((1000, 2, 12), (-3, -1)),
+    "very short rows": ((37, 24), (-1,)), "odd very short rows": ((37, 21), (-1,)), "one short row": ((1, 32), (-1,)),
     "three axes apart": ((9, 2, 8, 2, 12), (-5, -3, -1)), "parts of three axes": ((300, 2, 9, 2, 12), (-5, -3, -1)),
 }  # fmt: skip
 
@@ -73,7 +74,7 @@ def test_where_elements_lie_makes_no_other_bits(case: str) -> None:
 
 @pytest.mark.parametrize("axis", [-1, -2])
 @pytest.mark.parametrize(
-    "shape", [(5, 128), (5, 100), (70, 33), (70, 36), (3, 5000), (1, 40000), (3000, 8), (2, 600, 7)], ids=str
+    "shape", [(5, 128), (5, 100), (70, 33), (70, 36), (71, 20), (3, 5000), (1, 40000), (3000, 8), (2, 600, 7)], ids=str
 )
 def test_stages_that_read_stages(shape: tuple[int, ...], axis: int) -> None:
     x = drawn(shape, np.float32)
@@ -93,7 +94,7 @@ def test_positions_and_nan(shape: tuple[int, ...], axis: int) -> None:
     np.testing.assert_array_equal(generated.run(device, "amax", x, axes=(axis,))[0], x.max(axis))
 
 
-@pytest.mark.parametrize("shape", [(6, 64), (6, 61), (3, 2000)], ids=str)
+@pytest.mark.parametrize("shape", [(6, 64), (6, 61), (7, 24), (3, 2000)], ids=str)
 def test_outputs_of_rows_and_of_elements(shape: tuple[int, ...]) -> None:
     x, w, b = drawn(shape, np.float32), drawn(shape[1:], np.float32), drawn(shape[1:], np.float32)
     made, mean, rstd = generated.run(opened(TINY), "layer_norm", x, w, b, 1e-5, count=1)

@@ -2,7 +2,7 @@
 
     flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
     vector       pointwise along one axis on a device of lanes: several neighbours to a work-item
-    row          stages over the same rows on a device of lanes: one workgroup per row with a tree in its memory
+    row          stages over the same rows on a device of lanes: a workgroup per row, or per several, with a tree in its memory
     across       reductions across rows on a device of lanes: one workgroup per strip of columns
     column       the same on a CPU: one accumulator for each of the results side by side
     two_phase    few long rows, or few columns: parts first, then their combination
@@ -98,7 +98,7 @@ def _launch(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: 
 
 def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool = False) -> tuple[str, Any]:
     """The name of the first schedule that fits a group of writes, and what it found there. ``whole``: in one launch."""
-    from . import across, apart, claimed, column, contraction, row, tiles, two_phase, vector
+    from . import across, apart, claimed, column, contraction, rows, tiles, two_phase, vector
 
     found = contraction.match(loops, group)
     if found is not None and limits.lanes == 1:
@@ -116,8 +116,8 @@ def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool =
         return "claimed", shares
     if (columns := across.strip_of(loops, group, limits)) is not None:
         return "across", columns
-    if (rows := row.rows_of(loops, group, limits)) is not None:
-        return "row", rows
+    if (shared := rows.rows_of(loops, group, limits)) is not None:
+        return "row", shared
     width = vector.width_of(loops, group, limits)
     return ("vector", width) if width > 1 else ("flat", None)
 

@@ -12,11 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...ir.expr import walk
 from ...limits import Limits
 from ..bind import Loops, Write
 from ..nest import Nest
-from . import flat
+from . import flat, wide
 from .pieces import Piece, Pieces, Workspaces
 
 LEAST = 8192
@@ -41,13 +40,7 @@ def level_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Level | N
     axes = [kept[n] | set(loops.stages[n].over) for n in level]
     if max(flat.points(loops, a) for a in axes) < LEAST:
         return None
-    return tuple(level) if all(_walked(loops, n, a) for n, a in zip(level, axes, strict=True)) else None
-
-
-def _walked(loops: Loops, number: int, axes: frozenset[int]) -> bool:
-    """True when a load of a stage varies along all of ``axes``."""
-    loads = [n for v in loops.stages[number].values for n in walk(v) if n.op == "get"]
-    return any(axes <= {i.value for i in walk(n.args[0]) if i.op == "index"} for n in loads)
+    return tuple(level) if all(wide.walked(loops.stages[n].values, a) for n, a in zip(level, axes, strict=True)) else None
 
 
 def pieces(

@@ -11,7 +11,6 @@ The order in which elements are combined depends on lengths, layouts and the dev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from ... import dtypes as dt
 from ...ir.expr import Expr, const
@@ -21,78 +20,11 @@ from .. import monoids
 from ..bind import Loops, Write
 from ..nest import ZERO, Nest, Scope, special, var
 from . import Launch, accumulators, finish, group, wide
-from .flat import by_step, decode, parallel_axes, points
+from .contraction import smaller
+from .flat import by_step, decode, parallel_axes, points, unsigned
 from .paths import Walk
+from .rows import Rows, short, unroll
 from .wide import Block
-
-UNROLL = 4
-"""Vectors of a longer row that a work-item has on their way at a time: of narrow ones more (`_unroll`)."""
-HOLD, MOST = 16, 32
-"""Elements that a work-item holds of a row: what it is given where the row is short enough, and at most."""
-LARGEST = 1024
-
-
-@dataclass(frozen=True)
-class Rows:
-    """How rows are shared: ``size`` work-items, ``width`` neighbours to a vector, ``steps`` vectors that each of them holds
-    (0: rows are not held)."""
-
-    size: int
-    width: int
-    steps: int = 0
-    axis: int = field(default=0, compare=False)  # the innermost of those that are reduced
-
-
-def rows_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Rows | None:
-    """How this schedule shares the rows of some writes; None where it does not fit or pay."""
-    nest = Nest(loops, tuple(writes))
-    needed = nest.needed([r for w in writes for r in w.roots()])
-    stages = [loops.stages[n] for n in needed]
-    if limits.lanes == 1 or not needed or any(w.combine for w in writes) or any(s.kind == "scan" for s in stages):
-        return None
-    if max(points(loops, s.over) for s in stages) < 2 * limits.lanes:
-        return None
-    last = max(stages, key=lambda s: points(loops, s.over)).over[-1]
-    values = [v for s in stages for v in s.values]
-    along = [w for w in writes if last in w.axes]
-    width = wide.width_along(loops, last, along, values, limits)
-    plain = all(s.over == (last,) for s in stages) and len({nest.free(n) for n in needed}) == 1
-    if plain and last not in loops.parts and not wide.guarded(values):
-        held = _held(nest, needed, writes, last, width, limits)
-        if held is not None:
-            return held
-    width = width if all(s.over[-1:] == (last,) for s in stages) else 1
-    size = group.largest(limits, group.room(stages))
-    while any(len(s.over) > 1 for s in stages) and _short(loops, last, size, width) and loops.extents[last] % width:
-        width //= 2
-    return Rows(size, width, 0, last)
-
-
-def _short(loops: Loops, axis: int, size: int, width: int) -> bool:
-    """True when an axis is walked through before all work-items have several vectors of it on their way."""
-    return axis not in loops.parts and loops.extents[axis] < _unroll(width) * size * width
-
-
-def _unroll(width: int) -> int:
-    """Vectors on their way at a time. Accumulators meet their elements in the same order whatever it is."""
-    return UNROLL * max(UNROLL // width, 1)
-
-
-def _held(
-    nest: Nest, needed: Sequence[int], writes: Sequence[Write], last: int, width: int, limits: Limits
-) -> Rows | None:
-    """How rows are shared that registers hold."""
-    length, kept = nest.loops.extents[last], nest.free(needed[0])
-    loads = wide.loads_along(last, [v for n in needed for v in nest.loops.stages[n].values])
-    if not loads or any(w.valid is not None or not set(w.axes) <= {*kept, last} or not kept <= set(w.axes) for w in writes):
-        return None
-    while length % width:
-        width //= 2
-    largest = group.largest(limits, group.room([nest.loops.stages[n] for n in needed]), LARGEST)
-    each = max(width, group.power(HOLD // len(loads)) if len(loads) < HOLD else 1)
-    size = min(max(group.power(-(-length // each)), min(limits.lanes, largest)), largest)
-    steps = group.power(-(-length // (size * width)))
-    return Rows(size, width, steps, last) if steps * width * len(loads) <= MOST else None
 
 
 def launch(loops: Loops, writes: tuple[Write, ...], rows: Rows, limits: Limits, index_bits: int) -> Launch:
@@ -102,21 +34,38 @@ def launch(loops: Loops, writes: tuple[Write, ...], rows: Rows, limits: Limits, 
     shared = _Rows(nest, writes, rows)
 
     def body(scope: Scope, point: Expr) -> None:
+        point = shared.stand(scope, point, total)
         if axes:
             decode(scope, axes, point)
         shared.emit(scope)
 
-    statements, grid = group.each_point(nest, points(loops, axes), limits, body)
-    made = finish(nest, loops.name, statements, grid, (rows.size, 1, 1), index_bits)
+    total = points(loops, axes)
+    statements, grid = group.each_point(nest, -(-total // rows.several), limits, body)
+    made = finish(nest, loops.name, statements, grid, (rows.size * rows.several, 1, 1), index_bits)
     return wide.told(made, limits) if rows.width > 1 else made
 
 
 class _Rows:
-    """The statements of one row."""
+    """The statements of one row, or of several side by side."""
 
     def __init__(self, nest: Nest, writes: tuple[Write, ...], rows: Rows) -> None:
         self.nest, self.writes, self.rows = nest, writes, rows
         self.block: Block | None = None  # the row that is held
+        self.lid, self.row = special("lid"), ZERO  # the work-item's number in its row, and the row's in the group
+        self.there: Expr | None = None  # that there is such a row
+
+    def stand(self, scope: Scope, point: Expr, total: int) -> Expr:
+        """The number of the work-item's row, of ``total``; those behind the last repeat it, and write nothing."""
+        rows = self.rows
+        if rows.several == 1:
+            return point
+        self.lid = scope.name("x_", unsigned(scope, "mod", special("lid"), const(rows.size, dt.index)))
+        self.row = scope.name("y_", unsigned(scope, "idiv", special("lid"), const(rows.size, dt.index)))
+        mine, end = scope.name("row", point * rows.several + self.row), self.nest.scalar("rows", total)
+        if total % rows.several == 0:
+            return mine
+        self.there = mine < end
+        return scope.name("row", smaller(mine, end - 1))
 
     def emit(self, scope: Scope) -> None:
         """All stages, then the writes."""
@@ -137,7 +86,7 @@ class _Rows:
         exact = length == rows.size * rows.width * rows.steps
         full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
         walk = Walk(scope, (axis,))
-        first = special("lid") * rows.width
+        first = self.lid * rows.width
         block = self.block = self._block(walk, first, rows.steps, full, lambda first: first < walk.stop)
         loads = wide.loads_along(axis, self.values)
         block.hold(scope, loads)
@@ -165,10 +114,10 @@ class _Rows:
             else:
                 outer, axes = self._walked(stage.over)
                 scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, axes, arrays))
-            tree = group.Tree(scope, number, 1, rows.size)
-            tree.put(scope, special("lid"), accumulators.tree(scope, number, arrays, rows.width))
-            tree.grow(scope, rows.size)
-            carried = tree.total(scope, ZERO)
+            tree = group.Tree(scope, number, rows.several, rows.size)
+            tree.put(scope, self.row + self.lid * rows.several, accumulators.tree(scope, number, arrays, rows.width))
+            tree.grow(scope, rows.size * rows.several)
+            carried = tree.total(scope, self.row)
         scope.stages[number] = tuple(scope.shared(monoids.finished(stage, carried)))
 
     def _add(self, scope: Scope, block: Block, number: int, arrays: Sequence[str]) -> None:
@@ -184,24 +133,24 @@ class _Rows:
     def _walked(self, axes: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
         """``axes`` in two: those that are looped over, and those that are walked through as one."""
         rows = self.rows
-        short = axes[-1] == rows.axis and _short(self.nest.loops, rows.axis, rows.size, rows.width)
-        return ((), axes) if short else (axes[:-1], axes[-1:])
+        whole = axes[-1] == rows.axis and short(self.nest.loops, rows.axis, rows.size, rows.width)
+        return ((), axes) if whole else (axes[:-1], axes[-1:])
 
     def _stream(self, scope: Scope, number: int, axes: Sequence[int], arrays: Sequence[str]) -> None:
         """All vectors of a row, or of a part of one, into accumulators."""
         width, several, axis = self.rows.width, self.rows.size * self.rows.width, axes[-1]
-        unroll, walk = _unroll(width), Walk(scope, axes)
-        start, stop, mine = walk.start, walk.stop, special("lid") * width
-        whole = scope.name("whole", start + ((stop - start) & const(-unroll * several, dt.index)))
+        many, walk = unroll(width), Walk(scope, axes)
+        start, stop, mine = walk.start, walk.stop, self.lid * width
+        whole = scope.name("whole", start + ((stop - start) & const(-many * several, dt.index)))
         vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
 
-        self._vectors(scope, number, walk, arrays, (start + mine, whole), unroll)
+        self._vectors(scope, number, walk, arrays, (start + mine, whole), many)
         self._vectors(scope, number, walk, arrays, (whole + mine, vectors), 1)
         if width > 1 and self.nest.loops.extents[axis] % width:
             rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
             inner.axes[axis] = var(rest)
             accumulators.add(inner, number, arrays, ZERO, self.nest.loops.stages[number].values)
-            scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
+            scope.add(For(rest, vectors + self.lid, stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
     def _vectors(
         self, scope: Scope, number: int, walk: Walk, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
@@ -228,9 +177,12 @@ class _Rows:
             if not axes:
                 inner = Scope(self.nest, scope)
                 inner.write(members)
-                scope.add(If(special("lid").eq(0), tuple(inner.body)))
+                first = self.lid.eq(0)
+                scope.when(first if self.there is None else first & self.there, inner.body)
             elif self.block is not None:
-                self.block.write(scope, members)
+                inner = Scope(self.nest, scope)
+                self.block.write(inner, members)
+                scope.add(*(inner.body if self.there is None else [If(self.there, tuple(inner.body))]))
             else:
                 outer, walked = self._walked(by_step(members[0], axes))
                 scope.loop(outer, [], lambda inner, a=walked, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
@@ -243,8 +195,8 @@ class _Rows:
             name, inner = self.nest.fresh("k"), Scope(self.nest, scope)
             inner.axes[axis] = walk.place(inner, var(name))
             inner.write(writes)
-            scope.add(For(name, special("lid"), walk.stop, const(size, dt.index), tuple(inner.body)))
+            scope.add(For(name, self.lid, walk.stop, const(size, dt.index), tuple(inner.body)))
             return
 
-        scope.count("k", special("lid") * width, walk.stop,
+        scope.count("k", self.lid * width, walk.stop,
                     lambda inner, k: self._block(walk, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip

@@ -9,7 +9,7 @@ offsets computes the same, in the same order, from elements that it loads one by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from ... import dtypes as dt
@@ -89,6 +89,12 @@ def guarded(roots: Sequence[Expr]) -> bool:
 def loads_along(axis: int, roots: Iterable[Expr]) -> list[Expr]:
     """The loads in ``roots`` that step along ``axis``."""
     return [n for n in walk(*roots) if n.op == "get" and step_along(n.args[0], axis) == 1]
+
+
+def walked(values: Sequence[Expr], axes: Set[int]) -> bool:
+    """True when a load in ``values`` varies along all of ``axes``: there is one element for each of their points."""
+    loads = [n for n in walk(*values) if n.op == "get"]
+    return any(axes <= {i.value for i in walk(n.args[0]) if i.op == "index"} for n in loads)
 
 
 def told(launch: Launch, limits: Limits) -> Launch:
