@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from cuda_pretend import rendered
 from ingot_cuda import compiler
-from ingot_cuda.attention import Problem
 from ingot_cuda.dialect import PROLOGUE
 from ingot_devices import dtypes as dt
 from ingot_devices.errors import KernelBuildError
@@ -131,39 +130,3 @@ class TestWideAccess:
     def test_a_load_that_a_condition_keeps_within_bounds_is_not_moved_out_of_it(self) -> None:
         text = rendered("pad", shaped(4096), Spec((), dt.float32, NUMBER), pads=((0, 5),))
         assert "quotient" not in text
-
-
-class TestAttention:
-    @pytest.mark.parametrize("name", ["attention", "attention_queries", "attention_keys"])
-    @pytest.mark.parametrize("half", [False, True])
-    def test_it_uses_tensor_cores_and_copies_on_the_way(self, nvrtc: Any, name: str, half: bool) -> None:
-        text = attention_source(name, half, 64, True, True)
-        ptx = compiler.compile_source(text, f"ingot_{name}", "compute_80").decode()
-        kind = "f16.f16" if half else "bf16.bf16"
-        assert f"mma.sync.aligned.m16n8k16.row.col.f32.{kind}.f32" in ptx
-        assert "cp.async.cg.shared.global" in ptx and "ldmatrix.sync.aligned.m8n8.x4.trans" in ptx
-
-    @pytest.mark.parametrize("name", ["attention", "attention_queries", "attention_keys"])
-    @pytest.mark.parametrize("target", ["sm_80", "sm_90", "sm_100"])
-    def test_its_registers_suffice(self, nvrtc: Any, name: str, target: str) -> None:
-        """Nothing is spilled for any head size, causal and aligned or not (each once for every size)."""
-        for size in range(16, 129, 16):
-            causal, aligned = size // 16 % 2 == 0, size // 32 % 2 == 0 or size >= 64
-            told = resources(nvrtc, attention_source(name, False, size, causal, aligned), target)
-            assert "0 bytes spill stores, 0 bytes spill loads" in told, (size, told)
-
-
-def attention_source(name: str, half: bool, size: int, causal: bool, aligned: bool) -> str:
-    """A kernel of attention, as the plugin builds it."""
-    return Problem(half, size, causal, 1, 1, 1, 1, ()).source(f"{name}.cu", aligned)
-
-
-def resources(nvrtc: Any, source: str, target: str) -> str:
-    """What the assembler tells of a kernel."""
-    _, program = nvrtc.nvrtcCreateProgram(source.encode(), b"kernel.cu", 0, [], [])
-    options = [o.encode() for o in (f"--gpu-architecture={target}", *compiler.OPTIONS, "--ptxas-options=-v")]
-    assert nvrtc.nvrtcCompileProgram(program, len(options), options)[0] == nvrtc.nvrtcResult.NVRTC_SUCCESS
-    log = b"\0" * int(nvrtc.nvrtcGetProgramLogSize(program)[1])
-    nvrtc.nvrtcGetProgramLog(program, log)
-    nvrtc.nvrtcDestroyProgram(program)
-    return log.decode()

@@ -133,11 +133,23 @@ class _Resolver:
         self.attempts.append(Attempt(route, kernel.owner))
         temps = tuple(Layout.dense(k.shape, k.dtype, k.device) for n, k in enumerate(self.keys)
                       if n in extra and isinstance(k, Layout))
-        plan = Plan(self.op.name, self.device, self.slots, (*self.allocations, *temps), (*steps, step),
-                    self.out_refs, route, f"by {kernel.owner}")
+        allocations, results = self._left(compiled.results) if compiled.results else (self.allocations, self.out_refs)
+        plan = Plan(self.op.name, self.device, self.slots, (*allocations, *temps), (*steps, step), results, route,
+                    f"by {kernel.owner}")
         if not steps and not self.op.mutates and not OBSERVERS:
             plan.producer = compiled.producer
         return plan
+
+    def _left(self, results: tuple[Layout, ...]) -> tuple[tuple[Layout, ...], tuple[Ref, ...]]:
+        """Memory for results that lie in another order than the dense one, and how they are seen there."""
+        if self.op.mutates:
+            raise Unsupported("a kernel that writes into its operands leaves them as they lie")
+        turned = [x is not dense for x, dense in zip(results, self.layouts, strict=True)]
+        flat = (Layout.dense((x.size,), x.dtype, x.device) for x in results)
+        return (
+            tuple(f if t else dense for f, t, dense in zip(flat, turned, self.allocations, strict=True)),
+            tuple(Ref(r.slot, x) if t else r for r, x, t in zip(self.out_refs, results, turned, strict=True)),
+        )
 
     def _prepared(self, layout: str) -> tuple[tuple[Key, ...], list[Step], dict[int, int]]:
         """Copies for operands that the kernel does not take as they lie: (layouts, copy steps, operand → slot)."""

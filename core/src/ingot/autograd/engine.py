@@ -19,6 +19,7 @@ from ..base import TensorBase
 from ..inplace import make_inplace
 from .eager import builder
 from .node import LeafNode, Node, OpNode
+from .pieces import Pieces, piece_of
 
 add_ = make_inplace(OPS["add"])
 
@@ -57,6 +58,7 @@ class _Walk:
         self.pending: dict[Node, tuple[list[Any], list[bool]]] = {}
         self.stops = {node for node, _ in targets} if targets is not None else None
         self.leads: dict[Node, bool] = {}
+        self.cut = False  # some gradients wait in pieces
 
     def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> dict[Any, Any]:
         for root, g in zip(roots, grads, strict=True):
@@ -65,6 +67,8 @@ class _Walk:
         while heap:
             node = heappop(heap)[1]
             incoming, owned = pending.pop(node)
+            if self.cut:
+                _put_together(incoming, owned)
             if node.hooks is not None:
                 _run_hooks(node, incoming, owned)
             if targets is None:
@@ -86,10 +90,12 @@ class _Walk:
 
     def step(self, node: Node, incoming: list[Any]) -> None:
         """The gradients of one node go to its edges, summed to the operands' shapes and cast to their dtypes."""
+        known = node if isinstance(node, OpNode) else None
+        if known is not None and known.wanted.cuts and self.hand_on_piece(known, incoming[0]):
+            return
         results = node.apply(incoming, builder, self.keep)
         if state.context.anomaly:
             _check_finite(node, results)
-        known = node if isinstance(node, OpNode) else None
         specs = known.entry.specs if known is not None else ()
         fresh = known.wanted.fresh if known is not None else ()
         pending = self.pending
@@ -116,6 +122,19 @@ class _Walk:
                 self.add(edge, g, owned)
         if known is not None and not self.keep:
             known.saved = None
+
+    def hand_on_piece(self, node: OpNode, g: Any) -> bool:
+        """Give the gradient of a part to the node of the whole, as a piece of it; False where it cannot be one."""
+        edge = node.edges[0]
+        if edge is None or g is None or (self.stops is not None and not self.wanted(edge[0])):
+            return False
+        whole = node.entry.specs[0]
+        piece = piece_of(builder, whole, node.wanted.op.name, node.entry.attrs, g) if g.dtype is whole.dtype else None
+        if piece is None:
+            return False
+        self.cut = True
+        self.add(edge, piece, True)
+        return True
 
     def wanted(self, node: Node) -> bool:
         """True when a target lies at or behind ``node`` (looked up once for each node, without recursion)."""
@@ -155,7 +174,14 @@ class _Walk:
         held = grads[number]
         if held is None:
             grads[number], flags[number] = g, owned
-        elif flags[number] and not self.create:
+            return
+        if self.cut:
+            if type(held) is Pieces and type(g) is Pieces:
+                held.parts += g.parts
+                return
+            _put_together(grads, flags)
+            held, g = grads[number], g.whole(builder)[0] if type(g) is Pieces else g
+        if flags[number] and not self.create:
             add_(held, g)
         else:
             grads[number], flags[number] = builder.add(held, g), True
@@ -176,6 +202,13 @@ class _Walk:
             add_(leaf.grad, g)
         for hook in node.after:
             hook(leaf)
+
+
+def _put_together(grads: list[Any], owned: list[bool]) -> None:
+    """Gradients that wait in pieces as wholes."""
+    for k, g in enumerate(grads):
+        if type(g) is Pieces:
+            grads[k], owned[k] = g.whole(builder)
 
 
 def _handed_on(block: Any, incoming: list[Any], node: OpNode) -> bool:

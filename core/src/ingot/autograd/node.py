@@ -15,6 +15,7 @@ from weakref import ref
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import Op, Spec, parameters
 
+from .pieces import CUTS
 from .saved import unpack
 
 Edge = tuple["Node", int]
@@ -83,9 +84,10 @@ class Wanted:
     ``inputs`` and ``outputs`` are saved, in this order. ``run(node, grads, saved, builder)`` gives the gradients of all
     operands: a function written for this set, so that a walk looks nothing up. ``fresh[k]``: the gradient of operand k is
     a result of its own, never a value that was handed in. ``shares``: several rules may ask for one op (`eager.Once`).
+    ``cuts``: the op is a view of a part, whose gradient may wait for those of other parts (`pieces`).
     """
 
-    __slots__ = ("_run", "any", "fresh", "inputs", "mask", "op", "outputs", "rules", "saves", "shares")
+    __slots__ = ("_run", "any", "cuts", "fresh", "inputs", "mask", "op", "outputs", "rules", "saves", "shares")
 
     def __init__(self, op: Op, rules: list[Rule], mask: tuple[bool, ...]) -> None:
         fixed = len(op.names) - 1 if op.variadic else len(op.names)
@@ -101,6 +103,7 @@ class Wanted:
         self.inputs, self.outputs = tuple(sorted(inputs)), tuple(sorted(outputs))
         self.any, self.saves = bool(rules), bool(inputs or outputs)
         self.shares = len(rules) > 1 and op.group in ("composite", "custom")
+        self.cuts = self.any and op.name in CUTS
         launched = {r.operand for r in rules if hasattr(r.function, "op")}
         self.fresh = tuple(k in launched for k in range(len(mask)))
         self._run: Callable[..., list[Any]] | None = None

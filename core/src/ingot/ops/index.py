@@ -90,7 +90,7 @@ def _select(x: Any, axis: int, index: int, shown: int) -> Any:
 
 def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
     """Apply what is a view; the rest as (axis of the view from the left, index tensor)."""
-    items = _expanded(x, key)
+    items, given = _expanded(x, key), x
     positions: list[tuple[int, Any]] = []
     axis = 0  # of the view so far
     source = 0  # of x
@@ -128,6 +128,8 @@ def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
         else:
             x = _select(x, axis - x.ndim, item, source)
             source += 1
+    if x is given and items and not positions:
+        x = look("view", x, shape=x._layout.shape)  # a tensor of its own, even if it is all of the other
     return x, positions
 
 
@@ -194,7 +196,7 @@ def _sliced(x: Any, axis: int, item: slice) -> Any:
         raise ValueError("step must be greater than zero; use flip() to reverse")
     start, stop, _ = slice(_end(item.start), _end(item.stop), step).indices(size)
     if start == 0 and stop == size and step == 1:
-        return look("slice", x, axis=axis - x.ndim, start=0, stop=size, step=1)
+        return x
     return look("slice", x, axis=axis - x.ndim, start=start, stop=max(start, stop), step=step)
 
 

@@ -30,7 +30,8 @@ class Compiled:
     Python number for a scalar operand, None for an operand left out. It queues the work and returns nothing.
     ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one,
     takes the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
-    ``origin`` is the ``file:line`` of a kernel that somebody wrote.
+    ``origin`` is the ``file:line`` of a kernel that somebody wrote. ``results``: the layouts in which it leaves all its
+    results, where they are not the dense ones; each fills its memory, in another order of axes.
     """
 
     call: Callable[..., Any]
@@ -38,6 +39,7 @@ class Compiled:
     launches: int = 1
     producer: Callable[..., Any] | None = None
     origin: str = ""
+    results: tuple[Layout, ...] = ()
 
 
 class Codegen(Protocol):

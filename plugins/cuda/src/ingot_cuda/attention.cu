@@ -98,8 +98,8 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
       const float total = row_sum(sum[r][h]);
       share[h] = total == 0.0f ? 0.0f : 1.0f / total;
       if (row < a.queries && lane % 4 == 0)
-        lse[(long long)blockIdx.x * a.queries + row] = total == 0.0f ? -INFINITY : (top[r][h] + log2f(total)) * LN2;
+        lse[a.lse + (long long)blockIdx.x * a.queries + row] = total == 0.0f ? -INFINITY : (top[r][h] + log2f(total)) * LN2;
     }
-    store_rows(out + (long long)blockIdx.x * a.queries * D, o[r], share[0], share[1], first + r * 16, a.queries);
+    store_rows(part(out, a.out, batch, head), a.out.row, o[r], share[0], share[1], first + r * 16, a.queries);
   }
 }

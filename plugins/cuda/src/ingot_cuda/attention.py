@@ -24,13 +24,14 @@ from .dialect import PROLOGUE
 ROWS = 64  # of a block: queries, or keys where gradients of keys are made
 LARGEST = 128  # head size: what registers and shared memory hold
 HALVES = (dt.float16, dt.bfloat16)
+Steps = tuple[int, int, int]
 _BLOCK = (128, 1, 1)
-_SCALARS = struct.Struct("@21qf3i")
+_SCALARS = struct.Struct("@33qf3i")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What a kernel is built for and launched with. ``steps``: of each matrix, by batch, head and row."""
+    """What a kernel is built for and launched with. ``steps``: of each matrix that is read, by batch, head and row."""
 
     half: bool
     size: int
@@ -39,7 +40,7 @@ class Problem:
     heads: int
     queries: int
     keys: int
-    steps: tuple[tuple[int, int, int], ...]
+    steps: tuple[Steps, ...]
 
     def source(self, file: str, aligned: bool) -> str:
         """The kernel of a file; ``aligned`` where all rows begin at multiples of 16 bytes."""
@@ -51,11 +52,11 @@ class Problem:
         """True where all rows of these native views begin at multiples of 16 bytes."""
         return all(n % 8 == 0 for steps in self.steps for n in steps) and all(x[1] % 8 == 0 for x in matrices)
 
-    def scalars(self, matrices: Sequence[Any], lse: int, scale: float) -> bytes:
-        """The kernels' structure `Arguments`: offset and steps of each matrix, and the rest."""
-        places = [n for x, steps in zip(matrices, self.steps, strict=True) for n in (x[1], *steps)]
-        places += [0] * (20 - len(places))
-        return _SCALARS.pack(*places, lse, float(scale), self.heads, self.queries, self.keys)
+    def scalars(self, places: Sequence[tuple[int, Steps]], lse: int, scale: float) -> bytes:
+        """The kernels' structure `Arguments`: offset and steps of each matrix, in its order, and the rest."""
+        numbers = [n for offset, steps in places for n in (offset, *steps)]
+        numbers += [0] * (32 - len(numbers))
+        return _SCALARS.pack(*numbers, lse, float(scale), self.heads, self.queries, self.keys)
 
     def grid(self, rows: int, block: int = ROWS) -> tuple[int, int, int]:
         """Heads first, so that all blocks with much to do begin before those with little."""
@@ -84,7 +85,7 @@ def problem(request: Request, q: Layout, k: Layout, v: Layout, mask: Any, *other
     return Problem(q.dtype is dt.float16, size, bool(request.attributes["is_causal"]), batch, heads, queries, keys, steps)
 
 
-def steps_of(x: Layout) -> tuple[int, int, int]:
+def steps_of(x: Layout) -> Steps:
     """Elements from batch to batch, head to head and row to row; the last axis must be dense."""
     if x.shape[-1] > 1 and x.strides[-1] != 1:
         raise Unsupported("rows must be dense")
@@ -92,9 +93,12 @@ def steps_of(x: Layout) -> tuple[int, int, int]:
     return batch, heads, rows
 
 
-def place(result: tuple[int, int], itemsize: int) -> int:
-    """Where a result begins: in a compiled program it is a part of a larger block."""
-    return result[0] + result[1] * itemsize
+def laid_like(x: Layout, result: Layout) -> Layout:
+    """A result with its heads within rows where ``x`` has them so: then both can be seen as rows of all heads."""
+    if len(x.shape) != 4 or x.shape[1] == 1 or x.strides[1] >= x.strides[2]:
+        return result
+    _, heads, rows, size = result.shape
+    return Layout.of(result.shape, (rows * heads * size, size, heads * size, 1), result.dtype, result.device)
 
 
 class Built:
@@ -120,14 +124,17 @@ def attention(request: Request) -> Compiled:
     device, asked = request.device, problem(request, q, k, v, mask)
     built = Built(device, asked, "attention")
     grid = asked.grid(asked.queries, ROWS if asked.size > 64 else 2 * ROWS)  # the kernel's BLOCK
+    left = (laid_like(q, request.outputs[0]), request.outputs[1])
+    nothing, steps = (0, 0, 0), steps_of(left[0])
 
     def call(q: Any, k: Any, v: Any, mask: None, scale: float, out: Any, lse: Any) -> None:
         matrices = (q, k, v)
-        bound = (*(Binding(x[0], "r") for x in matrices), Binding(place(out, 2), "w"), Binding(place(lse, 4), "w"))
-        scalars = asked.scalars(matrices, 0, scale)
-        device.launch(built.entry(asked.aligned(matrices)), grid, _BLOCK, Arguments(bound, scalars), device.current_stream())
+        bound = (*(Binding(x[0], "r") for x in matrices), Binding(out[0], "w"), Binding(lse[0], "w"))
+        places = zip((q[1], k[1], v[1], 0, out[1]), (*asked.steps, nothing, steps), strict=True)
+        arguments = Arguments(bound, asked.scalars(tuple(places), lse[1], scale))
+        device.launch(built.entry(asked.aligned(matrices)), grid, _BLOCK, arguments, device.current_stream())
 
-    return Compiled(call, built.source)
+    return Compiled(call, built.source, results=left)
 
 
 def attention_backward(request: Request) -> Compiled:
@@ -139,19 +146,22 @@ def attention_backward(request: Request) -> Compiled:
     first, second = Built(device, asked, "attention_queries"), Built(device, asked, "attention_keys")
     between = asked.batch * asked.heads * asked.queries * 8
     over_queries, over_keys = asked.grid(asked.queries), asked.grid(asked.keys)
+    left = tuple(laid_like(x, made) for x, made in zip((q, k, v), request.outputs, strict=True))
+    steps = (*asked.steps, *map(steps_of, left))
 
     def call(grad: Any, q: Any, k: Any, v: Any, mask: None, out: Any, lse: Any, scale: float, *made: Any) -> None:
         matrices = (q, k, v, grad, out)
-        aligned, scalars = asked.aligned(matrices), asked.scalars(matrices, lse[1], scale)
+        places = tuple(zip((x[1] for x in (*matrices, *made)), steps, strict=True))
+        aligned, scalars = asked.aligned(matrices), asked.scalars(places, lse[1], scale)
         rows, stream = device.pool.allocate(between), device.current_stream()
         read = [Binding(x[0], "r") for x in matrices]
-        to_q, to_k, to_v = (Binding(place(x, 2), "w") for x in made)
+        to_q, to_k, to_v = (Binding(x[0], "w") for x in made)
         bound = (*read, Binding(lse[0], "r"), Binding(rows.handle, "w"), to_q)
         device.launch(first.entry(aligned), over_queries, _BLOCK, Arguments(bound, scalars), stream)
         bound = (*read[:4], Binding(rows.handle, "r"), to_k, to_v)
         device.launch(second.entry(aligned), over_keys, _BLOCK, Arguments(bound, scalars), stream)
 
-    return Compiled(call, f"{first.source}\n{second.source}", 2)
+    return Compiled(call, f"{first.source}\n{second.source}", 2, results=left)
 
 
 KERNELS = tuple(

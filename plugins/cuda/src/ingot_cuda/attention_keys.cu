@@ -67,7 +67,6 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 2 : 3) ingot_attentio
       add_weighted<1, N>(to_key, up, queries);
     }
   }
-  const long long place = (long long)blockIdx.x * a.keys * D;
-  store_rows(grad_k + place, to_key[0], a.scale, a.scale, first, a.keys);
-  store_rows(grad_v + place, to_value[0], 1.0f, 1.0f, first, a.keys);
+  store_rows(part(grad_k, a.grad_k, batch, head), a.grad_k.row, to_key[0], a.scale, a.scale, first, a.keys);
+  store_rows(part(grad_v, a.grad_v, batch, head), a.grad_v.row, to_value[0], 1.0f, 1.0f, first, a.keys);
 }

@@ -86,5 +86,5 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 2 : 3) ingot_attentio
       add_weighted<1, N>(made, s, keys);
     }
   }
-  store_rows(grad_q + (long long)blockIdx.x * a.queries * D, made[0], a.scale, a.scale, first, a.queries);
+  store_rows(part(grad_q, a.grad_q, batch, head), a.grad_q.row, made[0], a.scale, a.scale, first, a.queries);
 }

@@ -13,13 +13,14 @@ typedef struct {
 } Steps;
 
 typedef struct {
-  Steps q, k, v, grad, out;
+  Steps q, k, v, grad, out, grad_q, grad_k, grad_v;
   long long lse;  // where it begins
   float scale;
   int heads, queries, keys;
 } Arguments;
 
-static __device__ __forceinline__ const unsigned short *part(const unsigned short *x, Steps s, int batch, int head) {
+template <class T>
+static __device__ __forceinline__ T *part(T *x, Steps s, int batch, int head) {
   return x + s.offset + batch * s.batch + head * s.head;
 }
 
@@ -191,8 +192,8 @@ static __device__ __forceinline__ void add_weighted(float (&c)[R][D / 8][4], con
   }
 }
 
-// 16 rows of results, times a factor for each of the two that a lane has, to dense rows of D elements.
-static __device__ __forceinline__ void store_rows(unsigned short *out, const float (&c)[D / 8][4], float upper, float lower, int first, int rows) {
+// 16 rows of results, times a factor for each of the two that a lane has.
+static __device__ __forceinline__ void store_rows(unsigned short *out, long long step, const float (&c)[D / 8][4], float upper, float lower, int first, int rows) {
   const int lane = threadIdx.x % 32;
 #pragma unroll
   for (int h = 0; h < 2; h++) {
@@ -201,6 +202,6 @@ static __device__ __forceinline__ void store_rows(unsigned short *out, const flo
     if (row >= rows) continue;
 #pragma unroll
     for (int d = 0; d < D / 8; d++)
-      *(unsigned *)(out + (long long)row * D + d * 8 + lane % 4 * 2) = packed(c[d][h * 2] * factor, c[d][h * 2 + 1] * factor);
+      *(unsigned *)(out + row * step + d * 8 + lane % 4 * 2) = packed(c[d][h * 2] * factor, c[d][h * 2 + 1] * factor);
   }
 }

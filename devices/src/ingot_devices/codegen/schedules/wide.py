@@ -97,6 +97,13 @@ def walked(values: Sequence[Expr], axes: Set[int]) -> bool:
     return any(axes <= {i.value for i in walk(n.args[0]) if i.op == "index"} for n in loads)
 
 
+def still(writes: Sequence[Write]) -> list[Expr]:
+    """The loads that are the same at every point, of what nobody writes: they may be made once, before everything."""
+    outputs = {w.operand for w in writes}
+    loads = [n for n in walk(*(w.value for w in writes)) if n.op == "get" and n.value not in outputs]
+    return [n for n in loads if n.dtype is not dt.float16 and all(a.op != "index" for a in walk(*n.args))]
+
+
 def told(launch: Launch, limits: Limits) -> Launch:
     """``launch``, its compiler told that buffers are aligned."""
     return replace(launch, program=replace(launch.program, aligned=limits.vector_bytes))

@@ -160,6 +160,7 @@ RECORDS = (
         S(V(3, 2), V(3, 2), V(3, 2), attn_mask=V(3, 3)),
         S(V(2, 2, 3, 2), V(2, 2, 3, 2), V(2, 2, 3, 2), scale=0.3),
         S(V(0, 3, 2), V(0, 3, 2), V(0, 3, 2)),
+        S(V(2, 5, 16), V(2, 7, 16), V(2, 7, 16), is_causal=True),  # what kernels that fuse it take
         S(V(2, 33, 16), V(2, 65, 16), V(2, 65, 24), big=True))),
 )
 # fmt: on
