@@ -161,5 +161,5 @@ def addmm(request: Request) -> Compiled:
 KERNELS = tuple(
     Kernel(made.__name__, "cuda", made, DTYPES, layout, priority=priority)
     for made in (matmul, linear, addmm)
-    for layout, priority in (("any", 20), ("dense", 10))  # as they lie if possible, else after a copy
+    for layout, priority in (("any", 20), ("matrix-dense", 15), ("dense", 10))  # as they lie if possible, else after copies
 )
