@@ -166,6 +166,18 @@ def test_a_refused_capture_is_told_and_goes_on(g: Any, device: str, monkeypatch:
     assert graph_of(compiled).replays == 0
 
 
+def test_workspaces_of_captured_launches_are_nobody_elses(g: Any, device: str) -> None:
+    """A long sum takes two launches with memory between them, which the pool must not hand to others."""
+    compiled = g.compile(lambda x: (x * 2).sum() + 1, fullgraph=True, mode=MODE)
+    others = []
+    for k in range(8):
+        x = g.full((70000,), float(k), device=device)
+        assert float(compiled(x)) == 140000.0 * k + 1
+        others.append(g.full((70,), -1.0, device=device))
+    assert graph_of(compiled).replays > 0, graph_of(compiled).reason
+    assert all(float(o.sum()) == -70.0 for o in others)
+
+
 def test_memory_goes_with_the_compiled_function(g: Any, device: str) -> None:
     pool = g.zeros(1, device=device)._layout.device.pool
     before = pool.stats().used
@@ -178,3 +190,27 @@ def test_memory_goes_with_the_compiled_function(g: Any, device: str) -> None:
 
     gc.collect()
     assert pool.stats().used <= before
+
+
+@pytest.mark.parametrize("mode", [None, MODE])
+@pytest.mark.parametrize(("kind", "options"), [("AdamW", {}), ("SGD", {"momentum": 0.9})])
+def test_an_optimizer_with_many_parameters_takes_few_launches(
+    t: Any, device: str, kind: str, options: dict[str, Any], mode: str | None
+) -> None:
+    shapes = [(3, 4), (5,), (1,), (300,), (7, 33), (129,), (2, 2, 2), (64,), (), (31, 17)]
+    left = []
+    for compile_it in (False, True):
+        t.manual_seed(1)
+        parameters = [t.randn(*s, device=device).requires_grad_() for s in shapes]
+        optimizer = getattr(t.optim, kind)(parameters, lr=0.1, **options)
+        for p in parameters:
+            p.grad = t.randn(*p.shape, device=device)
+        step: Any = t.compile(lambda o=optimizer: o.step(), mode=mode, fullgraph=True) if compile_it else optimizer.step
+        for _ in range(7):
+            step()
+        left.append([bits(p) for p in parameters])
+    same(left[0], left[1])
+    program = step.replays[0].made.built.program
+    if device.startswith("cuda"):
+        assert program.launches == 2
+    assert len(program.graph.nodes) == (2 if program.graph.nodes[0].members else len(shapes))

@@ -158,7 +158,7 @@ def best(found: Mapping[str, Any], library: str, without: str = "never") -> Any:
 
 
 def main() -> int:
-    """Ask for each case in turn; what was measured is written after each."""
+    """Ask for each case in turn; what was measured is written after each. 1 if a form of ingot's failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(LIMITS)}; all of them if none is named")
     parser.add_argument("--out", type=Path)
@@ -177,7 +177,8 @@ def main() -> int:
         if given.out:
             given.out.write_text(json.dumps({"cases": asked, "results": rows(asked)}, indent=1))
     print(json.dumps(rows(asked), indent=1))
-    return 0
+    faults = [name for one in asked.values() for name, f in one.get("forms", {}).items() if "error" in f]
+    return int(any(name.startswith("ingot") for name in faults))
 
 
 def report(case: str, asked: Mapping[str, Any]) -> None:

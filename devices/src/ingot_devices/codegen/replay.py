@@ -38,13 +38,15 @@ class Launch:
     `Ref` says which slot, which ``layout`` (required: it decides the kernel) and the ``offset`` of its first element,
     counted in elements of ``layout`` from the first element of the slot's view. The kernel is ``definition``, or
     ``call`` where somebody wrote it by hand: then it takes native views and numbers, as `Compiled.call` does.
-    ``aliased`` as in `Codegen.compile`: inputs that share memory, element for element, with an output.
+    ``aliased`` as in `Codegen.compile`: inputs that share memory, element for element, with an output. ``members`` are
+    launches that run side by side in this one, with their operand numbers → those of this one (`Codegen.together`).
     """
 
     operands: tuple[Ref | Input | float | int | bool | None, ...]
     definition: Definition | None = None
     call: Callable[..., Any] | None = None
     aliased: frozenset[int] = frozenset()
+    members: tuple[tuple[Launch, Mapping[int, int]], ...] = ()
 
     @property
     def layouts(self) -> dict[int, Layout]:

@@ -30,12 +30,17 @@ from .emulate import emulate
 from .legalize import legalize
 from .nest import Slot, memory_name
 from .schedules import Launch, Plan, plan
+from .together import Section, together
 
 if TYPE_CHECKING:
     from ..device import Device
 
 SMALL = 1 << 30
 """Index arithmetic in 32 bits meets no number as large as this, so that a sum of two never overflows."""
+
+
+MANY = 12
+"""Operands from which it is asked whether all handles differ, instead of each pair."""
 
 
 class Renderer(Protocol):
@@ -102,6 +107,18 @@ class ScheduleCodegen:
         call = kernel.call()
         return Compiled(call, "\n".join(kernel.sources), kernel.count())
 
+    def together(self, members: Sequence[tuple[Any, Mapping[int, int]]], device: Device) -> Compiled:
+        """One launch of several independent kernels; ``members``: `replay.Launch` es with their operand numbers → those of
+        the joint call. `Unsupported` where one of them takes more than one launch, or the device not as many buffers."""
+        kernels = []
+        for launch, numbers in members:
+            loops = collapse(monoids.rewrite(bind(launch.definition, launch.layouts)))
+            kernels.append((_Kernel(self, launch.definition, loops, launch.layouts, device, launch.aliased), numbers))
+        joint = _Joint(kernels)
+        self.cache(device).statistics.compiled += 1
+        call = joint.call()
+        return Compiled(call, "\n".join(joint.sources))
+
     def plan(
         self, definition: Definition, layouts: Mapping[int, Layout], device: Device, index_bits: int = 32
     ) -> Plan:
@@ -156,6 +173,7 @@ class _Kernel:
         self.sources: list[str] = []  # of the usual variant, for people
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
+        self.outputs = sorted({w.operand for w in loops.writes} - {STATUS})
         self.span = max((layouts[n].span for n in self.used), default=0)
         for n in self.used:
             nbytes = layouts[n].span * device.limits.storage_itemsize(layouts[n].dtype)
@@ -185,20 +203,18 @@ class _Kernel:
 
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
-        outputs = sorted({w.operand for w in self.loops.writes} - {STATUS})
         room = SMALL - self.span if self.bits == 32 else None
         self.multiples = _multiples(self._plan(self.bits))
-        unusual = _unusual(self.used, outputs, room, self.multiples)
+        unusual = _unusual(self.used, self.outputs, room, self.multiples)
         return self._variant(self.bits, True, tuple(range(len(self.used))), unusual)
 
     def _general(self, *operands: Any) -> None:
         """A call in which operands share a handle, or begin at an odd element, or beyond what 32 bits reach."""
         handles = [operands[n][0] for n in self.used]
-        outputs = {w.operand for w in self.loops.writes}
         pattern: list[int] = []
         for k, handle in enumerate(handles):
             same = [j for j in range(k) if handles[j] is handle]
-            shared = any(self.used[j] in outputs for j in range(len(handles)) if handles[j] is handle)
+            shared = any(self.used[j] in self.outputs for j in range(len(handles)) if handles[j] is handle)
             pattern.append(pattern[same[0]] if same and shared else k)
         far = any(operands[n][1] + self.span >= SMALL for n in self.used)
         if far and self.device.limits.index_bits < 64:
@@ -252,6 +268,33 @@ class _Kernel:
         return f"launch{number}({', '.join(given)})"
 
 
+class _Joint(_Kernel):
+    """Several kernels side by side, each with its operand numbers → those of the joint call."""
+
+    def __init__(self, kernels: Sequence[tuple[_Kernel, Mapping[int, int]]]) -> None:
+        first, _ = kernels[0]
+        self.kernels = kernels
+        self.codegen, self.device, self.definition = first.codegen, first.device, first.definition
+        self.plans, self.sources, self.variants = {}, [], {}
+        self.used = sorted({numbers[n] for k, numbers in kernels for n in k.used})
+        self.outputs = sorted({numbers[n] for k, numbers in kernels for n in k.outputs})
+        self.params = {numbers[n]: dtype for k, numbers in kernels for n, dtype in k.params.items()}
+        self.span, self.bits = max(k.span for k, _ in kernels), max(k.bits for k, _ in kernels)
+
+    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+        if (bits, aligned) not in self.plans:
+            sections = []
+            for kernel, numbers in self.kernels:
+                made = kernel._plan(bits, aligned)
+                if len(made.launches) != 1:
+                    raise Unsupported(f"{kernel.definition.name} takes {len(made.launches)} launches")
+                sections.append(Section(made.launches[0], numbers))
+            launch = together(sections)
+            _check_limits(launch, self.device)
+            self.plans[bits, aligned] = Plan((launch,), {})
+        return self.plans[bits, aligned]
+
+
 def _bindings(launch: Launch) -> list[tuple[str, set[str]]]:
     """The bindings of a launch in order: the handle as Python text, and how it is accessed."""
     found: dict[int, tuple[str, set[str]]] = {}
@@ -292,8 +335,12 @@ def _multiples(plan: Plan) -> dict[int, int]:
 
 def _unusual(used: Sequence[int], outputs: Sequence[int], room: int | None, multiples: Mapping[int, int]) -> str:
     """Python text that is true where an operand shares an output's handle, or an offset does not fit."""
-    tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
-    tests += [f"o{n} >= {room}" for n in used] if room is not None else []
+    if len(used) > MANY:
+        tests = [f"len({{{', '.join(f'id(h{n})' for n in used)}}}) < {len(used)}"]
+        tests += [f"max({', '.join(f'o{n}' for n in used)}) >= {room}"] if room is not None else []
+    else:
+        tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+        tests += [f"o{n} >= {room}" for n in used] if room is not None else []
     for m in sorted(set(multiples.values())):
         together = " | ".join(f"o{n}" for n, k in multiples.items() if k == m)
         tests.append(f"({together}) & {m - 1}")

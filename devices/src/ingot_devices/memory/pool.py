@@ -106,8 +106,9 @@ class Pool:
             return self.adopt(nbytes, np.empty(nbytes, np.uint8))
         if len(self._takers) >= _MAX_TAKERS:
             self._takers.clear()
-        self._takers[nbytes] = take = self._taker(round_size(nbytes, self.device.limits))
-        return take()
+        made: Callable[[], Block] = self._taker(round_size(nbytes, self.device.limits))
+        self._takers[nbytes] = made
+        return made()
 
     def fresh(self, layout: Layout) -> tuple[Block, Any]:
         """A block for the elements of ``layout``, and the device's native view of it."""
@@ -123,17 +124,16 @@ class Pool:
         nbytes = layout.size * storage.itemsize
         if self.host and nbytes < NOTED and storage is layout.dtype and layout.is_dense:
             return self._host_maker(layout, nbytes)
-        take, view = self._taker(round_size(nbytes, device.limits)), device.view
+        size = round_size(nbytes, device.limits)
+        if type(device).view is _plain_view():
+            return self._taker(size, viewed=True)
+        take, view = self._taker(size), device.view
 
         def make() -> tuple[Block, Any]:
             block = take()
             return block, view(block, layout, 0)
 
-        def make_plain() -> tuple[Block, Any]:
-            block = take()
-            return block, (block.handle, 0)
-
-        return make_plain if type(device).view is _plain_view() else make
+        return make
 
     def _host_maker(self, layout: Layout, nbytes: int) -> Callable[[], tuple[Block, Any]]:
         pool, shape, dtype, empty = self, layout.shape, layout.dtype.numpy, np.empty
@@ -211,35 +211,41 @@ class Pool:
                     return
         raise out_of_memory(self, nbytes, counted=nbytes)
 
-    def _taker(self, size: int) -> Callable[[], Block]:
+    def _taker(self, size: int, viewed: bool = False) -> Callable[[], Any]:
         """A function that makes blocks of the class ``size``: the hot path of a device with memory of its own.
 
-        It takes no lock: see `chunks.pop`. Where there is nothing to take, `_take` does it.
+        It takes no lock: see `chunks.pop`. Where there is nothing to take, `_take` does it. With ``viewed`` it returns a
+        block and its view, handle and offset.
         """
+
+        def slow() -> Any:
+            block = self._take(size)
+            return (block, (block.handle, 0)) if viewed else block
+
         if not self.quick:
-            return lambda: self._take(size)
+            return slow
         pool, device, kind = self, self.device, self._pooled_type
         new, released, waiting = kind.__new__, self.released, self._chunks.waiting
         streams, current, noted = device.streams, device.current_stream, size >= self.noted_from
-        free_of, slow = self._chunks.free, self._take
+        free_of = self._chunks.free
         default = free_of(size, None)
 
-        def take() -> Block:
+        def take() -> Any:
             free = default
             if streams:
                 stream = current()
                 if stream is not None:
                     free = free_of(size, stream)
             if released or waiting or device.lost:
-                return slow(size)
+                return slow()
             block = new(kind)
             if not free:
-                return slow(size)
+                return slow()
             chunk = free[-1]  # `pop`, written out: no call from here until the block is whole
             chunk.live = True
             del free[-1]
             block._chunk = chunk
-            block.handle = chunk.handle
+            block.handle = handle = chunk.handle
             block.nbytes = size
             block.version = 0
             pool.used = used = pool.used + size
@@ -247,7 +253,7 @@ class Pool:
                 pool.over(size)
             if noted:
                 chunk.site = call_site(2)
-            return block
+            return (block, (handle, 0)) if viewed else block
 
         return take
 

@@ -10,7 +10,7 @@ Order is meaning: a node sees all that the nodes before it wrote.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,11 @@ class Buffer:
 
 @dataclass(eq=False)
 class Node:
-    """One launch. ``reads`` and ``writes`` are positions among ``operands``; ``parts`` the nodes that it was fused from."""
+    """One launch. ``reads`` and ``writes`` are positions among ``operands``; ``parts`` the nodes that it was fused from.
+
+    ``members`` are independent nodes that run side by side in it (`gather`), with ``numbers``: each one's operand numbers →
+    positions among ``operands``.
+    """
 
     op: str
     operands: tuple[Operand, ...]
@@ -54,6 +58,8 @@ class Node:
     route: str = "generated"
     launches: int = 1
     parts: tuple[Node, ...] = ()
+    members: tuple[Node, ...] = ()
+    numbers: tuple[Mapping[int, int], ...] = ()
 
     def refs(self, positions: Sequence[int]) -> Iterator[Ref]:
         """The buffers at ``positions``."""

@@ -73,7 +73,7 @@ class Program:
         if nodes[0].views:
             return _hosted(nodes[0], self.pinned)
         self.launches += sum(n.launches for n in nodes)
-        launches = [Launch(n.operands, n.definition, n.call, n.aliased) for n in nodes]
+        launches = [_launch(n) for n in nodes]
         whole = getattr(self.graph.device.codegen, "program", None)
         made = None if whole is None else whole(tuple(launches), self.graph.device, self.pinned)
         if made is not None:
@@ -81,6 +81,11 @@ class Program:
             run: Run = made.run
             return run
         return _straight(launches, self.graph.device, self.pinned, self.sources)
+
+
+def _launch(node: Node) -> Launch:
+    members = tuple((_launch(m), numbers) for m, numbers in zip(node.members, node.numbers, strict=True))
+    return Launch(node.operands, node.definition, node.call, node.aliased, members)
 
 
 def _segments(nodes: Sequence[Node]) -> list[list[Node]]:
@@ -98,18 +103,25 @@ def _buildable(graph: Graph) -> Graph:
     """The graph with every fused kernel that the device refuses taken apart again."""
     nodes: list[Node] = []
     for node in graph.nodes:
-        if node.parts:
-            try:
-                compiled(node, graph.device)
-            except Unsupported:
-                nodes += unfused([node])
-                continue
-        nodes.append(node)
+        nodes += _apart(node, graph.device)
     return graph.copy(nodes)
 
 
+def _apart(node: Node, device: Any) -> list[Node]:
+    """The node, or what it was made of where the device refuses it."""
+    if not (node.parts or node.members):
+        return [node]
+    try:
+        compiled(node, device)
+    except Unsupported:
+        return [n for m in node.members for n in _apart(m, device)] or unfused([node])
+    return [node]
+
+
 def compiled(node: Node, device: Any) -> Any:
-    """The kernel of a node with a definition; `Unsupported` says why there is none."""
+    """The kernel of a node with a definition, or of a group; `Unsupported` says why there is none."""
+    if node.members:
+        return device.codegen.together(_launch(node).members, device)
     layouts: dict[int, Layout] = {}
     for n, o in enumerate(node.operands):
         if isinstance(o, Ref) and o.layout is not None:
@@ -137,7 +149,10 @@ def _straight(launches: Sequence[Launch], device: Any, pinned: Mapping[int, View
 
     for k, launch in enumerate(launches):
         call, text = launch.call, getattr(launch.call, "__name__", "callable")
-        if launch.definition is not None:
+        if launch.members:
+            made = device.codegen.together(launch.members, device)
+            call, text = made.call, made.source
+        elif launch.definition is not None:
             made = device.codegen.compile(launch.definition, launch.layouts, device, launch.aliased)
             call, text = made.call, made.source
         sources.append(text)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +25,11 @@ from ..layout import Layout
 from ..memory import Block
 from ..plan import Ref
 from ..view import View
+from .gather import group
 from .graph import Graph, Node, accesses
+
+ALIGNED = 64
+"""Bytes at a multiple of which the numbers of one dtype begin, and of which they take a multiple: also what a copy takes."""
 
 
 @dataclass
@@ -48,37 +53,52 @@ class Numbers:
         if not self.slots:
             return {}
         ordered = sorted(self.slots, key=lambda d: -d.itemsize)  # the widest first: no holes
-        codes = [(arguments.code(d, 64), arguments.converter(d), n) for d in ordered for n in self.slots[d]]
-        device = self.graph.device
-        unit = device.limits.copy_granularity
-        size = struct.calcsize("<" + "".join(code for code, _, _ in codes))
-        self._struct = struct.Struct("<" + "".join(code for code, _, _ in codes) + f"{-size % unit}x")
-        self._sources = [(convert, n) for _, convert, n in codes]
-        self.block, start, refs = device.pool.allocate(self._struct.size), 0, {}
+        device, codes, refs = self.graph.device, "<", {}
+        starts = []
         for d in ordered:
+            starts.append(struct.calcsize(codes))
+            size = len(self.slots[d]) * d.itemsize
+            codes += arguments.code(d, 64) * len(self.slots[d]) + f"{-size % ALIGNED}x"
+        self._struct = struct.Struct(codes)
+        self._given = [n for d in ordered for n in self.slots[d]]
+        self._converters = [arguments.converter(d) for d in ordered for _ in self.slots[d]]
+        self._plain = all(d.kind in "fiu" for d in ordered)
+        self.block = device.pool.allocate(self._struct.size)
+        for d, start in zip(ordered, starts, strict=True):
             layout = Layout.dense((len(self.slots[d]),), d, device)
             buffer = graph.buffer("input", layout, "numbers that change")
             self.views[buffer.number] = View.make(self.block, layout, start // d.itemsize)
             refs[d] = Ref(buffer.number, layout)
-            start += layout.size * d.itemsize
         return refs
 
     def write(self, given: Sequence[Any]) -> None:
         """Fill the memory for the next run, in order of what is queued."""
         if self.block is not None:
             every = self.graph.every(given) if self.graph.derived else given
-            packed = self._struct.pack(*[convert(every[n]) for convert, n in self._sources])
+            packed = self._packed([every[n] for n in self._given])
             self.graph.device.copy_in(self.block.handle, 0, memoryview(packed))
+
+
+    def _packed(self, values: list[Any]) -> bytes:
+        """``values`` as bytes. `struct` takes nearly all as they are, and refuses what only a converter takes."""
+        if self._plain:
+            with suppress(struct.error, OverflowError):
+                return self._struct.pack(*values)
+        return self._struct.pack(*[convert(v) for convert, v in zip(self._converters, values, strict=True)])
 
 
 def in_memory(graph: Graph) -> tuple[Graph, Numbers]:
     """``graph`` with its numbers in memory. `Unsupported` names the kernel whose numbers cannot lie there."""
     numbers = Numbers(graph)
-    wanted = [_wanted(node, numbers) for node in graph.nodes]
+    wanted = {n: _wanted(n, numbers) for node in graph.nodes for n in (node.members or (node,))}
     made = graph.copy(graph.nodes)
     made.derived = []
     refs = numbers.allocate(made)
-    made.nodes = [_loading(node, places, refs) for node, places in zip(graph.nodes, wanted, strict=True)]
+
+    def loading(node: Node) -> Node:
+        return group([loading(m) for m in node.members]) if node.members else _loading(node, wanted[node], refs)
+
+    made.nodes = [loading(node) for node in graph.nodes]
     return made, numbers
 
 

@@ -1,8 +1,8 @@
 """The stages of a program, in order and by name: each can be printed, checked and replaced.
 
-    lift → simplify → fuse → plan → lower, and then `Program.run`
+    lift → simplify → fuse → gather → plan → lower, and then `Program.run`
 
-``INGOT_DUMP=simplify,fuse,plan,lower`` prints the program after each stage named to standard error.
+``INGOT_DUMP=simplify,fuse,gather,plan,lower`` prints the program after each stage named to standard error.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from ..codegen import Unsupported
 from ..view import View
 from .captured import Captured, refusal
 from .fuse import fuse
+from .gather import gather
 from .graph import Graph, check
 from .lower import Program
 from .numbers import in_memory
 from .simplify import simplify
 
 Stage = Callable[[Graph], Graph]
-STAGES: dict[str, Stage] = {"simplify": simplify, "fuse": fuse}
+STAGES: dict[str, Stage] = {"simplify": simplify, "fuse": fuse, "gather": gather}
 """Rewritings of the graph. A tool may put another function under a name, or a new name behind."""
 NAMES = ("lift", *STAGES, "plan", "lower")
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 import pycuda.driver as drv
@@ -46,6 +47,8 @@ class StreamDevice(Device):
         HERE.enter(self, self.context)
         self._default = drv.Stream()
         self._local = _Current()
+        # asked at each allocation and launch: no frame of Python for it
+        setattr(self, "current_stream", partial(getattr, self._local, "stream"))  # noqa: B010  (a method, for the types)
 
     def _retain(self) -> Any:
         try:
@@ -90,10 +93,6 @@ class StreamDevice(Device):
         before = self.current_stream()
         self._local.stream = stream
         return before
-
-    def current_stream(self) -> Any:
-        """This thread's stream; None is the default one."""
-        return self._local.stream
 
     def record_event(self, stream: Any = None) -> Any:
         """An event after the work that ``stream`` (None: the default one) has queued so far."""

@@ -6,13 +6,15 @@ device (bind, collapse, schedule) and stops before the renderer: the program its
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ingot_devices.codegen import Unsupported
 
 from .definition import compile_definition
 
 if TYPE_CHECKING:
-    from ingot_devices.codegen import Codegen, Compiled
+    from ingot_devices.codegen import Compiled
     from ingot_devices.ir.definition import Definition
     from ingot_devices.layout import Layout
 
@@ -25,7 +27,7 @@ class SimCodegen:
     fuses = ("pointwise", "reduce", "contraction")
 
     def __init__(self) -> None:
-        self._schedule: Codegen | None = None
+        self._schedule: Any = None
 
     def compile(
         self,
@@ -37,9 +39,17 @@ class SimCodegen:
         """A launch of ``definition`` on operands in these layouts; `Unsupported` says why not."""
         if device.config.mode == "definition":
             return compile_definition(definition, layouts, device)
-        return self._scheduled().compile(definition, layouts, device, aliased)
+        made: Compiled = self._scheduled().compile(definition, layouts, device, aliased)
+        return made
 
-    def _scheduled(self) -> Codegen:
+    def together(self, members: Sequence[tuple[Any, Mapping[int, int]]], device: SimDevice) -> Compiled:
+        """Several kernels in one launch, which is a matter of the schedule; see `ScheduleCodegen.together`."""
+        if device.config.mode == "definition":
+            raise Unsupported("what a kernel means says nothing of launches")
+        made: Compiled = self._scheduled().together(members, device)
+        return made
+
+    def _scheduled(self) -> Any:
         if self._schedule is None:
             from .program import schedule_codegen
 

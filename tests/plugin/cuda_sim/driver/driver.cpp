@@ -240,11 +240,12 @@ CUresult CUDAAPI cuEventElapsedTime(float *ms, CUevent start, CUevent end) {
 }
 
 // ---- graphs: what a stream captured, replayed in the captured order --------------------------------------------------------------
-CUresult CUDAAPI cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode) {
+CUresult CUDAAPI cuStreamBeginCapture(CUstream handle, CUstreamCaptureMode mode) {
   ENTER
   CUstream stream = resolve(handle);
   if (!stream || stream == resolve(nullptr) || stream->graph) return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   stream->graph = new CUgraph_st;
+  stream->graph->relaxed = mode == CU_STREAM_CAPTURE_MODE_RELAXED;
   stream->origin = true;
   return CUDA_SUCCESS;
 }

@@ -199,6 +199,10 @@ bool capturing() {
   return std::any_of(streams.begin(), streams.end(), [](CUstream s) { return s->graph; });
 }
 
+bool capturing_strictly() {
+  return std::any_of(streams.begin(), streams.end(), [](CUstream s) { return s->graph && !s->graph->relaxed; });
+}
+
 void end_capture(CUgraph graph) {
   for (CUstream stream : streams)
     if (stream->graph == graph) stream->graph = nullptr;

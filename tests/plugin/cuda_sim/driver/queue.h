@@ -7,6 +7,7 @@
 struct CUgraph_st {
   std::vector<sim::Op> ops;
   bool broken = false;
+  bool relaxed = false;  // memory may be taken meanwhile
 };
 
 struct CUgraphExec_st {
@@ -42,5 +43,6 @@ CUresult wait_op(const OpRef &op);
 CUresult launch_graph(CUgraphExec graph, CUstream stream);
 void end_capture(CUgraph graph);
 bool capturing();  // some stream is
+bool capturing_strictly();  // in a mode in which no memory may be taken meanwhile
 void break_captures();
 }  // namespace sim

@@ -11,7 +11,7 @@ static char *bytes(CUdeviceptr p) { return reinterpret_cast<char *>(at(p)); }
 
 CUresult CUDAAPI cuMemAlloc(CUdeviceptr *where, size_t size) {
   ENTER
-  if (capturing()) return break_captures(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+  if (capturing_strictly()) return break_captures(), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
   return allocate(current_context()->device, size, where);
 }
 CUresult CUDAAPI cuMemAllocManaged(CUdeviceptr *where, size_t size, unsigned) { return cuMemAlloc(where, size); }

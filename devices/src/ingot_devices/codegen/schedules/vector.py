@@ -44,6 +44,9 @@ def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, 
     groups = max(min(-(-total // size), limits.max_grid[0], max(32 * limits.compute_units, 1024)), 1)
     stride = special("groups") * special("size")
     scope = Scope(nest)
+    for load in wide.still(writes):
+        there = scope.resolve(load)
+        scope.memo[there] = scope.name("u", there)
 
     def together(inner: Scope, vector: Expr) -> None:
         if outer:

@@ -86,6 +86,13 @@ def loads_along(axis: int, roots: Iterable[Expr]) -> list[Expr]:
     return [n for n in walk(*roots) if n.op == "get" and step_along(n.args[0], axis) == 1]
 
 
+def still(writes: Sequence[Write]) -> list[Expr]:
+    """The loads that are the same at every point, of what nobody writes: they may be made once, before everything."""
+    outputs = {w.operand for w in writes}
+    loads = [n for n in walk(*(w.value for w in writes)) if n.op == "get" and n.value not in outputs]
+    return [n for n in loads if n.dtype is not dt.float16 and all(a.op != "index" for a in walk(*n.args))]
+
+
 def told(launch: Launch, limits: Limits) -> Launch:
     """``launch``, its compiler told that buffers are aligned."""
     return replace(launch, program=replace(launch.program, aligned=limits.vector_bytes))
