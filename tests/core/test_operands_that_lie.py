@@ -69,4 +69,4 @@ def test_rows_further_apart_than_they_are_long_stay(layout: str) -> None:
 def test_the_classes_are_named() -> None:
     assert set(LAYOUTS) == {"any", "aligned", "matrix-dense", "inner-dense", "dense"}
     with pytest.raises(ValueError, match="matrix-dense"):
-        Kernel("matmul", "cpu", register, layout="sideways")
+        Kernel("matmul", "cpu", lambda request: None, layout="sideways")
