@@ -313,6 +313,13 @@ for name, f in (("relu", relu), ("gelu_tanh", gelu)):
         out = made(z, w, b, f)
     told = made.explain(times=False)
     found["compiled " + name] = [far(out, n(layer(z, w, b, f))), f"{name} of linear by its kernel" in told, "1 after" in told]
+from ingot_devices.opset.op import OPS
+from ingot_devices.resolve import resolve
+def steps(op, *operands):
+    keys = [None if o is None else o._layout for o in operands]
+    return [s.op for s in resolve(OPS[op], keys, OPS[op].bind({}), d).steps]
+spread = t(1, 1).expand(6, 7)
+found["spread"] = [steps("linear", spread, t(7, 8).t(), None), steps("matmul", spread.t(), t(6, 8))]
 from ingot_devices.explain import explain
 from ingot_devices import dtypes as dt
 def explained():
@@ -346,6 +353,9 @@ class TestLibrary:
         assert multiplied["counts"]["registered"] >= 20
         assert multiplied["recent"]
         assert multiplied["explained"][:2] == ["registered", "cuda"]
+
+    def test_of_a_gradient_that_is_one_number_only_itself_is_copied(self, multiplied: dict[str, Any]) -> None:
+        assert multiplied["spread"] == [["copy", "linear"], ["copy", "matmul"]]
 
     @pytest.mark.parametrize("op", ["relu", "gelu_tanh"])
     def test_a_compiled_layer_takes_its_activation_as_the_epilogue(self, multiplied: dict[str, Any], op: str) -> None:
