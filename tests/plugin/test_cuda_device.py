@@ -297,13 +297,29 @@ found["recent"] = "cublasLtMatmul" in opened().recent
 from ingot_cuda.cublaslt import Matrix, Product
 d = opened()
 for epilogue, f in (("relu", lambda v: np.maximum(v, 0)),
-                    ("gelu", lambda v: v * (1 + np.tanh(0.7978845608028654 * (v + 0.044715 * v**3))) / 2)):
+                    ("gelu_tanh", lambda v: v * (1 + np.tanh(0.7978845608028654 * (v + 0.044715 * v**3))) / 2)):
     sides = Matrix(6, 8, 6), Matrix(8, 6, 8), Matrix(6, 6, 6)
     p = Product(lib, d, "float32", *sides, (False, False), epilogue=epilogue, bias=True)
     out, added = ingot.empty(6, 6, device="cuda"), t(6)
     stream, workspace = d.library("cublasLtMatmul")
     p.run(y._block.handle, x._block.handle, out._block.handle, stream, workspace, bias=added._block.handle)
     found[epilogue] = far(out, f(n(x.detach()) @ n(y) + n(added)))
+def layer(x, w, b, f):
+    return f(ingot.nn.functional.linear(x, w, b))
+relu, gelu = ingot.nn.functional.relu, lambda v: ingot.nn.functional.gelu(v, approximate="tanh")
+for name, f in (("relu", relu), ("gelu_tanh", gelu)):
+    made = ingot.compile(layer, mode="max-autotune", fullgraph=True)
+    for _ in range(3):
+        out = made(z, w, b, f)
+    told = made.explain(times=False)
+    found["compiled " + name] = [far(out, n(layer(z, w, b, f))), f"{name} of linear by its kernel" in told, "1 after" in told]
+from ingot_devices.opset.op import OPS
+from ingot_devices.resolve import resolve
+def steps(op, *operands):
+    keys = [None if o is None else o._layout for o in operands]
+    return [s.op for s in resolve(OPS[op], keys, OPS[op].bind({}), d).steps]
+spread = t(1, 1).expand(6, 7)
+found["spread"] = [steps("linear", spread, t(7, 8).t(), None), steps("matmul", spread.t(), t(6, 8))]
 from ingot_devices.explain import explain
 from ingot_devices import dtypes as dt
 def explained():
@@ -327,7 +343,7 @@ class TestLibrary:
         ("key", "bound"),
         [("dense", 1e-5), ("transposed", 1e-5), ("stepped", 1e-5), ("offset", 1e-5), ("linear", 1e-5),
          ("linear without bias", 1e-5), ("addmm", 1e-4), ("double", 1e-12), ("gradient", 1e-5), ("relu", 1e-5),
-         ("gelu", 1e-5), ("halves", 0.05)],
+         ("gelu_tanh", 1e-5), ("halves", 0.05)],
     )  # fmt: skip
     def test_products(self, multiplied: dict[str, Any], key: str, bound: float) -> None:
         found = multiplied[key]
@@ -337,6 +353,14 @@ class TestLibrary:
         assert multiplied["counts"]["registered"] >= 20
         assert multiplied["recent"]
         assert multiplied["explained"][:2] == ["registered", "cuda"]
+
+    def test_of_a_gradient_that_is_one_number_only_itself_is_copied(self, multiplied: dict[str, Any]) -> None:
+        assert multiplied["spread"] == [["copy", "linear"], ["copy", "matmul"]]
+
+    @pytest.mark.parametrize("op", ["relu", "gelu_tanh"])
+    def test_a_compiled_layer_takes_its_activation_as_the_epilogue(self, multiplied: dict[str, Any], op: str) -> None:
+        distance, listed, one = multiplied[f"compiled {op}"]
+        assert distance < 1e-5 and listed and one
 
     def test_the_switch_for_float32(self, multiplied: dict[str, Any]) -> None:
         assert multiplied["precision"] == "high"

@@ -47,7 +47,8 @@ class Step:
     """One call. ``views``: it takes `View` objects instead of native views (the host route does).
 
     ``source`` is the kernel for people, ``origin`` the author's ``file:line`` where there is one. A call that was generated
-    names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for.
+    names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for. ``behind``: what a
+    kernel that somebody wrote can do with its result as well (`codegen.Compiled.behind`).
     """
 
     call: Callable[..., Any]
@@ -60,6 +61,7 @@ class Step:
     definition: Definition | None = None
     aliased: frozenset[int] = frozenset()
     origin: str = ""
+    behind: Callable[[str], Callable[..., Any]] | None = None
 
 
 @dataclass(eq=False)

@@ -16,7 +16,15 @@ from .context import changed
 from .dtypes import DType
 from .layout import Layout
 
-LAYOUTS = ("any", "dense", "inner-dense", "aligned")
+LAYOUTS: dict[str, Callable[[Layout], bool]] = {
+    "any": lambda x: True,
+    "aligned": lambda x: True,
+    "matrix-dense": lambda x: x.is_dense or 1 in x.strides[-2:],
+    "inner-dense": lambda x: x.is_dense or 1 in x.strides[-1:],
+    "dense": lambda x: x.is_dense,
+}
+"""How a kernel may want its operands to lie: what is true of those that need no copy. Matrix-dense: along one of the last two
+axes; inner-dense: along the last one."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,8 @@ class Kernel:
 
     ``make(request)`` returns what is launched: a function of (operands…, outputs…) as native views, or a
     `codegen.Compiled`; None declines. ``dtypes``: what all tensor operands may be (None: any). ``layout``: what each
-    tensor operand must be (one of LAYOUTS); dispatch copies one that is not. ``attributes``: values that must match.
+    tensor operand must be (one of LAYOUTS); dispatch copies each that is not, and no other. ``attributes``: values that
+    must match.
     """
 
     op: str

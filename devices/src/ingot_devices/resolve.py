@@ -24,7 +24,7 @@ from .observe import OBSERVERS
 from .opset.op import Op, Spec, number_spec
 from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
-from .registry import Kernel, Off, Request, registry
+from .registry import LAYOUTS, Kernel, Off, Request, registry
 from .transfer import read, write
 from .view import View
 
@@ -129,7 +129,7 @@ class _Resolver:
             refs[n] = Ref(slot)
         outs = [r for k, r in enumerate(self.out_refs) if k not in self.op.mutates]
         step = Step(compiled.call, (*refs, *outs), route, self.op.name, compiled.launches, source=compiled.source,
-                    origin=compiled.origin)
+                    origin=compiled.origin, behind=compiled.behind)
         self.attempts.append(Attempt(route, kernel.owner))
         temps = tuple(Layout.dense(k.shape, k.dtype, k.device) for n, k in enumerate(self.keys)
                       if n in extra and isinstance(k, Layout))
@@ -155,10 +155,8 @@ class _Resolver:
         """Copies for operands that the kernel does not take as they lie: (layouts, copy steps, operand → slot)."""
         keys, steps = list(self.keys), list[Step]()
         extra: dict[int, int] = {}
-        if layout in ("any", "aligned"):
-            return self.keys, [], {}
         for n, key in enumerate(self.keys):
-            if isinstance(key, Layout) and not _lies(key, layout):
+            if isinstance(key, Layout) and not LAYOUTS[layout](key):
                 dense = Layout.dense(key.shape, key.dtype, key.device)
                 slot = self.slots + len(self.allocations) + len(extra)
                 steps += copy_steps(self.device, key, dense, Ref(n), Ref(slot))
@@ -283,12 +281,6 @@ class _Resolver:
         step = Step(call, (*(Ref(n) for n in range(self.slots)), *self.out_refs), "host", self.op.name, views=not native)
         return Plan(self.op.name, self.device, self.slots, self.allocations, (step,), self.out_refs, "host",
                     "by its NumPy reference")
-
-
-def _lies(layout: Layout, wanted: str) -> bool:
-    if wanted == "dense":
-        return layout.is_dense
-    return layout.is_dense or (bool(layout.strides) and layout.strides[-1] == 1)
 
 
 def host_call(

@@ -1,8 +1,10 @@
-"""`ingot.compile`: a whole training step, or a module, as one program. Results are those of the eager call, to the bit.
+"""`ingot.compile`: a whole training step, or a module, as one program. Results are those of the eager call, to the bit, but
+for what ``mode="max-autotune"`` lists.
 
 The compiled flow, file by file: `compiled` (warm up, record, replay) → `watch` (which code ran) and `world` (what it depends
-on) → `recorder` (what dispatch did) → `capture` (inputs, outputs, effects) → `ingot_devices.program` (simplify, fuse, plan,
-lower) → `replaying` (one Python function) behind a `guard`. `joined` joins a forward and a backward program to the tape.
+on) → `recorder` (what dispatch did) → `capture` (inputs, outputs, effects) → `ingot_devices.program` (simplify, epilogues,
+fuse, gather, plan, lower) → `replaying` (one Python function) behind a `guard`. `joined` joins a forward and a backward
+program to the tape.
 """
 
 from __future__ import annotations
@@ -21,7 +23,9 @@ def compile(
 
     Its first call runs eagerly, its second is recorded, later ones are replayed where everything that the recording depends
     on is as it was. What cannot be recorded runs eagerly, and a `CompileWarning` says why (``fullgraph=True``: `CompileError`).
-    ``mode``: "default", "reduce-overhead" or "max-autotune". ``dynamic`` is accepted: sizes are never baked in unseen.
+    ``mode``: "default"; "reduce-overhead" replays as one graph of the device; "max-autotune" does so, and lets a vendor's
+    kernel do the activation behind a product, which rounds once less (`Compiled.explain` lists it). ``dynamic`` is accepted:
+    sizes are never baked in unseen.
     """
     chosen = mode or "default"
     if chosen not in MODES:

@@ -84,17 +84,19 @@ class Programs:
 class Capture:
     """One recorded call. Raises `Unguardable` with the reason why it cannot be replayed.
 
-    ``results`` are the tensors that it returned; ``graphs``: replay as one graph of the device, where it has them.
+    ``results`` are the tensors that it returned; ``graphs``: replay as one graph of the device, where it has them;
+    ``exact``: with the eager call's bits, also where a kernel could do more at once.
     """
 
     def __init__(
         self, recorder: Recorder, world: World, before: list[dict[Any, Any]], after: list[dict[Any, Any]],
         arguments: Arguments, origins: Mapping[int, tuple[Any, int, Any]], results: Sequence[Any], graphs: bool,
+        exact: bool = True,
     ) -> None:  # fmt: skip
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
         self.arguments, self.origins = arguments, origins
         self.results = {recorder.number(t._block) for t in results if recorder.knows(t._block)}
-        self.graphs = graphs
+        self.graphs, self.exact = graphs, exact
         self._check_events()
         self.claims = _claims(recorder, world)
         self.effects = self._effects()
@@ -193,7 +195,7 @@ class Capture:
     def program(self, applied: Sequence[Applied], escaping: Sequence[Any], given: Mapping[int, Source]) -> Programs:
         """The graph of ``applied``, in which the blocks of ``escaping`` tensors outlive the run; ``given``: block number →
         memory that another program made."""
-        made = Programs(Graph(self.device, inputs=self.recorder.inputs))
+        made = Programs(Graph(self.device, inputs=self.recorder.inputs, exact=self.exact))
         for one in applied:
             operands = [self._operand(made, o, given) for o in one.operands]
             results = lift.apply(made.graph, one.plan, operands)

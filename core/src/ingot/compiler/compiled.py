@@ -98,7 +98,8 @@ class Compiled:
         return explain(self, times)
 
     def stage(self, name: str, recording: int = 0) -> str:
-        """The program of a recording (0 is the latest) after a stage: "lift", "simplify", "fuse", "plan" or "lower"."""
+        """The program of a recording (0 is the latest) after a stage: "lift", "simplify", "epilogues", "fuse", "gather",
+        "plan" or "lower"."""
         if not 0 <= recording < len(self._replays):
             raise IndexError(f"there are {len(self._replays)} recordings; number {recording} is none of them")
         return str(self._replays[recording].made.built.text(name))
@@ -200,7 +201,8 @@ class Compiled:
         try:
             if recorder.stopped or now.foreign:
                 raise Unguardable(recorder.stopped or now.foreign)
-            capture = Capture(recorder, world, before, after, given, origins, tensors_in(result), self._mode in GRAPHS)
+            capture = Capture(recorder, world, before, after, given, origins, tensors_in(result), self._mode in GRAPHS,
+                              self._mode != "max-autotune" or self._check)  # fmt: skip
             self._replays.insert(0, self._replayer(capture, result, plain, now))
             self._recordings += 1
         except Changes as e:

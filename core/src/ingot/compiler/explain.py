@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .compiled import Compiled
 
 
+NO_REASSOCIATIONS = ("none: results are the eager ones, bit for bit",)
+
+
 def explain(compiled: Compiled, times: bool) -> str:
     """See `Compiled.explain`."""
     lines = [f"{compiled.label}: mode {compiled.mode}"]
@@ -46,7 +49,7 @@ def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
         f"  peak memory        {peak(lifted):,} bytes if each temporary goes at its last use, {planned:,} planned",
         f"                     {made.plan}",
         f"  replay             {replay(built)}",
-        "  reassociations     none: results are the eager ones, bit for bit",
+        *(f"  reassociations     {text}" for text in graph.reassociations or NO_REASSOCIATIONS),
     ]
     measured = measure.times(graph) if times else [None] * len(graph.nodes)
     floor = measure.bandwidth(graph.device) if times else 0.0

@@ -31,7 +31,10 @@ class Compiled:
     ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one,
     takes the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
     ``origin`` is the ``file:line`` of a kernel that somebody wrote. ``results``: the layouts in which it leaves all its
-    results, where they are not the dense ones; each fills its memory, in another order of axes.
+    results, where they are not the dense ones; each fills its memory, in another order of axes. ``behind``, where there is
+    one, takes the name of an op of one operand and returns the call that leaves that op of the result in the result's place
+    (a library's product with an activation as its epilogue); `Unsupported` where there is none. It may round once less:
+    compiled programs use it where that was asked for.
     """
 
     call: Callable[..., Any]
@@ -40,6 +43,7 @@ class Compiled:
     producer: Callable[..., Any] | None = None
     origin: str = ""
     results: tuple[Layout, ...] = ()
+    behind: Callable[[str], Callable[..., Any]] | None = None
 
 
 class Codegen(Protocol):

@@ -1,6 +1,6 @@
 """A program as a graph: kernels in order over numbered buffers. What the stages of `compile` read and rewrite.
 
-    recorded plans ──`lift`──▶ Graph ──simplify─▶ fuse ─▶ plan ─▶ lower──▶ Program
+    recorded plans ──`lift`──▶ Graph ──simplify─▶ epilogues ─▶ fuse ─▶ gather ─▶ plan ─▶ lower──▶ Program
 
 A *buffer* is one block of memory: an ``input`` (it exists before the program and lives on), a ``temp``, or an ``output`` (made
 by the program, handed out). A *node* is one launch: a `Definition` over operands, or a call that somebody wrote by hand. An
@@ -45,7 +45,7 @@ class Node:
     """One launch. ``reads`` and ``writes`` are positions among ``operands``; ``parts`` the nodes that it was fused from.
 
     ``members`` are independent nodes that run side by side in it (`gather`), with ``numbers``: each one's operand numbers →
-    positions among ``operands``.
+    positions among ``operands``. ``behind``: what a kernel by hand can do with its result as well (`codegen.Compiled.behind`).
     """
 
     op: str
@@ -60,6 +60,7 @@ class Node:
     parts: tuple[Node, ...] = ()
     members: tuple[Node, ...] = ()
     numbers: tuple[Mapping[int, int], ...] = ()
+    behind: Callable[[str], Callable[..., Any]] | None = None
 
     def refs(self, positions: Sequence[int]) -> Iterator[Ref]:
         """The buffers at ``positions``."""
@@ -123,13 +124,18 @@ class Derived:
 
 @dataclass
 class Graph:
-    """See the module's docstring. ``inputs`` counts the numbers given at each run; ``derived`` follow them."""
+    """See the module's docstring. ``inputs`` counts the numbers given at each run; ``derived`` follow them.
+
+    ``exact``: results must be the eager ones, to the bit; where they need not, ``reassociations`` says what differs.
+    """
 
     device: Any
     buffers: dict[int, Buffer] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
     inputs: int = 0
     derived: list[Derived] = field(default_factory=list)
+    exact: bool = True
+    reassociations: list[str] = field(default_factory=list)
 
     def buffer(self, kind: str, layout: Layout, label: str = "") -> Buffer:
         """A new buffer."""
@@ -161,7 +167,8 @@ class Graph:
 
     def copy(self, nodes: Sequence[Node]) -> Graph:
         """The same buffers with other nodes."""
-        return Graph(self.device, dict(self.buffers), list(nodes), self.inputs, list(self.derived))
+        return Graph(self.device, dict(self.buffers), list(nodes), self.inputs, list(self.derived), self.exact,
+                     list(self.reassociations))  # fmt: skip
 
     def __str__(self) -> str:
         lines = [f"{len(self.nodes)} kernels, {sum(n.nbytes for n in self.nodes)} bytes moved"]

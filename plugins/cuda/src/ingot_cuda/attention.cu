@@ -10,25 +10,36 @@ enum {
 };
 
 // One more tile of scores in the running maximum and sum of a warp's rows, and as weights; by how much older ones shrink.
-static __device__ __forceinline__ void soften(float (&s)[2 * N][4], float (&top)[2], float (&sum)[2], float (&factor)[2]) {
+// `scale`, above 0, makes exponents of scores: of powers of two, which are the hardware's.
+static __device__ __forceinline__ void soften(float (&s)[2 * N][4], float scale, float (&top)[2], float (&sum)[2], float (&factor)[2]) {
 #pragma unroll
   for (int h = 0; h < 2; h++) {
     float most = top[h];
 #pragma unroll
     for (int n = 0; n < 2 * N; n++) most = fmaxf(most, fmaxf(s[n][2 * h], s[n][2 * h + 1]));
     most = row_max(most);
-    const float base = most == -INFINITY ? 0.0f : most;
-    factor[h] = power_of_two(top[h] - base);
+    const float base = most == -INFINITY ? 0.0f : most * scale;
+    factor[h] = power_of_two(fmaf(top[h], scale, -base));
     top[h] = most;
     sum[h] *= factor[h];
 #pragma unroll
     for (int n = 0; n < 2 * N; n++)
 #pragma unroll
       for (int e = 2 * h; e < 2 * h + 2; e++) {
-        s[n][e] = power_of_two(s[n][e] - base);
+        s[n][e] = power_of_two(fmaf(s[n][e], scale, -base));
         sum[h] += s[n][e];
       }
   }
+}
+
+// The queries of a scale that is not above 0: without it, or with the other sign, so that the greatest score has the greatest weight.
+static __device__ __forceinline__ void turned(Fragment (&a)[R][D / 16], bool none) {
+#pragma unroll
+  for (int r = 0; r < R; r++)
+#pragma unroll
+    for (int t = 0; t < D / 16; t++)
+#pragma unroll
+      for (int k = 0; k < 4; k++) a[r][t][k] = none ? 0 : a[r][t][k] ^ 0x80008000u;
 }
 
 extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attention(
@@ -38,13 +49,16 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
   const int batch = blockIdx.x / a.heads, head = blockIdx.x % a.heads, lane = threadIdx.x % 32;
   const int start = (CAUSAL ? gridDim.y - 1 - blockIdx.y : blockIdx.y) * BLOCK;  // the longest way first
   const int first = start + threadIdx.x / 32 * 16 * R;
-  k = part(k, a.k, batch, head);
-  v = part(v, a.v, batch, head);
+  const auto fetch = [&](int tile) {
+    fill<M>(tiles[tile / M % 2][0], part(k, a.k, batch, head), a.k.row, tile, a.keys);
+    fill<M>(tiles[tile / M % 2][1], part(v, a.v, batch, head), a.v.row, tile, a.keys);
+  };
   const int end = CAUSAL && start + BLOCK < a.keys ? start + BLOCK : a.keys;
-  fill<M>(tiles[0][0], k, a.k.row, 0, a.keys);
-  fill<M>(tiles[0][1], v, a.v.row, 0, a.keys);
+  fetch(0);
   Fragment mine[R][D / 16];
   left_sides<R>(mine, part(q, a.q, batch, head), a.q.row, first, a.queries);
+  const float scale = a.scale == 0.0f ? 1.0f : fabsf(a.scale) * LOG2E;
+  if (a.scale <= 0.0f) turned(mine, a.scale == 0.0f);
 
   float o[R][D / 8][4], top[R][2], sum[R][2];
 #pragma unroll
@@ -54,25 +68,11 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
 #pragma unroll
     for (int d = 0; d < D / 8; d++) o[r][d][0] = o[r][d][1] = o[r][d][2] = o[r][d][3] = 0.0f;
   }
-  const float scale = a.scale * LOG2E;  // powers of two are the hardware's
-  int turn = 0;
-  for (int tile = 0; tile < end; tile += M, turn ^= 1) {
-    copied();
-    __syncthreads();
-    if (tile + M < end) {
-      fill<M>(tiles[turn ^ 1][0], k, a.k.row, tile + M, a.keys);
-      fill<M>(tiles[turn ^ 1][1], v, a.v.row, tile + M, a.keys);
-    }
-    if (CAUSAL && tile > first + 16 * R - 1) continue;
+  const auto look = [&](bool partly, int tile) __attribute__((always_inline)) {  // compiled for both
     float s[R][2 * N][4], factor[R][2];
-    scores<R, N>(s, mine, tiles[turn][0]);
-    const bool partly = tile + M > a.keys || (CAUSAL && tile + M > first);
+    scores<R, N>(s, mine, tiles[tile / M % 2][0]);
 #pragma unroll
     for (int r = 0; r < R; r++) {
-#pragma unroll
-      for (int n = 0; n < 2 * N; n++)
-#pragma unroll
-        for (int e = 0; e < 4; e++) s[r][n][e] *= scale;
       if (partly)
 #pragma unroll
         for (int n = 0; n < 2 * N; n++)
@@ -81,13 +81,23 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
             const int key = tile + n * 8 + lane % 4 * 2 + e % 2, row = first + r * 16 + lane / 4 + e / 2 * 8;
             if (key >= a.keys || (CAUSAL && key > row)) s[r][n][e] = -INFINITY;
           }
-      soften(s[r], top[r], sum[r], factor[r]);
+      soften(s[r], scale, top[r], sum[r], factor[r]);
 #pragma unroll
       for (int d = 0; d < D / 8; d++)
 #pragma unroll
         for (int e = 0; e < 4; e++) o[r][d][e] *= factor[r][e / 2];
     }
-    add_weighted<R, N>(o, s, tiles[turn][1]);
+    add_weighted<R, N>(o, s, tiles[tile / M % 2][1]);
+  };
+  for (int tile = 0; tile < end; tile += M) {
+    copied();
+    __syncthreads();
+    if (tile + M < end) fetch(tile + M);
+    if (CAUSAL && tile > first + 16 * R - 1) continue;
+    if (tile + M > a.keys || (CAUSAL && tile + M > first))
+      look(true, tile);
+    else
+      look(false, tile);
   }
 #pragma unroll
   for (int r = 0; r < R; r++) {
@@ -98,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
       const float total = row_sum(sum[r][h]);
       share[h] = total == 0.0f ? 0.0f : 1.0f / total;
       if (row < a.queries && lane % 4 == 0)
-        lse[a.lse + (long long)blockIdx.x * a.queries + row] = total == 0.0f ? -INFINITY : (top[r][h] + log2f(total)) * LN2;
+        lse[a.lse + (long long)blockIdx.x * a.queries + row] = total == 0.0f ? -INFINITY : (top[r][h] * scale + log2f(total)) * LN2;
     }
     store_rows(part(out, a.out, batch, head), a.out.row, o[r], share[0], share[1], first + r * 16, a.queries);
   }

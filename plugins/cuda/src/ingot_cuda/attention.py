@@ -21,7 +21,7 @@ from ingot_devices.registry import Kernel, Request
 
 from .dialect import PROLOGUE
 
-ROWS = 64  # of a block: queries, or keys where gradients of keys are made
+ROWS = 64  # of a block, queries or keys, where heads are large; twice as many where they are small
 LARGEST = 128  # head size: what registers and shared memory hold
 HALVES = (dt.float16, dt.bfloat16)
 Steps = tuple[int, int, int]
@@ -58,9 +58,9 @@ class Problem:
         numbers += [0] * (32 - len(numbers))
         return _SCALARS.pack(*numbers, lse, float(scale), self.heads, self.queries, self.keys)
 
-    def grid(self, rows: int, block: int = ROWS) -> tuple[int, int, int]:
-        """Heads first, so that all blocks with much to do begin before those with little."""
-        return (self.batch * self.heads, -(-rows // block), 1)
+    def grid(self, rows: int) -> tuple[int, int, int]:
+        """Heads first, so that all blocks with much to do begin before those with little. A block is the kernels' BLOCK."""
+        return (self.batch * self.heads, -(-rows // (ROWS if self.size > 64 else 2 * ROWS)), 1)
 
 
 def problem(request: Request, q: Layout, k: Layout, v: Layout, mask: Any, *others: Layout) -> Problem:
@@ -123,7 +123,7 @@ def attention(request: Request) -> Compiled:
     q, k, v, mask, _ = request.layouts
     device, asked = request.device, problem(request, q, k, v, mask)
     built = Built(device, asked, "attention")
-    grid = asked.grid(asked.queries, ROWS if asked.size > 64 else 2 * ROWS)  # the kernel's BLOCK
+    grid = asked.grid(asked.queries)
     left = (laid_like(q, request.outputs[0]), request.outputs[1])
     nothing, steps = (0, 0, 0), steps_of(left[0])
 
@@ -167,5 +167,5 @@ def attention_backward(request: Request) -> Compiled:
 KERNELS = tuple(
     Kernel(op, "cuda", made, None, layout, priority=priority)
     for op, made in (("scaled_dot_product_attention", attention), ("attention_backward", attention_backward))
-    for layout, priority in (("any", 20), ("dense", 10))  # as they lie if possible, else after a copy
+    for layout, priority in (("any", 20), ("inner-dense", 15), ("dense", 10))  # as they lie if possible, else after copies
 )

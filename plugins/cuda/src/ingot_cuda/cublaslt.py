@@ -24,7 +24,7 @@ WORKSPACE = 32 << 20
 TYPES = {"float16": 2, "bfloat16": 14, "float32": 0, "float64": 1}
 COMPUTE_32F, COMPUTE_32F_FAST_TF32, COMPUTE_64F = 68, 77, 70
 OP_N, OP_T = 0, 1
-EPILOGUES = {"": 1, "relu": 2, "gelu": 32}
+EPILOGUES = {"": 1, "relu": 2, "gelu_tanh": 32}  # by the names of ops
 BIAS = 4  # is added to an epilogue's number
 _DEFAULT = 1
 

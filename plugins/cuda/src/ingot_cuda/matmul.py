@@ -70,15 +70,17 @@ def operand(layout: Layout, batch: tuple[int, ...], swap: bool = False) -> Side:
     return side(n, m, b, a, step) if swap else side(m, n, a, b, step)
 
 
-def product(request: Request, x: Side, y: Side, m: int, n: int, batch: int, bias: bool = False) -> Product:
-    """The library's product for a row-major result (batch, m, n)."""
+def product(
+    request: Request, x: Side, y: Side, m: int, n: int, batch: int, bias: bool = False, epilogue: str = ""
+) -> Product:
+    """The library's product for a row-major result (batch, m, n), with the op ``epilogue`` of it."""
     library = cublaslt.library()
     if min(m, n, batch, x.matrix.rows, x.matrix.columns) == 0:
         raise Unsupported("there is nothing to multiply")
     try:
         made = Product(
             library, request.device, request.outputs[0].dtype.name, y.matrix, x.matrix, Matrix(n, m, n, m * n),
-            (y.transposed, x.transposed), batch, float32_matmul() != "highest", "", bias,
+            (y.transposed, x.transposed), batch, float32_matmul() != "highest", epilogue, bias,
         )  # fmt: skip
         made.algorithm(16)  # refused now, if it is
     except LaunchError as error:
@@ -93,9 +95,18 @@ def _size(shape: Sequence[int]) -> int:
     return total
 
 
-def _compiled(request: Request, made: Product, call: Callable[..., None]) -> Compiled:
+def _compiled(request: Request, made: Callable[[str], Callable[..., None]]) -> Compiled:
+    """The kernel ``made("")``, which can do an op behind the product as well: ``made(op)``."""
+
+    def behind(op: str) -> Callable[..., None]:
+        if op not in cublaslt.EPILOGUES:
+            raise Unsupported(f"the library's products know no {op}")
+        return made(op)
+
+    call = made("")
     tf32 = " in TF32" if request.outputs[0].dtype is dt.float32 and float32_matmul() != "highest" else ""
-    return Compiled(call, f"// cuBLASLt {made.library.version}: cublasLtMatmul of {request.outputs[0]}{tf32}")
+    text = f"// cuBLASLt {cublaslt.library().version}: cublasLtMatmul of {request.outputs[0]}{tf32}"
+    return Compiled(call, text, behind=behind)
 
 
 def matmul(request: Request) -> Compiled:
@@ -107,16 +118,21 @@ def matmul(request: Request) -> Compiled:
     rows = collapsed(x.shape[:-1], x.strides[:-1])
     if _size(y.shape[:-2]) == 1 and len(x.shape) > 2 and rows is not None:
         m = _size(x.shape[:-1])
-        made = product(request, side(m, k, rows, x.strides[-1], 0), operand(y, (1,) * len(y.shape[:-2])), m, n, 1)
+        left, right, batch = side(m, k, rows, x.strides[-1], 0), operand(y, (1,) * len(y.shape[:-2])), 1
     else:
-        made = product(request, operand(x, lead), operand(y, lead), m, n, _size(lead))
-    device, run = request.device, made.run
+        left, right, batch = operand(x, lead), operand(y, lead), _size(lead)
+    device = request.device
 
-    def call(x: Any, y: Any, out: Any) -> None:
-        stream, workspace = device.library("cublasLtMatmul")
-        run(y[0] + y[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace)
+    def made(epilogue: str) -> Callable[..., None]:
+        run = product(request, left, right, m, n, batch, epilogue=epilogue).run
 
-    return _compiled(request, made, call)
+        def call(x: Any, y: Any, out: Any) -> None:
+            stream, workspace = device.library("cublasLtMatmul")
+            run(y[0] + y[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace)
+
+        return call
+
+    return _compiled(request, made)
 
 
 def linear(request: Request) -> Compiled:
@@ -129,16 +145,20 @@ def linear(request: Request) -> Compiled:
     step = collapsed(x.shape[:-1], x.strides[:-1])
     if step is None:
         raise Unsupported(f"the rows of {x} are no single step apart")
-    right = operand(weight, (), swap=True)
-    made = product(request, side(m, k, step, x.strides[-1], 0), right, m, n, 1, bias is not None)
-    device, run = request.device, made.run
+    left, right = side(m, k, step, x.strides[-1], 0), operand(weight, (), swap=True)
+    device, added = request.device, bias is not None
 
-    def call(x: Any, weight: Any, bias: Any, out: Any) -> None:
-        added = 0 if bias is None else bias[0] + bias[1] * item
-        stream, workspace = device.library("cublasLtMatmul")
-        run(weight[0] + weight[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace, bias=added)
+    def made(epilogue: str) -> Callable[..., None]:
+        run = product(request, left, right, m, n, 1, added, epilogue).run
 
-    return _compiled(request, made, call)
+        def call(x: Any, weight: Any, bias: Any, out: Any) -> None:
+            at = 0 if bias is None else bias[0] + bias[1] * item
+            stream, workspace = device.library("cublasLtMatmul")
+            run(weight[0] + weight[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace, bias=at)
+
+        return call
+
+    return _compiled(request, made)
 
 
 def addmm(request: Request) -> Compiled:
@@ -147,19 +167,23 @@ def addmm(request: Request) -> Compiled:
     m, n, item = x.shape[0], y.shape[1], x.dtype.itemsize
     if added.shape != (m, n) or not added.is_dense:
         raise Unsupported(f"what is added, {added}, is no dense matrix of {m}×{n}")
-    made = product(request, operand(x, ()), operand(y, ()), m, n, 1)
-    device, run = request.device, made.run
+    left, right, device = operand(x, ()), operand(y, ()), request.device
 
-    def call(added: Any, x: Any, y: Any, beta: float, alpha: float, out: Any) -> None:
-        stream, workspace = device.library("cublasLtMatmul")
-        run(y[0] + y[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace,
-            added=added[0] + added[1] * item, alpha=float(alpha), beta=float(beta))  # fmt: skip
+    def made(epilogue: str) -> Callable[..., None]:
+        run = product(request, left, right, m, n, 1, epilogue=epilogue).run
 
-    return _compiled(request, made, call)
+        def call(added: Any, x: Any, y: Any, beta: float, alpha: float, out: Any) -> None:
+            stream, workspace = device.library("cublasLtMatmul")
+            run(y[0] + y[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace,
+                added=added[0] + added[1] * item, alpha=float(alpha), beta=float(beta))  # fmt: skip
+
+        return call
+
+    return _compiled(request, made)
 
 
 KERNELS = tuple(
     Kernel(made.__name__, "cuda", made, DTYPES, layout, priority=priority)
     for made in (matmul, linear, addmm)
-    for layout, priority in (("any", 20), ("dense", 10))  # as they lie if possible, else after a copy
+    for layout, priority in (("any", 20), ("matrix-dense", 15), ("dense", 10))  # as they lie if possible, else after copies
 )

@@ -89,14 +89,20 @@ static __device__ __forceinline__ void copy_eight(unsigned short *to, const unsi
 
 static __device__ __forceinline__ void copied() { asm volatile("cp.async.wait_all;" : : : "memory"); }
 
-// COUNT rows from `first` into a tile, by all threads of the block; beyond `rows` there are none, and they are 0.
+// COUNT rows from `first` into a tile, by all threads of the block; beyond `rows` there are none, and they are 0. A thread keeps
+// to its column, so that it only adds to addresses: these instructions are a large part of what a tile costs.
 template <int COUNT>
 static __device__ __forceinline__ void fill(unsigned short *tile, const unsigned short *x, long long step, int first, int rows) {
-#pragma unroll (D > 96 ? 1 : 4)
-  for (int i = threadIdx.x; i < COUNT * (D / 8); i += THREADS) {
-    const int row = i / (D / 8), column = i % (D / 8) * 8;
-    const bool exists = first + row < rows;
-    copy_eight(tile + row * STRIDE + column, x + (exists ? first + row : 0) * step + column, exists);
+  enum { EIGHTS = D / 8, EACH = THREADS / EIGHTS };  // threads along a row, and rows at once
+  const int row = threadIdx.x / EIGHTS, column = threadIdx.x % EIGHTS * 8;
+  if (THREADS % EIGHTS && row >= EACH) return;
+  const unsigned short *from = x + (first + row) * step + column;
+  tile += row * STRIDE + column;
+#pragma unroll
+  for (int n = 0; n < COUNT; n += EACH, from += EACH * step) {
+    if (COUNT % EACH && row + n >= COUNT) break;
+    const bool exists = first + row + n < rows;
+    copy_eight(tile + n * STRIDE, exists ? from : x, exists);
   }
 }
 
