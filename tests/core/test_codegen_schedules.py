@@ -12,7 +12,7 @@ from null_device import CPU, GPU, NullDevice, compiled, defined, dense, shaped
 
 class TestSchedules:
     def launches(self, limits: Any, name: str, specs: list[Any], **attrs: Any) -> Any:
-        (definition,) = defined(name, specs, **attrs)
+        *_, definition = defined(name, specs, **attrs)
         device = NullDevice(limits)
         return device.codegen.plan(definition, dense(definition, device), device).launches
 
@@ -29,7 +29,7 @@ class TestSchedules:
 
     @pytest.mark.parametrize(
         ("columns", "dtype", "size"),
-        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (100, dt.float32, 32), (12000, dt.float32, 1024)],
+        [(4096, dt.float32, 256), (4096, dt.bfloat16, 256), (600, dt.float32, 64), (12000, dt.float32, 1024)],
     )
     def test_a_workgroup_is_made_for_the_length_of_its_row(self, columns: int, dtype: dt.DType, size: int) -> None:
         (launch,) = self.launches(GPU, "sum", [shaped(9999, columns, dtype=dtype)], axes=(-1,))
@@ -46,7 +46,7 @@ class TestSchedules:
 
     def test_columns_are_summed_in_parts_that_fill_the_device(self) -> None:
         parts, total = self.launches(GPU, "sum", [shaped(16384, 4096)], axes=(-2,))
-        assert parts.grid == (128, 1, 1)  # 32 strips, of which each is cut in four, on 16 compute units
+        assert parts.grid == (64, 1, 1)  # 32 strips, of which each is cut in two, on 16 compute units
         assert total.grid == (1, 1, 1) or total.grid[0] <= 32
         assert "x0" not in {b.name for b in total.program.buffers}
 
@@ -57,6 +57,44 @@ class TestSchedules:
         launches = self.launches(GPU, "softmax", [shaped(2, 1 << 20)], axis=-1)
         assert len(launches) == 5  # parts and total of the maximum, of the sum; what is written
         assert not launches[-1].program.locals
+
+    def test_what_is_written_everywhere_fills_the_device_behind_parts(self) -> None:
+        channel, eps = shaped(8), Spec((), dt.float32, NUMBER)
+        launches = self.launches(GPU, "batch_norm", [shaped(64, 8, 56, 56), channel, channel, eps])
+        assert len(launches) == 5  # parts and total of the mean, of the variance; and the elements
+        assert launches[-1].grid[0] > 100
+        assert len(launches[-1].program.buffers) == launches[-1].program.buffers[-1].binding + 1
+        assert sum(b.access == "w" for b in launches[3].program.buffers) > 3  # the channels' values beside the last total
+
+    def test_loads_of_whole_matrices_say_what_lies_side_by_side(self) -> None:
+        row, eps = shaped(8192, 1), Spec((), dt.float32, NUMBER)
+        given = [shaped(8192, 1024), shaped(8192, 1024), row, row, eps]
+        launches = self.launches(GPU, "layer_norm_weight_backward", given, count=1)
+        assert launches[0].multiples == {0: 4, 1: 4}
+
+    def test_a_sum_of_what_rows_gave_is_a_launch_of_its_own(self) -> None:
+        specs = [shaped(8192, 5000), shaped(8192, dtype=dt.int64), None, None]
+        rows, total = self.launches(GPU, "cross_entropy", specs, axis=-1)
+        assert (rows.grid, total.grid) == ((8192, 1, 1), (1, 1, 1))
+        assert len(self.launches(GPU, "cross_entropy", [shaped(64, 10), shaped(64, dtype=dt.int64), None, None], axis=-1)) == 1
+
+    @pytest.mark.parametrize(("count", "groups"), [(8192, 21), (9, 3)])  # for each of the columns 7 work-items, or one
+    def test_stores_that_combine_fill_the_device(self, count: int, groups: int) -> None:
+        specs = [shaped(count, 768), shaped(count, dtype=dt.int64)]
+        (adds,) = self.launches(GPU, "embedding_backward", specs, rows=4)
+        assert adds.grid == (groups, 1, 1)
+
+    @pytest.mark.parametrize("name", ["slice_backward", "embedding", "gather"])
+    def test_stores_are_wide_where_loads_are_not(self, name: str) -> None:
+        ids = shaped(50, dtype=dt.int64)
+        specs, attrs = {
+            "slice_backward": ([shaped(50, 40)], {"shape": (50, 64), "axis": -1, "start": 5, "stop": 45}),
+            "embedding": ([shaped(99, 64), ids], {}),
+            "gather": ([shaped(50, 99), shaped(50, 64, dtype=dt.int64)], {"axis": -1}),
+        }[name]
+        (launch,) = self.launches(GPU, name, specs, **attrs)  # type: ignore[arg-type]
+        output = max(n for n in launch.operands if n >= 0)
+        assert launch.multiples[output] == 4
 
     def test_no_barriers_on_a_cpu(self) -> None:
         (launch,) = self.launches(CPU, "softmax", [shaped(64, 1000)], axis=-1)

@@ -23,6 +23,7 @@ from typing import Any
 
 import ingot_devices
 import pytest
+from ingot_devices.precision import exact
 from ingot_tools.conformance.records.record import Record
 
 BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
@@ -90,6 +91,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
             reason = "no device is ready; `ingot devices` says why"
             names = [pytest.param("none", marks=pytest.mark.skip(reason=reason))]
         metafunc.parametrize("device", names, scope="session")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exactly() -> Generator[None, None, None]:
+    """What registered kernels may trade for speed would be compared with references otherwise."""
+    with exact():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -62,9 +62,9 @@ def run(text: str, cache: Path, **environment: str) -> dict[str, Any]:
     return made
 
 
-def library(folder: Path) -> Path:
-    """A stand-in for cuBLASLt over the simulated driver's memory (`cuda_blas.c`)."""
-    made = folder / "libcublasLt-stand-in.so"
-    command = ["gcc", "-w", "-O2", "-shared", "-fPIC", "-o", str(made), str(HERE / "cuda_blas.c"), "-lm", "-ldl"]
+def library(folder: Path, source: str = "cuda_blas.c") -> Path:
+    """A stand-in for one of NVIDIA's libraries over the simulated driver's memory."""
+    made = folder / f"{source.removesuffix('.c')}-stand-in.so"
+    command = ["gcc", "-w", "-O2", "-shared", "-fPIC", "-o", str(made), str(HERE / source), "-lm", "-ldl"]
     subprocess.run(command, check=True)
     return made

@@ -30,7 +30,10 @@ SUMS = {
     "all, oddly many": ((30001,), (-1,)), "columns": ((70, 36), (-2,)), "odd columns": ((70, 33), (-2,)),
     "one column": ((70, 1), (-2,)), "few long columns": ((20000, 3), (-2,)), "many columns": ((17, 300), (-2,)),
     "batches of columns": ((4, 600, 7), (-2,)), "channels": ((6, 5, 200), (-3, -1)),
-    "both outer axes": ((9, 4, 5, 8), (-4, -2)),
+    "both outer axes": ((9, 4, 5, 8), (-4, -2)), "short rows of many batches": ((30, 5, 28), (-3, -1)),
+    "odd short rows": ((30, 5, 7), (-3, -1)), "parts of many short rows": ((1000, 2, 12), (-3, -1)),
+    "very short rows": ((37, 24), (-1,)), "odd very short rows": ((37, 21), (-1,)), "one short row": ((1, 32), (-1,)),
+    "three axes apart": ((9, 2, 8, 2, 12), (-5, -3, -1)), "parts of three axes": ((300, 2, 9, 2, 12), (-5, -3, -1)),
 }  # fmt: skip
 
 
@@ -71,7 +74,7 @@ def test_where_elements_lie_makes_no_other_bits(case: str) -> None:
 
 @pytest.mark.parametrize("axis", [-1, -2])
 @pytest.mark.parametrize(
-    "shape", [(5, 128), (5, 100), (70, 33), (70, 36), (3, 5000), (1, 40000), (3000, 8), (2, 600, 7)], ids=str
+    "shape", [(5, 128), (5, 100), (70, 33), (70, 36), (71, 20), (3, 5000), (1, 40000), (3000, 8), (2, 600, 7)], ids=str
 )
 def test_stages_that_read_stages(shape: tuple[int, ...], axis: int) -> None:
     x = drawn(shape, np.float32)
@@ -91,7 +94,7 @@ def test_positions_and_nan(shape: tuple[int, ...], axis: int) -> None:
     np.testing.assert_array_equal(generated.run(device, "amax", x, axes=(axis,))[0], x.max(axis))
 
 
-@pytest.mark.parametrize("shape", [(6, 64), (6, 61), (3, 2000)], ids=str)
+@pytest.mark.parametrize("shape", [(6, 64), (6, 61), (7, 24), (3, 2000)], ids=str)
 def test_outputs_of_rows_and_of_elements(shape: tuple[int, ...]) -> None:
     x, w, b = drawn(shape, np.float32), drawn(shape[1:], np.float32), drawn(shape[1:], np.float32)
     made, mean, rstd = generated.run(opened(TINY), "layer_norm", x, w, b, 1e-5, count=1)
@@ -100,6 +103,97 @@ def test_outputs_of_rows_and_of_elements(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(mean, middle, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(rstd, scale, rtol=1e-5)
     np.testing.assert_allclose(made, (wide - middle) * scale * w + b, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("limits", [TINY, BROAD], ids=["tiny", "broad"])
+@pytest.mark.parametrize("shape", [(30, 5, 4, 7), (30, 5, 7), (40, 2, 700), (2000, 2, 3), (16, 9)], ids=str)
+def test_channels(limits: Limits, shape: tuple[int, ...]) -> None:
+    device, (x, g) = opened(limits), np.random.default_rng(1).standard_normal((2, *shape)).astype(np.float32)
+    others, per = (0, *range(2, len(shape))), (1, -1) + (1,) * (len(shape) - 2)
+    w, b = drawn(shape[1:2], np.float32), drawn(shape[1:2], np.float32)
+    x64, n = x.astype(np.float64), x.size // shape[1]
+    mean, var = x64.mean(others), x64.var(others)
+    rstd = 1 / np.sqrt(var + 1e-5)
+    normal = (x64 - mean.reshape(per)) * rstd.reshape(per)
+    wanted = (normal * w.reshape(per) + b.reshape(per), mean, var, rstd)
+    for made, expected in zip(generated.run(device, "batch_norm", x, w, b, 1e-5), wanted, strict=True):
+        np.testing.assert_allclose(made, expected, rtol=1e-4, atol=1e-4)
+    slope = (g * normal).sum(others)
+    (made,) = generated.run(device, "batch_norm_weight_backward", g, x, mean.astype(np.float32), rstd.astype(np.float32), 1e-5)
+    np.testing.assert_allclose(made, slope, rtol=1e-4, atol=1e-3)
+    (made,) = generated.run(device, "batch_norm_backward", g, x, w, mean.astype(np.float32), rstd.astype(np.float32), 1e-5)
+    straight = g - (g.sum(others) / n).reshape(per) - normal * (slope / n).reshape(per)
+    np.testing.assert_allclose(made, straight * (rstd * w).reshape(per), rtol=1e-4, atol=1e-4 * np.abs(rstd * w).max())
+
+
+@pytest.mark.parametrize("shape", [(300, 64), (40, 3000), (33, 9)], ids=str)
+def test_a_weight_beside_statistics_of_rows(shape: tuple[int, int]) -> None:
+    g, x, mean, rstd = (drawn(s, np.float32) for s in (shape, shape, (shape[0], 1), (shape[0], 1)))
+    (made,) = generated.run(opened(TINY), "layer_norm_weight_backward", g, x, mean, rstd, 1e-5, count=1)
+    terms = g.astype(np.float64) * ((x - mean.astype(np.float64)) * rstd)
+    assert np.all(np.abs(made - terms.sum(0)) <= 1e-6 * np.abs(terms).sum(0))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("shape", [(900, 10), (300, 33), (9, 5000), (3, 7)], ids=str)
+def test_sums_of_what_rows_gave(shape: tuple[int, int], reduction: str) -> None:
+    x, target = drawn(shape, np.float32), np.random.default_rng(4).integers(0, shape[1], shape[0])
+    target[::5] = -100
+    made, lse, _ = generated.run(opened(TINY), "cross_entropy", x, target, None, None, axis=-1, reduction=reduction)
+    x64, kept = x.astype(np.float64), target >= 0
+    expected = np.log(np.exp(x64 - x64.max(1, keepdims=True)).sum(1)) + x64.max(1)
+    np.testing.assert_allclose(lse, expected, rtol=1e-5, atol=1e-5)
+    losses = (expected - x64[np.arange(shape[0]), np.where(kept, target, 0)])[kept]
+    np.testing.assert_allclose(made, losses.mean() if reduction == "mean" else losses.sum(), rtol=1e-5)
+
+
+def test_stages_that_keep_different_axes() -> None:
+    """What rows and columns gave, read where both meet; and one over the other."""
+
+    def centred(d: Define, x: Operand) -> None:
+        i, j = d.axes(x.shape)
+        row = d.reduce("max", x[i, j], over=[j])
+        column = d.reduce("sum", x[i, j] - row, over=[i])
+        d.store(0, (i, j), x[i, j] - row - column, over=[i, j])
+
+    x, device = drawn((150, 70), np.float32), opened(TINY)
+    out = computed(lambda *given: on_sim(device, *given), centred, [x], np.zeros_like(x))
+    rest = x - x.max(1, keepdims=True).astype(np.float64)
+    np.testing.assert_allclose(out, rest - rest.sum(0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+@pytest.mark.parametrize(("start", "step", "columns"), [(8, 1, 64), (5, 1, 64), (3, 1, 33), (1, 3, 64)], ids=str)
+def test_elements_behind_a_guard(start: int, step: int, columns: int, behind: int) -> None:
+    y, at = drawn((6, 11), np.float16), np.arange(11) * step + start
+    expected = np.zeros((6, columns), np.float16)
+    expected[:, at] = y
+    given: dict[str, Any] = {"shape": (6, columns), "axis": -1, "start": start, "stop": int(at[-1]) + 1, "step": step}
+    np.testing.assert_array_equal(generated.run(opened(TINY), "slice_backward", y, behind=behind, **given)[0], expected)
+    lower = generated.run(opened(TINY), "tril", expected, behind=behind, diagonal=2)[0]
+    np.testing.assert_array_equal(lower, np.tril(expected, 2))
+
+
+@pytest.mark.parametrize("behind", [0, 3])
+def test_elements_where_data_say(behind: int) -> None:
+    table, ids = drawn((9, 48), np.float32), np.array([3, 8, 0, 3, 5], np.int64)
+    np.testing.assert_array_equal(generated.run(opened(TINY), "embedding", table, ids, behind=behind)[0], table[ids])
+    places = np.random.default_rng(3).integers(0, 48, (9, 16))
+    made = generated.run(opened(TINY), "gather", table, places, behind=behind, axis=-1)[0]
+    np.testing.assert_array_equal(made, np.take_along_axis(table, places, 1))
+
+
+@pytest.mark.parametrize("columns", [1, 6, 40])
+@pytest.mark.parametrize("rows", [1, 9, 400])
+def test_stores_that_combine_keep_their_order(rows: int, columns: int) -> None:
+    """To the bit: an element takes its values one after the other, whoever makes the store."""
+    g, ids = drawn((700, columns), np.float32), np.random.default_rng(rows).integers(0, rows, 700)
+    expected = np.zeros((rows, columns), np.float32)
+    np.add.at(expected, ids, g)
+    device = opened(TINY)
+    np.testing.assert_array_equal(generated.run(device, "embedding_backward", g, ids, rows=rows)[0], expected)
+    if columns == 1:
+        np.testing.assert_array_equal(generated.run(device, "bincount", ids, size=rows)[0], np.bincount(ids, minlength=rows))
 
 
 @pytest.mark.parametrize("lengths", [(70, 96), (200, 3), (64, 64)], ids=str)

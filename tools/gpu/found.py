@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-DISTRIBUTIONS = ("pycuda", "cuda-bindings", "nvidia-cuda-nvrtc", "nvidia-cublas", "numpy", "torch", "cupy-cuda13x", "jax")
+DISTRIBUTIONS = ("pycuda", "cuda-bindings", "nvidia-cuda-nvrtc", "nvidia-cublas", "nvidia-cudnn-cu13", "numpy", "torch",
+                 "cupy-cuda13x", "jax")  # fmt: skip
 
 
 def installed(name: str) -> str:
@@ -37,10 +38,11 @@ def main() -> int:
     device = open_device("cuda")
     found["limits"] = {k: str(v) for k, v in vars(device.limits).items() if k != "dtypes"}
     found["explain matmul"] = explain("matmul", device, (dt.float32, dt.float32)).text()
+    found["explain convolution"] = explain("convolution", device, (dt.float32, dt.float32)).text()
     wrong = {name: error for name, error in checks(ingot).items() if not error < 1e-3}
     found["wrong"] = wrong
     given.out.write_text(json.dumps(found, indent=1, default=str))
-    print(found["explain matmul"], f"\nwrong: {wrong or 'nothing'}")
+    print(found["explain matmul"], found["explain convolution"], f"\nwrong: {wrong or 'nothing'}")
     return 1 if wrong else 0
 
 

@@ -48,9 +48,11 @@ class Part:
 JUDGE = "-m ingot_tools conformance cuda:0 --json {{out}} --budget {}"
 BENCH = "tools/gpu/bench.py {} --out {{out}}"
 SMALL = "tools/gpu/bench.py {} --small --out {{out}}"
+CONVOLUTIONS = "tools/gpu/convolutions.py"
 COMPILED = "tools/gpu/bench_compiled.py"
 PARTS = (
     Part("found", 120, "tools/gpu/found.py --out {out}"),
+    Part("convolutions", 240, f"{CONVOLUTIONS} --out {{out}}", f"{CONVOLUTIONS} --small --out {{out}}"),
     Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 12", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
     Part("suite", 480, f"{TESTS} {CUDA} --ignore {OPS} -n 8", f"{TESTS}/test_errors.py {CUDA}", tests=True),
     Part("conformance", 480, JUDGE.format(400), JUDGE.format(20)),

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 from ingot_devices.opset.optimizer import adam_numbers
 
 import ingot
-from ingot.ops import neural
 from ingot.optim.optimizer import Closure, Optimizer, Params
+from ingot.optim.steps import Steps
 from ingot.tensor import Tensor
 
 
@@ -19,8 +19,8 @@ class Adam(Optimizer):
     itself.
 
     State per parameter: ``step`` (int), ``exp_avg``, ``exp_avg_sq``, with ``amsgrad`` also
-    ``max_exp_avg_sq``. ``maximize`` climbs instead. ``foreach`` and ``fused`` are accepted and
-    change nothing: a step is one op per parameter in any case.
+    ``max_exp_avg_sq``. ``maximize`` climbs instead. Several parameters share a launch where the
+    device can, to the same bits; ``foreach=False`` keeps them apart.
     """
 
     moments: ClassVar[tuple[str, ...]] = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
@@ -51,6 +51,8 @@ class Adam(Optimizer):
                 "amsgrad": amsgrad,
                 "maximize": maximize,
             },
+            foreach,
+            fused,
         )
 
     def _check(self, group: Mapping[str, Any]) -> None:
@@ -84,38 +86,39 @@ class Adam(Optimizer):
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = self._loss_of(closure)
-        fused = neural.adamw_step_ if self._decoupled else neural.adam_step_
-        for group in self.param_groups:
-            beta1, beta2 = group["betas"]
-            lr, eps, decay = group["lr"], group["eps"], group["weight_decay"]
-            amsgrad, maximize = group["amsgrad"], group["maximize"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is None:
-                    continue
-                state = self.state[parameter]
-                if not state:
-                    state.update(self._new_state(parameter, amsgrad))
-                self._count(state)
-                count = state["step"]
-                if amsgrad:
-                    self._step_amsgrad(parameter, gradient, state, group)
-                    continue
-                self._tell(group, state)
-                fused(
-                    parameter,
-                    gradient,
-                    state["exp_avg"],
-                    state["exp_avg_sq"],
-                    step=count,
-                    lr=lr,
-                    beta1=beta1,
-                    beta2=beta2,
-                    eps=eps,
-                    weight_decay=decay,
-                    maximize=maximize,
-                )
+        with Steps(bool(self._joined)) as steps:
+            for group in self.param_groups:
+                known: dict[int, tuple[Any, ...]] = {}
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._step_of(parameter, parameter.grad, group, steps, known)
         return loss
+
+    def _step_of(
+        self,
+        parameter: Tensor,
+        gradient: Tensor,
+        group: dict[str, Any],
+        steps: Steps,
+        known: dict[int, tuple[Any, ...]],
+    ) -> None:
+        """One parameter's step; ``known`` are the numbers of the group's, by their count."""
+        state = self.state[parameter]
+        if not state:
+            state.update(self._new_state(parameter, group["amsgrad"]))
+        self._count(state)
+        if group["amsgrad"]:
+            steps.flush()
+            self._step_amsgrad(parameter, gradient, state, group)
+            return
+        self._tell(group, state)
+        name = "adamw_step" if self._decoupled else "adam_step"
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        numbers = known.get(state["step"])
+        if numbers is None:
+            numbers = known[state["step"]] = self._numbers(group, state)
+        tensors = (parameter, gradient, mean, square)
+        steps.add(name, tensors, numbers, (group["maximize"],), (parameter, mean, square))
 
     def _step_amsgrad(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
@@ -161,4 +164,14 @@ class AdamW(Adam):
         foreach: bool | None = None,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params,
+            lr,
+            betas,
+            eps,
+            weight_decay,
+            amsgrad,
+            maximize=maximize,
+            foreach=foreach,
+            fused=fused,
+        )

@@ -1,9 +1,9 @@
 """Optimizer: parameter groups, per-parameter state, saving and loading; the rules are in the other
 files.
 
-The flow: `backward` fills ``.grad``, `step` of a subclass makes one fused op call per parameter,
-`zero_grad` drops the gradients. State is keyed by the parameter object; saved, by its number in the
-order of the groups.
+The flow: `backward` fills ``.grad``, `step` of a subclass makes one fused op call per parameter, of
+which `steps` joins several into a launch, `zero_grad` drops the gradients. State is keyed by the
+parameter object; saved, by its number in the order of the groups.
 """
 
 from __future__ import annotations
@@ -34,10 +34,22 @@ class Optimizer:
     moments: ClassVar[tuple[str, ...]] = ()
     # Options that reach the step's op as numbers and decide nothing else: a compiled step reads them anew each time.
     inputs: ClassVar[tuple[str, ...]] = ()
+    # Whether several parameters' steps share a launch where the device can.
+    _joined: bool | None = True
     # Whether `step` was called, for the schedulers' warning; None in a subclass that doesn't tell.
     _opt_called: bool | None = None
 
-    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        params: Params,
+        defaults: dict[str, Any],
+        foreach: bool | None = None,
+        fused: bool | None = None,
+    ) -> None:
+        """``foreach=False`` gives each parameter a launch of its own; else several share one."""
+        if foreach and fused:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        self._joined = fused or foreach is not False
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "

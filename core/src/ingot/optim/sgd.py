@@ -8,14 +8,16 @@ from typing import Any, ClassVar
 import ingot
 from ingot.ops import neural
 from ingot.optim.optimizer import Closure, Optimizer, Params
+from ingot.optim.steps import Steps
+from ingot.tensor import Tensor
 
 
 class SGD(Optimizer):
     """``p -= lr · g``, g the gradient, plus ``weight_decay · p``, passed through momentum.
 
     ``nesterov`` needs a momentum and no dampening (ValueError); ``maximize`` climbs instead.
-    ``foreach`` and ``fused`` are accepted and change nothing: a step is one op per parameter in any
-    case.
+    Several parameters share a launch where the device can, to the same bits; ``foreach=False``
+    keeps them apart.
     """
 
     moments: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
@@ -45,6 +47,8 @@ class SGD(Optimizer):
                 "nesterov": nesterov,
                 "maximize": maximize,
             },
+            foreach,
+            fused,
         )
 
     def _check(self, group: Mapping[str, Any]) -> None:
@@ -64,31 +68,27 @@ class SGD(Optimizer):
     def step(self, closure: Closure | None = None) -> Any:
         """Update every parameter that has a gradient."""
         loss = self._loss_of(closure)
-        for group in self.param_groups:
-            lr, momentum, dampening = group["lr"], group["momentum"], group["dampening"]
-            decay, nesterov = group["weight_decay"], group["nesterov"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                if gradient is None:
-                    continue
-                buffer, first, state = None, False, {}
-                if momentum != 0:
-                    state = self.state[parameter]
-                    buffer = state.get("momentum_buffer")
-                    if buffer is None:
-                        first = True
-                        buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
-                self._tell(group, state)
-                neural.sgd_step_(
-                    parameter,
-                    gradient,
-                    buffer,
-                    lr=lr,
-                    momentum=momentum,
-                    dampening=dampening,
-                    weight_decay=decay,
-                    nesterov=nesterov,
-                    first=first,
-                    maximize=group["maximize"],
-                )
+        with Steps(bool(self._joined)) as steps:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._step_of(parameter, parameter.grad, group, steps)
         return loss
+
+    def _step_of(
+        self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], steps: Steps
+    ) -> None:
+        if group["momentum"] == 0:
+            self._tell(group, {})
+            numbers = self._numbers(group, {})
+            steps.add("sgd_step", (parameter, gradient), numbers, (group["maximize"],), (parameter,))
+            return
+        state = self.state[parameter]
+        buffer = state.get("momentum_buffer")
+        first = buffer is None
+        if first:
+            buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
+        self._tell(group, state)
+        tensors, numbers = (parameter, gradient, buffer), self._numbers(group, state)
+        attrs = (group["nesterov"], first, group["maximize"])
+        steps.add("sgd_momentum_step", tensors, numbers, attrs, (parameter, buffer))

@@ -10,6 +10,7 @@ device by that source: sizes, strides and offsets are arguments, so one source s
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -372,12 +373,8 @@ def _check_limits(launch: Launch, device: Device) -> None:
 
 def _largest(loops: Loops) -> int:
     """The largest number that index arithmetic over axes meets."""
-    largest = 1
-    for w in loops.writes:
-        points = 1
-        for a in w.axes:
-            points *= loops.extents[a]
-        largest = max(largest, points)
+    walks = [*(w.axes for w in loops.writes), *(s.over for s in loops.stages)]
+    largest = max(math.prod(loops.extents[a] for a in axes) for axes in walks)
     for node in walk(*loops.roots()):
         if node.op == "linear":
             terms = zip(node.args, node.value[1], strict=True)

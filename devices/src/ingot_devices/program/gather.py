@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..codegen.replay import Input
+from ..ir.definition import Definition
 from ..plan import Ref
 from .graph import Graph, Node, Operand
 
@@ -58,9 +59,12 @@ def gather(graph: Graph) -> Graph:
 
 def _kind(node: Node) -> str | None:
     """Nodes of one kind may be a group; None for one that stays alone: a reduction, or a kernel that refuses values."""
-    if node.definition is None or node.refuses or node.definition.stages:
-        return None
-    return None if any(s.combine for s in node.definition.stores) else node.op
+    return None if node.definition is None or node.refuses or not elementwise(node.definition) else node.op
+
+
+def elementwise(definition: Definition) -> bool:
+    """True where each element is a matter of one work-item: no reduction, no check."""
+    return not definition.stages and not definition.checks and not any(s.combine for s in definition.stores)
 
 
 def _members(graph: Graph, node: Node, behind: Sequence[Node]) -> list[Node]:

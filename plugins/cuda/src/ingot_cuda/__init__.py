@@ -60,10 +60,10 @@ def ingot_backends(register: Callable[[Backend], None]) -> None:
 
 @hookimpl
 def ingot_kernels(register: Callable[[Any], None]) -> None:
-    """Matrix products by NVIDIA's library, and fused attention."""
-    from . import attention, matmul
+    """Matrix products and convolutions by NVIDIA's libraries, and fused attention."""
+    from . import attention, convolution, matmul
 
-    for kernel in (*matmul.KERNELS, *attention.KERNELS):
+    for kernel in (*matmul.KERNELS, *convolution.KERNELS, *attention.KERNELS):
         register(kernel)
 
 

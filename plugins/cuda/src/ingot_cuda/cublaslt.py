@@ -1,8 +1,7 @@
 """cuBLASLt through ctypes: a matrix product described once, with its epilogue, and run again and again.
 
-NVIDIA's library is found by ``cuda.pathfinder`` (a wheel, or a toolkit) and is not required: `library` says why it is not
-there, and the plugin's own kernels are used. Matrices are column-major here, as in the library's documentation (cuBLAS
-13.0, "Using the cuBLASLt API"); `matmul` turns Ingot's row-major ones around.
+The library is not required (`libraries`): `library` says why it is not there. Matrices are column-major here, as in its
+documentation (cuBLAS 13.0, "Using the cuBLASLt API"); `matmul` turns Ingot's row-major ones around.
 """
 
 from __future__ import annotations
@@ -15,6 +14,8 @@ from typing import Any
 
 from ingot_devices.codegen import Unsupported
 from ingot_devices.errors import LaunchError
+
+from . import libraries
 
 WORKSPACE = 32 << 20
 """Bytes that an algorithm may use: what cuBLAS itself takes by default on Hopper."""
@@ -62,51 +63,16 @@ _SIGNATURES: dict[str, list[Any]] = {
 }  # fmt: skip
 
 
-class Library:
-    """The loaded library; one handle serves all devices whose context is current when it is used."""
+class Library(libraries.Library):
+    """The loaded library."""
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._loaded = c.CDLL(path)
-        for name, arguments in _SIGNATURES.items():
-            function = getattr(self._loaded, name)
-            function.argtypes, function.restype = arguments, c.c_int
-        self._loaded.cublasLtGetVersion.restype = c.c_size_t
-        self.version = int(self._loaded.cublasLtGetVersion())
-        self._handles: dict[Any, c.c_void_p] = {}
-
-    def call(self, name: str, *arguments: Any) -> None:
-        """Call a function; LaunchError with its status if it fails."""
-        status = getattr(self._loaded, name)(*arguments)
-        if status:
-            raise LaunchError(f"{name} failed with cuBLAS status {status}")
-
-    def make(self, name: str, *arguments: Any) -> c.c_void_p:
-        """What a ``…Create`` function makes."""
-        made = c.c_void_p()
-        self.call(name, c.byref(made), *arguments)
-        return made
-
-    def handle(self, device: Any) -> c.c_void_p:
-        """The handle for a device; its context is current."""
-        found = self._handles.get(device.context.handle)
-        if found is None:
-            found = self._handles[device.context.handle] = self.make("cublasLtCreate")
-        return found
+    name, finding, create, versions = "cuBLASLt", "cublasLt", "cublasLtCreate", "cublasLtGetVersion"
+    signatures = _SIGNATURES
 
 
 @cache
 def _find() -> Library | str:
-    """The library, or why there is none."""
-    try:
-        from cuda.pathfinder import load_nvidia_dynamic_lib
-
-        found = load_nvidia_dynamic_lib("cublasLt")
-        if found.abs_path is None:
-            return "cuBLASLt was found at no path"
-        return Library(found.abs_path)
-    except (ImportError, RuntimeError, OSError, AttributeError) as error:
-        return f"cuBLASLt is not found ({str(error).strip().splitlines()[0]:.90})"
+    return libraries.find(Library)
 
 
 def library() -> Library:

@@ -229,15 +229,19 @@ class CUDADevice(StreamDevice):
 
         return queue
 
+    def entering(self, name: str) -> int:
+        """The current stream's handle, for a call of another library's ``name``; the device's context is current afterwards."""
+        if HERE.device is not self:
+            self.enter()
+        self.recent.append(name)
+        return int(self._stream().handle)
+
     def library(self, name: str) -> tuple[int, int]:
         """What a call of another library's ``name`` needs: the current stream's handle, and memory to work in.
 
         The device's context is current afterwards. Each stream has a workspace of its own, of `cublaslt.WORKSPACE`.
         """
-        if HERE.device is not self:
-            self.enter()
-        self.recent.append(name)
-        stream = int(self._stream().handle)
+        stream = self.entering(name)
         workspace = self._workspaces.get(stream)
         if workspace is None:
             workspace = self._workspaces[stream] = self.pool.raw(cublaslt.WORKSPACE)

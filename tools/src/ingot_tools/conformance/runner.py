@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from ingot_devices.precision import exact
 
 from .bench import Bench, NotPresent
 from .guard import GuardedPool, GuardedSubject, guarded
@@ -50,12 +51,15 @@ class Runner:
         self.subject: Subject = opened(device, Alone if alone else GuardedSubject)
         self._pools = ExitStack()
         self._pool: GuardedPool | None = None
+        self._exact = exact()  # what is asked is what a kernel computes, not what it may trade for speed
 
     def __enter__(self) -> Runner:
+        self._exact.__enter__()
         return self
 
     def __exit__(self, *exc: object) -> None:
         self._guard(False)
+        self._exact.__exit__(None, None, None)
 
     @property
     def device(self) -> Any:

@@ -2,10 +2,12 @@
 
     flat         one work-item per point of the parallel axes, serial loops for the rest: takes everything
     vector       pointwise along one axis on a device of lanes: several neighbours to a work-item
-    row          stages over the same rows on a device of lanes: one workgroup per row with a tree in its memory
+    row          stages over the same rows on a device of lanes: a workgroup per row, or per several, with a tree in its memory
     across       reductions across rows on a device of lanes: one workgroup per strip of columns
     column       the same on a CPU: one accumulator for each of the results side by side
     two_phase    few long rows, or few columns: parts first, then their combination
+    apart        reductions of reductions on a device of lanes: one launch after the other
+    claimed      stores that combine, on a device of lanes: each element of the output has one work-item that adds to it
     contraction  a sum over a product of two operands on a CPU: blocks in registers
     tiles        the same on a device of lanes: tiles in workgroup memory
 
@@ -17,7 +19,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...ir.expr import walk
 from ...ir.program import Program
@@ -25,6 +27,9 @@ from ...limits import Limits
 from .. import Unsupported
 from ..bind import STATUS, Loops, Write
 from ..nest import Nest, Slot
+
+if TYPE_CHECKING:
+    from .pieces import Piece, Workspaces
 
 Extent3 = tuple[int, int, int]
 
@@ -51,34 +56,49 @@ class Plan:
 
 def plan(loops: Loops, limits: Limits, index_bits: int, aliased: frozenset[int]) -> Plan:
     """How a device runs ``loops``."""
-    from . import two_phase
+    from .pieces import Workspaces
 
     groups = split(loops)
     check_order(loops, groups, aliased)
-    workspaces = two_phase.Workspaces()
-    launches: list[Launch] = []
-    for group in groups:
-        name, found = choice(loops, group, limits)
-        whole = two_phase.phases(loops, group, found, limits, workspaces) if name == "two_phase" else [(loops, group)]
-        launches += [_launch(part, writes, limits, index_bits) for part, writes in whole]
-    return Plan(tuple(launches), workspaces.sizes)
+    workspaces = Workspaces()
+    early = not (aliased or {w.operand for w in loops.writes} & _reads(loops, loops.writes))
+    parts = [piece for group in groups for piece in _pieces(loops, group, early, limits, workspaces)]
+    return Plan(tuple(_launch(part, writes, limits, index_bits) for part, writes in parts), workspaces.sizes)
+
+
+def _pieces(
+    loops: Loops, group: tuple[Write, ...], early: bool, limits: Limits, workspaces: Workspaces
+) -> list[Piece]:
+    """A group of writes as the loops of its launches, in order. ``early``: no write is of an operand that is read."""
+    from . import apart, two_phase
+
+    name, found = choice(loops, group, limits)
+    if name == "two_phase":
+        return two_phase.phases(loops, group, found, limits, workspaces)
+    if name != "apart":
+        return [(loops, group)]
+    parts = apart.pieces(loops, group, found, early, limits, workspaces)
+    return [piece for part, _ in parts for g in split(part) for piece in _pieces(part, g, early, limits, workspaces)]
 
 
 def _launch(loops: Loops, group: tuple[Write, ...], limits: Limits, index_bits: int) -> Launch:
     """One launch, by the first schedule that fits."""
-    from . import across, column, contraction, flat, row, tiles, vector
+    from . import across, claimed, column, contraction, flat, row, tiles, vector
 
     name, found = choice(loops, group, limits, whole=True)
     if name == "flat":
         return flat.launch(loops, group, limits, index_bits)
-    schedules = {"contraction": contraction, "tiles": tiles, "column": column, "across": across, "row": row, "vector": vector}
+    schedules = {
+        "contraction": contraction, "tiles": tiles, "column": column, "across": across, "row": row, "vector": vector,
+        "claimed": claimed,
+    }  # fmt: skip
     made: Launch = schedules[name].launch(loops, group, found, limits, index_bits)
     return made
 
 
 def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool = False) -> tuple[str, Any]:
     """The name of the first schedule that fits a group of writes, and what it found there. ``whole``: in one launch."""
-    from . import across, column, contraction, row, tiles, two_phase, vector
+    from . import across, apart, claimed, column, contraction, rows, tiles, two_phase, vector
 
     found = contraction.match(loops, group)
     if found is not None and limits.lanes == 1:
@@ -87,23 +107,33 @@ def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool =
         return "tiles", found
     if not whole and (cut := two_phase.cut_of(loops, group, limits)) is not None:
         return "two_phase", cut
+    if not whole and (level := apart.level_of(loops, group, limits)) is not None:
+        return "apart", level
     if limits.lanes == 1:
         strip = column.column_of(loops, group)
         return ("column", strip) if strip is not None else ("flat", None)
+    if (shares := claimed.shares_of(loops, group, limits)) > 1:
+        return "claimed", shares
     if (columns := across.strip_of(loops, group, limits)) is not None:
         return "across", columns
-    if (rows := row.rows_of(loops, group, limits)) is not None:
-        return "row", rows
+    if (shared := rows.rows_of(loops, group, limits)) is not None:
+        return "row", shared
     width = vector.width_of(loops, group, limits)
     return ("vector", width) if width > 1 else ("flat", None)
 
 
 def order(loops: Loops, group: tuple[Write, ...], limits: Limits) -> Any:
     """What decides in which order the stages of a group of writes are combined, beside their lengths."""
+    from . import apart
+    from .pieces import Workspaces
+
     name, found = choice(loops, group, limits)
     if name == "two_phase":
         return name, found, choice(loops, group, limits, whole=True)
-    return (name, found) if name in ("across", "row") else "flat" if name == "vector" else name
+    if name == "apart":
+        parts = apart.pieces(loops, group, found, False, limits, Workspaces())
+        return name, tuple(order(part, g, limits) for part, _ in parts for g in split(part))
+    return (name, found) if name in ("across", "row") else "flat" if name in ("vector", "claimed") else name
 
 
 def split(loops: Loops) -> list[tuple[Write, ...]]:

@@ -40,8 +40,12 @@ def column_of(loops: Loops, writes: Sequence[Write]) -> int | None:
 
 
 def beside(values: Sequence[Expr], column: int, over: Sequence[int]) -> bool:
-    """True when more of the loads in ``values`` lie side by side along ``column`` than along the reduced axes."""
+    """True when more of the loads in ``values`` lie side by side along ``column`` than along the reduced axes.
+
+    Loads that vary along both decide, if there are any: those of one row or column are few elements, read again and again.
+    """
     steps = [_steps(n.args[0]) for v in values for n in walk(v) if n.op == "get"]
+    steps = [s for s in steps if column in s and not s.keys().isdisjoint(over)] or steps
     across = sum(s.get(column, 0) == 1 for s in steps)
     return across > sum(s.get(a, 0) == 1 for s in steps for a in over)
 

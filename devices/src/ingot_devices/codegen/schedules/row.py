@@ -2,7 +2,8 @@
 
 A work-item takes every ``size``-th of the row's vectors (`wide`). A row that the group's registers hold is loaded once,
 for all stages and for the writes behind them; the number of work-items is made for its length. A longer one is read by each
-of them, several vectors at a time.
+of them, several vectors at a time. Where several axes are reduced, the innermost of them is walked through at each point of
+the others; if that is a short way, all of them are one (`paths`).
 
 The order in which elements are combined depends on lengths, layouts and the device alone, never on what runs beside it.
 """
@@ -10,7 +11,6 @@ The order in which elements are combined depends on lengths, layouts and the dev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
 from ... import dtypes as dt
 from ...ir.expr import Expr, const
@@ -20,63 +20,11 @@ from .. import monoids
 from ..bind import Loops, Write
 from ..nest import ZERO, Nest, Scope, special, var
 from . import Launch, accumulators, finish, group, wide
-from .flat import by_step, decode, parallel_axes, points
+from .contraction import smaller
+from .flat import by_step, decode, parallel_axes, points, unsigned
+from .paths import Walk
+from .rows import Rows, short, unroll
 from .wide import Block
-
-UNROLL = 4
-"""Vectors of a longer row that a work-item has on their way at a time."""
-HOLD, MOST = 16, 32
-"""Elements that a work-item holds of a row: what it is given where the row is short enough, and at most."""
-LARGEST = 1024
-
-
-@dataclass(frozen=True)
-class Rows:
-    """How rows are shared: ``size`` work-items, ``width`` neighbours to a vector, ``steps`` vectors that each of them holds
-    (0: rows are not held)."""
-
-    size: int
-    width: int
-    steps: int = 0
-    axis: int = field(default=0, compare=False)  # the innermost of those that are reduced
-
-
-def rows_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> Rows | None:
-    """How this schedule shares the rows of some writes; None where it does not fit or pay."""
-    nest = Nest(loops, tuple(writes))
-    needed = nest.needed([r for w in writes for r in w.roots()])
-    stages = [loops.stages[n] for n in needed]
-    if limits.lanes == 1 or not needed or any(w.combine for w in writes) or any(s.kind == "scan" for s in stages):
-        return None
-    if max(points(loops, s.over) for s in stages) < 2 * limits.lanes:
-        return None
-    last = max(stages, key=lambda s: points(loops, s.over)).over[-1]
-    values = [v for s in stages for v in s.values]
-    along = [w for w in writes if last in w.axes]
-    width = wide.width_along(loops, last, along, values, limits)
-    plain = all(s.over == (last,) for s in stages) and len({nest.free(n) for n in needed}) == 1
-    if plain and last not in loops.parts and not wide.guarded(values):
-        held = _held(nest, needed, writes, last, width, limits)
-        if held is not None:
-            return held
-    return Rows(group.largest(limits, group.room(stages)), width if all(s.over[-1:] == (last,) for s in stages) else 1, 0, last)
-
-
-def _held(
-    nest: Nest, needed: Sequence[int], writes: Sequence[Write], last: int, width: int, limits: Limits
-) -> Rows | None:
-    """How rows are shared that registers hold."""
-    length, kept = nest.loops.extents[last], nest.free(needed[0])
-    loads = wide.loads_along(last, [v for n in needed for v in nest.loops.stages[n].values])
-    if not loads or any(w.valid is not None or not set(w.axes) <= {*kept, last} or not kept <= set(w.axes) for w in writes):
-        return None
-    while length % width:
-        width //= 2
-    largest = group.largest(limits, group.room([nest.loops.stages[n] for n in needed]), LARGEST)
-    each = max(width, group.power(HOLD // len(loads)) if len(loads) < HOLD else 1)
-    size = min(max(group.power(-(-length // each)), min(limits.lanes, largest)), largest)
-    steps = group.power(-(-length // (size * width)))
-    return Rows(size, width, steps, last) if steps * width * len(loads) <= MOST else None
 
 
 def launch(loops: Loops, writes: tuple[Write, ...], rows: Rows, limits: Limits, index_bits: int) -> Launch:
@@ -86,21 +34,38 @@ def launch(loops: Loops, writes: tuple[Write, ...], rows: Rows, limits: Limits, 
     shared = _Rows(nest, writes, rows)
 
     def body(scope: Scope, point: Expr) -> None:
+        point = shared.stand(scope, point, total)
         if axes:
             decode(scope, axes, point)
         shared.emit(scope)
 
-    statements, grid = group.each_point(nest, points(loops, axes), limits, body)
-    made = finish(nest, loops.name, statements, grid, (rows.size, 1, 1), index_bits)
+    total = points(loops, axes)
+    statements, grid = group.each_point(nest, -(-total // rows.several), limits, body)
+    made = finish(nest, loops.name, statements, grid, (rows.size * rows.several, 1, 1), index_bits)
     return wide.told(made, limits) if rows.width > 1 else made
 
 
 class _Rows:
-    """The statements of one row."""
+    """The statements of one row, or of several side by side."""
 
     def __init__(self, nest: Nest, writes: tuple[Write, ...], rows: Rows) -> None:
         self.nest, self.writes, self.rows = nest, writes, rows
         self.block: Block | None = None  # the row that is held
+        self.lid, self.row = special("lid"), ZERO  # the work-item's number in its row, and the row's in the group
+        self.there: Expr | None = None  # that there is such a row
+
+    def stand(self, scope: Scope, point: Expr, total: int) -> Expr:
+        """The number of the work-item's row, of ``total``; those behind the last repeat it, and write nothing."""
+        rows = self.rows
+        if rows.several == 1:
+            return point
+        self.lid = scope.name("x_", unsigned(scope, "mod", special("lid"), const(rows.size, dt.index)))
+        self.row = scope.name("y_", unsigned(scope, "idiv", special("lid"), const(rows.size, dt.index)))
+        mine, end = scope.name("row", point * rows.several + self.row), self.nest.scalar("rows", total)
+        if total % rows.several == 0:
+            return mine
+        self.there = mine < end
+        return scope.name("row", smaller(mine, end - 1))
 
     def emit(self, scope: Scope) -> None:
         """All stages, then the writes."""
@@ -120,19 +85,20 @@ class _Rows:
         length = self.nest.loops.extents[axis]
         exact = length == rows.size * rows.width * rows.steps
         full = rows.steps if exact else rows.steps // 2 if length >= rows.size * rows.width else 0
-        end = self.nest.extent(axis)
-        block = self.block = self._block(axis, special("lid") * rows.width, rows.steps, full, lambda first: first < end)
+        walk = Walk(scope, (axis,))
+        first = self.lid * rows.width
+        block = self.block = self._block(walk, first, rows.steps, full, lambda first: first < walk.stop)
         loads = wide.loads_along(axis, self.values)
         block.hold(scope, loads)
         block.load(scope, loads)
 
     def _block(
-        self, axis: int, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
+        self, walk: Walk, first: Expr, steps: int = 1, full: int | None = None, inside: Callable[[Expr], Expr] | None = None
     ) -> Block:
-        """A work-item's vectors from element ``first`` on; the next one lies behind those of all the others."""
+        """A work-item's vectors from element ``first`` of a walk on; the next one lies behind those of all the others."""
         rows = self.rows
-        place = lambda _, step: first + step * (rows.size * rows.width)  # noqa: E731 - a method would carry ``first``
-        return Block(self.nest, axis, rows.width, steps, place, steps if full is None else full, inside)
+        place = lambda scope, step: walk.place(scope, first + step * (rows.size * rows.width))  # noqa: E731 - ``first``
+        return Block(self.nest, walk.axes[-1], rows.width, steps, place, steps if full is None else full, inside)
 
     def reduce(self, scope: Scope, number: int) -> None:
         """Stage ``number`` by all work-items of a group; all of them know its value."""
@@ -146,12 +112,12 @@ class _Rows:
             if self.block is not None:
                 self._add(scope, self.block, number, arrays)
             else:
-                *outer, last = stage.over
-                scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, last, arrays))
-            tree = group.Tree(scope, number, 1, rows.size)
-            tree.put(scope, special("lid"), accumulators.tree(scope, number, arrays, rows.width))
-            tree.grow(scope, rows.size)
-            carried = tree.total(scope, ZERO)
+                outer, axes = self._walked(stage.over)
+                scope.loop(outer, stage.values, lambda inner: self._stream(inner, number, axes, arrays))
+            tree = group.Tree(scope, number, rows.several, rows.size)
+            tree.put(scope, self.row + self.lid * rows.several, accumulators.tree(scope, number, arrays, rows.width))
+            tree.grow(scope, rows.size * rows.several)
+            carried = tree.total(scope, self.row)
         scope.stages[number] = tuple(scope.shared(monoids.finished(stage, carried)))
 
     def _add(self, scope: Scope, block: Block, number: int, arrays: Sequence[str]) -> None:
@@ -164,31 +130,37 @@ class _Rows:
 
         block.each(scope, [one])
 
-    def _stream(self, scope: Scope, number: int, axis: int, arrays: Sequence[str]) -> None:
-        """All vectors of a row, or of a part of one, into accumulators."""
-        width, several = self.rows.width, self.rows.size * self.rows.width
-        start, stop = scope.bounds(axis)
-        whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * several, dt.index)))
-        vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
-        mine = special("lid") * width
+    def _walked(self, axes: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """``axes`` in two: those that are looped over, and those that are walked through as one."""
+        rows = self.rows
+        whole = axes[-1] == rows.axis and short(self.nest.loops, rows.axis, rows.size, rows.width)
+        return ((), axes) if whole else (axes[:-1], axes[-1:])
 
-        self._vectors(scope, number, axis, arrays, (start + mine, whole), UNROLL)
-        self._vectors(scope, number, axis, arrays, (whole + mine, vectors), 1)
+    def _stream(self, scope: Scope, number: int, axes: Sequence[int], arrays: Sequence[str]) -> None:
+        """All vectors of a row, or of a part of one, into accumulators."""
+        width, several, axis = self.rows.width, self.rows.size * self.rows.width, axes[-1]
+        many, walk = unroll(width), Walk(scope, axes)
+        start, stop, mine = walk.start, walk.stop, self.lid * width
+        whole = scope.name("whole", start + ((stop - start) & const(-many * several, dt.index)))
+        vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
+
+        self._vectors(scope, number, walk, arrays, (start + mine, whole), many)
+        self._vectors(scope, number, walk, arrays, (whole + mine, vectors), 1)
         if width > 1 and self.nest.loops.extents[axis] % width:
             rest, inner = self.nest.fresh(f"i{axis}_"), Scope(self.nest, scope)
             inner.axes[axis] = var(rest)
             accumulators.add(inner, number, arrays, ZERO, self.nest.loops.stages[number].values)
-            scope.add(For(rest, vectors + special("lid"), stop, const(self.rows.size, dt.index), tuple(inner.body)))
+            scope.add(For(rest, vectors + self.lid, stop, const(self.rows.size, dt.index), tuple(inner.body)))
 
     def _vectors(
-        self, scope: Scope, number: int, axis: int, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
+        self, scope: Scope, number: int, walk: Walk, arrays: Sequence[str], bounds: tuple[Expr, Expr], steps: int
     ) -> None:
         """A loop over vectors, ``steps`` at a time: all loads, then all that is done with them."""
         values = self.nest.loops.stages[number].values
-        loads = [] if wide.guarded(values) else wide.loads_along(axis, values)
+        loads = [] if wide.guarded(values) else wide.loads_along(walk.axes[-1], values)
 
         def several(inner: Scope, first: Expr) -> None:
-            block = self._block(axis, first, steps)
+            block = self._block(walk, first, steps)
             block.hold(inner, loads)
             block.load(inner, loads)
             self._add(inner, block, number, arrays)
@@ -205,22 +177,26 @@ class _Rows:
             if not axes:
                 inner = Scope(self.nest, scope)
                 inner.write(members)
-                scope.add(If(special("lid").eq(0), tuple(inner.body)))
+                first = self.lid.eq(0)
+                scope.when(first if self.there is None else first & self.there, inner.body)
             elif self.block is not None:
-                self.block.write(scope, members)
+                inner = Scope(self.nest, scope)
+                self.block.write(inner, members)
+                scope.add(*(inner.body if self.there is None else [If(self.there, tuple(inner.body))]))
             else:
-                *outer, last = by_step(members[0], axes)
-                scope.loop(outer, [], lambda inner, a=last, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
+                outer, walked = self._walked(by_step(members[0], axes))
+                scope.loop(outer, [], lambda inner, a=walked, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
 
-    def _write_row(self, scope: Scope, axis: int, writes: Sequence[Write]) -> None:
-        width, size, stop = self.rows.width, self.rows.size, self.nest.extent(axis)
+    def _write_row(self, scope: Scope, axes: Sequence[int], writes: Sequence[Write]) -> None:
         along = {s.over[-1] for s in self.nest.loops.stages if s.over}
+        width, size, axis = self.rows.width, self.rows.size, axes[-1]
+        walk = Walk(scope, axes)
         if width == 1 or axis not in along or self.nest.loops.extents[axis] % width:
-            inner, name = Scope(self.nest, scope), self.nest.fresh(f"i{axis}_")
-            inner.axes[axis] = var(name)
+            name, inner = self.nest.fresh("k"), Scope(self.nest, scope)
+            inner.axes[axis] = walk.place(inner, var(name))
             inner.write(writes)
-            scope.add(For(name, special("lid"), stop, const(size, dt.index), tuple(inner.body)))
+            scope.add(For(name, self.lid, walk.stop, const(size, dt.index), tuple(inner.body)))
             return
 
-        scope.count("k", special("lid") * width, stop,
-                    lambda inner, k: self._block(axis, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip
+        scope.count("k", self.lid * width, walk.stop,
+                    lambda inner, k: self._block(walk, k).write(inner, writes), const(size * width, dt.index))  # fmt: skip

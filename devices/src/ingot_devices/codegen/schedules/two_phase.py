@@ -3,45 +3,28 @@
 The stages of a group of writes become loops of their own. The first have one more axis, which numbers the parts of a
 reduced axis (`bind.Part`), and write what each part carries to a workspace; the second reduce that along the new axis.
 Either is then scheduled as any other loops are. The last combination is made where the writes are, if they are made once
-for each row; else the writes follow in a last launch, in which the stages' values are loads.
+for each row; the others follow in launches of their own, in which the stages' values are loads.
 
 There are as many parts as lengths and the device say, so results do not depend on what runs beside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from ... import dtypes as dt
-from ...ir.definition import Stage
-from ...ir.expr import Expr
 from ...limits import Limits
-from .. import monoids
-from ..bind import STATUS, Loops, Part, Rewrite, Write, linear_node
-from ..legalize import decode, encode
+from ..bind import Loops, Part, Write
 from ..nest import Nest
-from . import across, flat
+from . import across, flat, split
+from .pieces import Piece, Pieces, Workspaces
 
 CHUNK = 4096
 """On a CPU, the elements of the shortest part that is worth a work-item of its own."""
 LEAST = 8192
 """On a device of lanes, those of the shortest part that is worth a group; a part of a row is a multiple of it."""
 FILL = 8
-"""Groups that keep a compute unit busy; with half as many, nothing is cut."""
-
-
-@dataclass
-class Workspaces:
-    """Operand numbers and sizes of the memory between launches."""
-
-    sizes: dict[int, int] = field(default_factory=dict)
-
-    def add(self, nbytes: int) -> int:
-        """The operand number of a new one."""
-        number = STATUS - 1 - len(self.sizes)
-        self.sizes[number] = nbytes
-        return number
+"""Groups that keep a compute unit busy; with half as many, nothing is cut. Of strips of columns, half as many do."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +68,8 @@ def _on_lanes(loops: Loops, writes: Sequence[Write], over: Sequence[int], rows: 
     groups = rows if strip is None else rows // loops.extents[strip.column] * -(-loops.extents[strip.column] // columns)
     if 2 * groups > FILL * limits.compute_units:
         return None
-    wanted = min(-(-FILL * limits.compute_units // groups), flat.points(loops, over) * columns // LEAST)
+    fill = FILL if strip is None else FILL // 2
+    wanted = min(-(-fill * limits.compute_units // groups), flat.points(loops, over) * columns // LEAST)
     axis = next((a for a in over if 2 * loops.extents[a] > wanted), over[-1])  # whole rows, if there are enough of them
     unit = LEAST if axis == over[-1] and strip is None else 1
     return _cut(axis, loops.extents[axis], wanted, unit)
@@ -100,93 +84,37 @@ def _cut(axis: int, length: int, count: int, unit: int) -> Cut | None:
 # ---- the loops that come of it ---------------------------------------------------------------------------------------
 def phases(
     loops: Loops, writes: tuple[Write, ...], cut: Cut, limits: Limits, workspaces: Workspaces
-) -> list[tuple[Loops, tuple[Write, ...]]]:
+) -> list[Piece]:
     """The loops of each launch, in order, with what they write."""
     return _Phases(loops, writes, cut, limits, workspaces).all()
 
 
-class _Phases:
+class _Phases(Pieces):
     """One group of writes on its way into several launches."""
 
     def __init__(
         self, loops: Loops, writes: tuple[Write, ...], cut: Cut, limits: Limits, workspaces: Workspaces
     ) -> None:
-        self.loops, self.writes, self.cut, self.limits, self.workspaces = loops, writes, cut, limits, workspaces
-        nest = Nest(loops, writes)
-        self.needed = nest.needed([r for w in writes for r in w.roots()])
-        self.rows = flat.by_step(writes[0], sorted(nest.free(self.needed[0])))
-        self.number = len(loops.extents)  # the axis of the parts
-        self.known: dict[int, Sequence[Expr]] = {}  # stages whose values are loads by now
+        super().__init__(loops, writes, limits, workspaces)
+        self.cut, self.number = cut, len(loops.extents)  # the axis of the parts
+        self.rows = flat.by_step(writes[0], sorted(Nest(loops, writes).free(self.needed[0])))
+        self.loops = replace(loops, extents=(*loops.extents, cut.count))
 
-    def all(self) -> list[tuple[Loops, tuple[Write, ...]]]:
-        """Two launches for each level of stages, and one for the writes where they need one."""
-        made: list[tuple[Loops, tuple[Write, ...]]] = []
+    def all(self) -> list[Piece]:
+        """Two launches for each level of stages, and more for writes that are not made once for each row."""
+        made: list[Piece] = []
         while left := [n for n in self.needed if n not in self.known]:
-            level = [n for n in left if not self._reads(n) & set(left)]
-            stages = self._stages(level)
-            writes, parts = self._stores(stages, (self.number, *self.rows))
-            made.append(self._with(stages, writes, {self.cut.axis: Part(self.number, self.cut.each)}))
+            level = [n for n in left if not self.reads(n) & set(left)]
+            stages = self.stages(level)
+            writes, parts = self.stores(stages, (self.number, *self.rows))
+            made.append(self.piece(stages, writes, {self.cut.axis: Part(self.number, self.cut.each)}))
             combined = tuple(replace(s, over=(self.number,), values=tuple(v)) for s, v in zip(stages, parts, strict=True))
-            if level == left and all(set(w.axes) == set(self.rows) for w in self.writes):
-                return [*made, self._with(combined, self._rewritten(self.writes, level), {})]
-            writes, totals = self._stores(combined, tuple(self.rows))
-            made.append(self._with(combined, writes, {}))
+            here = [w for w in self.writes if level == left and set(w.axes) == set(self.rows)]
+            rest = [w for w in self.writes if w not in here]
+            writes, totals = self.stores(combined, self.rows) if rest else ([], [])
+            made.append(self.piece(combined, [*writes, *self.rewritten(here, level)]))
+            if not rest:
+                return made
             self.known |= dict(zip(level, totals, strict=True))
-        return [*made, self._with((), self._rewritten(self.writes, []), {})]
-
-    def _reads(self, number: int) -> set[int]:
-        return set(Nest(self.loops, self.writes).needed(self.loops.stages[number].values))
-
-    def _stages(self, numbers: Sequence[int]) -> tuple[Stage, ...]:
-        """These stages by themselves: those that they read are known."""
-        change = _Known(self.known, {})
-        return tuple(replace(s, values=tuple(change(v) for v in s.values)) for s in (self.loops.stages[n] for n in numbers))
-
-    def _rewritten(self, writes: Sequence[Write], level: Sequence[int]) -> list[Write]:
-        change = _Known(self.known, {n: k for k, n in enumerate(level)})
-        return [
-            replace(w, offset=change(w.offset), value=change(w.value), valid=None if w.valid is None else change(w.valid))
-            for w in writes
-        ]
-
-    def _with(
-        self, stages: tuple[Stage, ...], writes: Sequence[Write], parts: Mapping[int, Part]
-    ) -> tuple[Loops, tuple[Write, ...]]:
-        extents = (*self.loops.extents, self.cut.count)
-        return replace(self.loops, extents=extents, stages=stages, writes=tuple(writes), parts=parts), tuple(writes)
-
-    def _stores(self, stages: Sequence[Stage], axes: tuple[int, ...]) -> tuple[list[Write], list[list[Expr]]]:
-        """Writes of what ``stages`` carry at each point of ``axes`` to new workspaces, and the loads of it."""
-        extents, offsets, size = (*self.loops.extents, self.cut.count), {}, 1
-        for a in reversed(axes):
-            offsets[Expr.of("index", (), dt.index, a)] = size
-            size *= extents[a]
-        at = linear_node(0, offsets)
-        writes: list[Write] = []
-        loads: list[list[Expr]] = []
-        for number, stage in enumerate(stages):
-            loads.append([])
-            for k, initial in enumerate(monoids.initial(stage)):
-                kept = self.limits.dtype_class(initial.dtype)
-                operand = self.workspaces.add(size * kept.storage.itemsize)
-                value = Expr.of("stage", (), initial.dtype, (number, k))
-                writes.append(Write(operand, at, encode(value, initial.dtype, kept), axes, frozenset(axes)))
-                loads[-1].append(decode(Expr.of("get", (at,), kept.storage, operand), initial.dtype, kept))
-        return writes, loads
-
-
-class _Known(Rewrite):
-    """Reads of stages become loads where they are ``known``; the others get new ``numbers``."""
-
-    def __init__(self, known: Mapping[int, Sequence[Expr]], numbers: Mapping[int, int]) -> None:
-        super().__init__()
-        self.known, self.numbers = known, numbers
-
-    def rule(self, node: Expr, args: tuple[Expr, ...]) -> Expr:
-        if node.op == "stage":
-            number, component = node.value
-            if number in self.known:
-                found: Expr = self.known[number][component]
-                return found
-            return Expr.of("stage", (), node.dtype, (self.numbers[number], component))
-        return node if args == node.args else Expr.of(node.op, args, node.dtype, node.value)
+        loops, _ = self.piece((), self.rewritten(rest, []))
+        return [*made, *((loops, group) for group in split(loops))]

@@ -1,6 +1,7 @@
 """Pointwise kernels on a device of lanes, several neighbours to a work-item.
 
-It fits where neighbours along the innermost axis can be accessed together (`wide`). Where all there is to do lies along
+It fits where neighbours along the innermost axis of the output can be stored together (`wide`), and loads are as far
+apart or where data say. Where all there is to do lies along
 that axis (`collapse` makes it so of every dense pointwise op), what is left over behind the last whole vector goes one by
 one; where there are others, it consists of whole vectors.
 """
@@ -10,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ... import dtypes as dt
-from ...ir.expr import Expr, const
+from ...dtypes import DType
+from ...ir.expr import Expr, const, walk
 from ...ir.program import For
 from ...limits import Limits
-from ..bind import Loops, Write
+from ..bind import STATUS, Loops, Write
 from ..nest import Nest, Scope, special, var
 from . import Launch, finish, wide
 from .flat import WORKGROUP, by_step, decode, points, unsigned
@@ -25,19 +27,33 @@ def width_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> int:
     axes = set(writes[0].axes)
     if limits.lanes == 1 or not axes or Nest(loops, tuple(writes)).needed([r for w in writes for r in w.roots()]):
         return 1
-    axis = by_step(writes[0], sorted(axes))[-1]
-    if any(set(w.axes) != axes or w.parallel != axes or wide.step_along(w.offset, axis) != 1 for w in writes):
+    stores = [w for w in writes if w.operand != STATUS]
+    if not stores or any(set(w.axes) != axes or w.parallel != axes or w.combine for w in writes):
         return 1
-    width = wide.width_along(loops, axis, writes, [], limits)
+    axis = by_step(stores[0], sorted(axes))[-1]
+    if any(w.valid is not None or wide.step_along(w.offset, axis) != 1 for w in stores):
+        return 1
+    width = wide.together(axis, [(w.offset, w.value.dtype) for w in stores] + _loads(axis, stores), limits)
     while len(axes) > 1 and loops.extents[axis] % width:
         width //= 2
     return width if loops.extents[axis] >= width else 1
 
 
+def _loads(axis: int, stores: Sequence[Write]) -> list[tuple[Expr, DType]]:
+    """The accesses that decide with the stores: loads at fixed steps. Behind a guard, only those that are no neighbours
+    do, and say no; each element of the others is loaded by itself, and so is what lies where data say."""
+    values = [w.value for w in stores]
+    fixed = [n for n in walk(*values) if n.op == "get" and wide.step_along(n.args[0], axis) is not None]
+    if wide.guarded(values):
+        fixed = [n for n in fixed if wide.step_along(n.args[0], axis) not in (0, 1)]
+    return [(n.args[0], n.dtype) for n in fixed]
+
+
 def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, index_bits: int) -> Launch:
     """Groups of ``width`` neighbours, then what is left over."""
     nest = Nest(loops, writes, index_bits)
-    *outer, axis = by_step(writes[0], sorted(writes[0].axes))
+    first = next(w for w in writes if w.operand != STATUS)
+    *outer, axis = by_step(first, sorted(first.axes))
     length = loops.extents[axis]
     total = points(loops, outer) * (length // width)
     size = min(WORKGROUP, limits.max_workgroup, limits.max_workgroup_dims[0])

@@ -9,10 +9,11 @@ offsets computes the same, in the same order, from elements that it loads one by
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from ... import dtypes as dt
+from ...dtypes import DType
 from ...ir.expr import Expr, const, walk
 from ...ir.program import Array, For, If, Put, Statement
 from ...limits import Limits
@@ -31,7 +32,11 @@ def width_along(loops: Loops, axis: int, writes: Sequence[Write], values: Sequen
     if any(w.valid is not None or w.operand == STATUS or w.combine for w in writes) or guarded(roots):
         return 1
     accesses = [(n.args[0], n.dtype) for n in walk(*roots) if n.op == "get"]
-    accesses += [(w.offset, w.value.dtype) for w in writes]
+    return together(axis, [*accesses, *((w.offset, w.value.dtype) for w in writes)], limits)
+
+
+def together(axis: int, accesses: Sequence[tuple[Expr, DType]], limits: Limits) -> int:
+    """How many neighbours along ``axis`` these accesses, offsets with what lies there, can take at once."""
     steps = [step_along(form, axis) for form, _ in accesses]
     sizes = [limits.storage_itemsize(d) for (_, d), s in zip(accesses, steps, strict=True) if s == 1]
     if not sizes or any(s not in (0, 1) for s in steps):
@@ -84,6 +89,12 @@ def guarded(roots: Sequence[Expr]) -> bool:
 def loads_along(axis: int, roots: Iterable[Expr]) -> list[Expr]:
     """The loads in ``roots`` that step along ``axis``."""
     return [n for n in walk(*roots) if n.op == "get" and step_along(n.args[0], axis) == 1]
+
+
+def walked(values: Sequence[Expr], axes: Set[int]) -> bool:
+    """True when a load in ``values`` varies along all of ``axes``: there is one element for each of their points."""
+    loads = [n for n in walk(*values) if n.op == "get"]
+    return any(axes <= {i.value for i in walk(n.args[0]) if i.op == "index"} for n in loads)
 
 
 def still(writes: Sequence[Write]) -> list[Expr]:
@@ -171,21 +182,27 @@ class Block:
     def write(self, scope: Scope, writes: Sequence[Write]) -> None:
         """``writes`` at each element: at each step all loads that are not held, then all values, then all stores.
 
-        Each is a loop of its own over private arrays, so that nothing stands between accesses that could be one.
+        Each is a loop of its own over private arrays, so that nothing stands between accesses that could be one. A load
+        that a place may keep within bounds, or that steps otherwise, is made where its value is computed.
         """
-        held = dict(self.held)
-        more = [n for n in loads_along(self.axis, [w.value for w in writes]) if n not in held]
+        checks = [w for w in writes if w.operand == STATUS]
+        writes = [w for w in writes if w.operand != STATUS]
+        values, held = [w.value for w in writes], dict(self.held)
+        found = [] if guarded(values) else loads_along(self.axis, values)
+        more = [n for n in found if n not in held]
         single = Block(self.nest, self.axis, self.width, 1, self.place, 1)
         single.lane = self.lane
         held |= {n: single._array(scope, n) for n in more}
-        results = [single._array(scope, w.value) for w in writes]
+        results = [single._array(scope, v) for v in values]
 
         def load(inner: Scope) -> None:
             inner.add(*(Put(held[n].value, self.lane, inner.resolve(n)) for n in more))
 
         def compute(inner: Scope) -> None:
-            values = inner.values([replaced(w.value, held) for w in writes])
-            inner.add(*(Put(r.value, self.lane, v) for r, v in zip(results, values, strict=True)))
+            self.nest.neighbours = None
+            made = inner.values([replaced(v, held) for v in values])
+            inner.add(*(Put(r.value, self.lane, v) for r, v in zip(results, made, strict=True)))
+            inner.write(checks)
 
         def store(inner: Scope) -> None:
             for w, r in zip(writes, results, strict=True):
