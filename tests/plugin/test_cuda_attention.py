@@ -172,15 +172,15 @@ class TestSource:
     @pytest.mark.parametrize("name", ["attention", "attention_queries", "attention_keys"])
     @pytest.mark.parametrize("target", ["sm_80", "sm_90", "sm_100"])
     def test_its_registers_suffice(self, nvrtc: Any, name: str, target: str) -> None:
-        """No more than five are spilled for any head size, causal and aligned or not (each once for every size).
+        """No more than ten are spilled for any head size, causal and aligned or not (each once for every size).
 
-        At size 64 all are in use: an assembler may put an address of a tile by, outside the loop that multiplies.
+        At size 64 all are in use: an assembler may put addresses by before the loop over tiles, and fetch one for each tile.
         """
         for size in range(16, 129, 16):
             causal, aligned = size // 16 % 2 == 0, size // 32 % 2 == 0 or size >= 64
             told = resources(nvrtc, attention_source(name, False, size, causal, aligned), target)
             spilled = re.search(r"(\d+) bytes spill stores", told)
-            assert spilled is not None and int(spilled[1]) <= 5 * 4, (size, told)
+            assert spilled is not None and int(spilled[1]) <= 10 * 4, (size, told)
 
 
 def attention_source(name: str, half: bool, size: int, causal: bool, aligned: bool) -> str:

@@ -32,14 +32,14 @@ static __device__ __forceinline__ void soften(float (&s)[2 * N][4], float scale,
   }
 }
 
-// The queries of a scale that is not above 0: without it, or with the other sign, so that the greatest score has the greatest weight.
-static __device__ __forceinline__ void turned(Fragment (&a)[R][D / 16], bool none) {
+// The queries of a scale below 0 with the other sign: so the greatest score has the greatest weight.
+static __device__ __forceinline__ void negate(Fragment (&a)[R][D / 16]) {
 #pragma unroll
   for (int r = 0; r < R; r++)
 #pragma unroll
     for (int t = 0; t < D / 16; t++)
 #pragma unroll
-      for (int k = 0; k < 4; k++) a[r][t][k] = none ? 0 : a[r][t][k] ^ 0x80008000u;
+      for (int k = 0; k < 4; k++) a[r][t][k] ^= 0x80008000u;
 }
 
 extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attention(
@@ -57,8 +57,8 @@ extern "C" __global__ void __launch_bounds__(128, D > 64 ? 3 : 2) ingot_attentio
   fetch(0);
   Fragment mine[R][D / 16];
   left_sides<R>(mine, part(q, a.q, batch, head), a.q.row, first, a.queries);
-  const float scale = a.scale == 0.0f ? 1.0f : fabsf(a.scale) * LOG2E;
-  if (a.scale <= 0.0f) turned(mine, a.scale == 0.0f);
+  const float scale = a.scale == 0.0f ? 1e-38f : fabsf(a.scale) * LOG2E;  // with 0 what is masked would be NaN
+  if (a.scale < 0.0f) negate(mine);
 
   float o[R][D / 8][4], top[R][2], sum[R][2];
 #pragma unroll

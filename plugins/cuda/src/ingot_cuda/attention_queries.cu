@@ -2,8 +2,9 @@
 // computed again, tile by tile, from the scores and the log of each row's sum (Dao 2023, "FlashAttention-2"); instead of its
 // additions across blocks a second kernel, `attention_keys.cu`, does so once more, and each sum is one thread's.
 //
-// A warp has R times 16 queries and walks over the keys: what is read from shared memory serves them all. It leaves two numbers for each query in `rows`: the log of its sum (to base 2; a
-// row without any key has infinity, which makes its probabilities 0) and the sum of grad * out.
+// A warp has R times 16 queries and walks over the keys: what is read from shared memory serves them all. It leaves two numbers
+// for each query in `rows`: the log of its sum (to base 2; a row without any key has infinity, which makes its probabilities 0)
+// and the sum of grad * out.
 enum {
   R = D > 64 ? 1 : 2,
   BLOCK = WARPS * 16 * R,
