@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ingot_devices import dtypes as dt
+from ingot_devices.limits import Limits
 from ingot_devices.opset.op import NUMBER, Spec
 from null_device import CPU, GPU, NullDevice, compiled, defined, dense, shaped
 
@@ -21,6 +22,18 @@ class TestSchedules:
         assert launch.grid == (64, 1, 1)
         assert launch.program.workgroup == (64, 1, 1)  # 16 elements each
         assert launch.program.locals
+
+    @pytest.mark.parametrize(
+        ("name", "shape", "attrs"),
+        [("softmax", (130, 7), {"axis": 0}), ("softmax", (3, 1 << 18), {"axis": -1}), ("sum", (500, 40), {"axes": (0,)})],
+    )
+    def test_work_items_that_can_do_nothing_together_meet_at_no_barrier(
+        self, name: str, shape: tuple[int, ...], attrs: dict[str, Any]
+    ) -> None:
+        alone = Limits(max_workgroup=1, workgroup_memory=0, lanes=1 << 16, compute_units=64)
+        for launch in self.launches(alone, name, [shaped(*shape)], **attrs):
+            assert launch.program.workgroup == (1, 1, 1) and not launch.program.locals
+            assert "Barrier" not in repr(launch.program)
 
     def test_a_row_that_registers_hold_is_loaded_once(self) -> None:
         short, long = (compiled(NullDevice(GPU), "softmax", [shaped(64, n)], axis=-1)[0].source for n in (4096, 1 << 20))

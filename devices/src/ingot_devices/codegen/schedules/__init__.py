@@ -112,12 +112,13 @@ def choice(loops: Loops, group: tuple[Write, ...], limits: Limits, whole: bool =
     if limits.lanes == 1:
         strip = column.column_of(loops, group)
         return ("column", strip) if strip is not None else ("flat", None)
-    if (shares := claimed.shares_of(loops, group, limits)) > 1:
-        return "claimed", shares
-    if (columns := across.strip_of(loops, group, limits)) is not None:
-        return "across", columns
-    if (shared := rows.rows_of(loops, group, limits)) is not None:
-        return "row", shared
+    if min(limits.max_workgroup, limits.workgroup_memory) > 1:  # work-items that can do something together
+        if (shares := claimed.shares_of(loops, group, limits)) > 1:
+            return "claimed", shares
+        if (columns := across.strip_of(loops, group, limits)) is not None:
+            return "across", columns
+        if (shared := rows.rows_of(loops, group, limits)) is not None:
+            return "row", shared
     width = vector.width_of(loops, group, limits)
     return ("vector", width) if width > 1 else ("flat", None)
 
