@@ -20,7 +20,7 @@ import time
 import tomllib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,15 @@ class Part:
     tests: bool = False
     quiet: bool = False
 
+    def within(self, seconds: int) -> Part:
+        """The same in at most so many seconds; what can sample has a quarter of a minute less for that."""
+        if seconds >= self.seconds:
+            return self
+        sample = f"--budget {max(seconds - 15, 10)}"
+        command = re.sub(r"--full\b|--budget \S+", sample, self.command)
+        command = re.sub(r"--seconds \S+", f"--seconds {max(seconds - 15, 10)}", command)
+        return replace(self, seconds=seconds, command=command)
+
 
 JUDGE = "-m ingot_tools conformance cuda:0 --json {{out}} --budget {}"
 BENCH = "tools/gpu/bench.py {} --out {{out}}"
@@ -53,15 +62,15 @@ COMPILED = "tools/gpu/bench_compiled.py"
 PARTS = (
     Part("found", 120, "tools/gpu/found.py --out {out}"),
     Part("convolutions", 240, f"{CONVOLUTIONS} --out {{out}}", f"{CONVOLUTIONS} --small --out {{out}}"),
-    Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 12", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
-    Part("suite", 480, f"{TESTS} {CUDA} --ignore {OPS} -n 8", f"{TESTS}/test_errors.py {CUDA}", tests=True),
+    Part("ops", 480, f"{TESTS}/test_ops.py {CUDA} --full -n 16", f"{TESTS}/test_ops.py {CUDA} --budget 20", tests=True),
+    Part("suite", 480, f"{TESTS} {CUDA} --ignore {OPS} -n 6", f"{TESTS}/test_errors.py {CUDA}", tests=True),
     Part("conformance", 480, JUDGE.format(400), JUDGE.format(20)),
     Part("sanitizer", 420, "tools/gpu/sanitizer.py --out {out}"),
     Part("bandwidth", 300, BENCH.format("bandwidth"), SMALL.format("bandwidth"), quiet=True),
     Part("products", 240, BENCH.format("products"), SMALL.format("products"), quiet=True),
     Part("host", 180, BENCH.format("host"), SMALL.format("host"), quiet=True),
     Part("block", 300, BENCH.format("block"), SMALL.format("block"), quiet=True),
-    Part("compiled", 300, f"{COMPILED} --out {{out}}", f"{COMPILED} --small --out {{out}}", quiet=True),
+    Part("compiled", 300, f"{COMPILED} --seconds 200 --out {{out}}", f"{COMPILED} --small --out {{out}}", quiet=True),
     Part("trace", 120, "tools/gpu/trace.py --out {out}"),
 )
 
@@ -73,6 +82,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(names)}, table; all of them if none is named")
     parser.add_argument("--simulated", action="store_true", help="rehearse on the simulated driver: nothing is tested on CUDA")
     parser.add_argument("--together", action="store_true", help="run the parts that measure nothing all at once")
+    parser.add_argument("--seconds", type=int, default=PARTS_LIMIT, help="that a part may take; then tests are sampled")
     given = parser.parse_args()
     unknown = sorted(set(given.parts) - {*names, "table"})
     if unknown:
@@ -87,7 +97,8 @@ def main() -> int:
         at_once = [p for p in chosen if given.together and not p.quiet]
 
         def outcome(part: Part) -> str:
-            return "" if run(part, out / f"{part.name}.json", environment, given.simulated) else part.name
+            fits = part.within(given.seconds)
+            return "" if run(fits, out / f"{part.name}.json", environment, given.simulated) else part.name
 
         with ThreadPoolExecutor(max(len(at_once), 1)) as threads:
             failed += threads.map(outcome, at_once)
