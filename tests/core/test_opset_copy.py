@@ -72,8 +72,6 @@ CASES: list[tuple[str, tuple[Any, ...], dict[str, Any], Callable[..., Any]]] = [
      lambda y: put((3, 7), (slice(None), slice(1, 5)), y)),
     ("slice_backward", (X[:, :0],), {"shape": (3, 7), "axis": -1, "start": 1, "stop": 1, "step": 1},
      lambda y: np.zeros((3, 7))),
-    ("select_backward", (V,), {"shape": (3, 5), "axis": -1, "index": 4}, lambda y: put((3, 5), (slice(None), 4), y)),
-    ("select_backward", (V,), {"shape": (1, 3), "axis": -2, "index": 0}, lambda y: y[None]),
     ("diagonal_backward", (V,), {"shape": (3, 4), "offset": 1, "axis1": -2, "axis2": -1},
      lambda y: put((3, 4), (np.arange(3), np.arange(3) + 1), y)),
     ("diagonal_backward", (V[:2],), {"shape": (3, 4), "offset": -1, "axis1": -2, "axis2": -1},

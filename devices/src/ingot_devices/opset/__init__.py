@@ -6,7 +6,7 @@ pointwise    neg abs sign square reciprocal · add sub mul div floor_divide rema
              frac clamp nan_to_num · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
              logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where
 view         view permute expand slice select diagonal unfold as_strided
-copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diagonal · slice_backward select_backward
+copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diagonal · slice_backward
              diagonal_backward unfold_backward as_strided_backward
 creation     full arange linspace eye
 reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin argmax argmin max_with_index

@@ -183,12 +183,6 @@ def _slice_backward(d: Define, y: Operand, shape: Shape, axis: int, start: int, 
     d.store(0, at, y.load(replaced(at, axis, i // step), inside))
 
 
-def _select_backward(d: Define, y: Operand, shape: Shape, axis: int, index: int) -> None:
-    at = d.axes(shape)
-    rest = [i for k, i in enumerate(at) if k != axis % len(shape)]
-    d.store(0, at, y.load(rest, at[axis].eq(index)))
-
-
 def _diagonal_backward(d: Define, y: Operand, shape: Shape, offset: int, axis1: int, axis2: int) -> None:
     at = d.axes(shape)
     i, j = at[axis1], at[axis2]
@@ -243,8 +237,6 @@ copy("fill_diagonal", "x value", _fill_diagonal, _matrix, x=lambda b, g: b.fill_
 # ---- gradients of views
 copy("slice_backward", "y", _slice_backward, _shaped, {"shape": None, "axis": -1, "start": 0, "stop": None, "step": 1},
      y=lambda b, g, axis, start, stop, step: b.slice(g, axis=axis, start=start, stop=stop, step=step))
-copy("select_backward", "y", _select_backward, _shaped, {"shape": None, "axis": -1, "index": 0},
-     y=lambda b, g, axis, index: b.select(g, axis=axis, index=index))
 copy("diagonal_backward", "y", _diagonal_backward, _shaped, {"shape": None, "offset": 0, "axis1": -2, "axis2": -1},
      y=lambda b, g, offset, axis1, axis2: b.diagonal(g, offset=offset, axis1=axis1, axis2=axis2))
 copy("unfold_backward", "y", _unfold_backward, _shaped, {"shape": None, "axis": -1, "size": 1, "step": 1},

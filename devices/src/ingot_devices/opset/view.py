@@ -132,7 +132,8 @@ view("slice", _slice, {"axis": -1, "start": 0, "stop": None, "step": 1},
      lambda b, g, x_spec, axis, start, stop, step: b.slice_backward(g, shape=x_spec.shape, axis=axis, start=start, stop=stop, step=step),
      doc="start:stop:step along an axis; 0 ≤ start, stop ≤ size, step ≥ 1.")
 view("select", _select, {"axis": -1, "index": 0},
-     lambda b, g, x_spec, axis, index: b.select_backward(g, shape=x_spec.shape, axis=axis, index=index),
+     lambda b, g, x_spec, axis, index: b.slice_backward(b.view(g, shape=replaced(x_spec.shape, axis % x_spec.ndim, 1)),
+                                                        shape=x_spec.shape, axis=axis, start=index, stop=index + 1, step=1),
      doc="One index (from 0) along an axis, which goes.")
 view("diagonal", _diagonal, {"offset": 0, "axis1": -2, "axis2": -1},
      lambda b, g, x_spec, offset, axis1, axis2: b.diagonal_backward(g, shape=x_spec.shape, offset=offset, axis1=axis1, axis2=axis2),
