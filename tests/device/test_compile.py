@@ -296,3 +296,35 @@ def test_a_convolutional_network_with_running_statistics(t: Any, device: str) ->
         runs.append([*losses, *(bits(v) for v in net.state_dict().values())])
     same(runs[1], runs[0])
     assert len(function.replays) == 1
+
+
+def test_a_compiled_step_needs_no_more_memory_than_an_eager_one(t: Any, device: str) -> None:
+    """While it is recorded and afterwards: what a plan made dies when it is not needed, and no old gradient is kept."""
+    t.manual_seed(0)
+    model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(96, 96), t.nn.GELU()) for _ in range(6)]).to(device)
+    optimizer = t.optim.AdamW(model.parameters(), lr=1e-3)
+    x = t.randn(256, 96, device=device)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model(x).square().mean().backward()
+        optimizer.step()
+
+    pool = x._layout.device.pool
+
+    def peaks(call: Any, times: int) -> list[int]:
+        found = []
+        for _ in range(times):
+            pool.reset_peak()
+            call()
+            found.append(pool.stats().peak)
+        return found
+
+    peaks(step, 2)
+    eager = max(peaks(step, 2))
+    compiled = t.compile(step)
+    called = peaks(compiled, 6)
+    assert len(compiled.replays) == 1
+    parameters = sum(p.numel() * 4 for p in model.parameters())
+    # a replay takes the new gradients' memory before the old ones go
+    assert max(called) <= 1.1 * (eager + parameters), (eager, parameters, called)

@@ -104,6 +104,17 @@ class Capture:
         self.sources = self._sources()
         self.device = self._device()
 
+    def forget(self) -> None:
+        """Let go of memory of the recorded call that a replay does not need: gradients before and after, arguments."""
+        self.before, self.after, self.origins = [], [], {}
+        self.recorder.applied, self.recorder.held = [], []
+        for source in self.sources:
+            if source.text:
+                source.block = None
+        for effect in self.effects:
+            if effect.item.kind == "tensor":
+                effect.value = None
+
     def _check_events(self) -> None:
         """What a replay does on the host, it does to objects that were there before the call."""
         for event in self.recorder.events:
@@ -225,7 +236,7 @@ class Capture:
         return operand.ref(made.sources[key], source.offset)
 
     def _source_of(self, place: Place) -> Source:
-        block = self.recorder.blocks[place.block]
+        block = self.recorder.block(place.block)
         found = [s for s in self.sources if s.block is block and s.covers(place)]
         exact = [s for s in found if s.offset == place.offset and s.layout is place.layout] or found
         if not exact:

@@ -242,7 +242,7 @@ class Compiled:
         moving = {id(s.tensor) for s in capture.moving()} | capture.replaced.keys()
         guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
         replayer = Replayer(capture, made, result, guard, context, history)
-        recorder.applied = []
+        capture.forget()
         return replayer
 
     def _joined(
@@ -271,7 +271,8 @@ class Compiled:
         sources = dict(given)
         for number, buffer in first.buffer_of.items():
             kept = first.graph.buffers[buffer]
-            sources[number] = Source(f"made:{number}", "a saved value", None, recorder.blocks[number], 0, kept.layout)
+            block = recorder.block(number) or object()  # one that is gone is like no other
+            sources[number] = Source(f"made:{number}", "a saved value", None, block, 0, kept.layout)
         ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
         second = capture.program(later, ends, sources)
         capture.build(second)

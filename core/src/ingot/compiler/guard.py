@@ -19,7 +19,7 @@ class Guard:
     reads or writes itself, as (id of the holder, key)."""
 
     def __init__(self, world: World, expected: list[dict[Any, Any]], claims: Claims, moving: Collection[int]) -> None:
-        self.world, self.expected, self.claims, self.moving = world, expected, claims, moving
+        self.world, self.expected, self.claims, self.moving = world, _light(world, expected), claims, moving
         self.holds = self._written()
 
     def places(self) -> int:
@@ -33,7 +33,7 @@ class Guard:
             found = self._differs(item, old, new)
             if found:
                 return found
-        self.expected = now
+        self.expected = _light(self.world, now)
         self.holds = self._written()
         return ""
 
@@ -111,12 +111,18 @@ def _tensor_tests(t: str, values: dict[Any, Any], name: Callable[[Any], str], fr
         return tests
     if values["grad"] is None:
         return [*tests, f"{t}.grad is None"]
-    return [*tests, f"{t}.grad._layout is {name(gradient(values['grad']))}"]
+    return [*tests, f"{t}.grad._layout is {name(values['grad'])}"]
 
 
 def gradient(grad: Any) -> Any:
     """What is guarded of a gradient: its layout, None where there is none."""
-    return None if grad is None else grad._layout
+    return getattr(grad, "_layout", grad)
+
+
+def _light(world: World, values: list[dict[Any, Any]]) -> list[dict[Any, Any]]:
+    """The same with gradients' layouts in the place of gradients: those are large, and others at each call."""
+    return [{**v, "grad": gradient(v["grad"])} if item.kind == "tensor" else v
+            for item, v in zip(world.items, values, strict=True)]  # fmt: skip
 
 
 def _short(value: Any) -> str:

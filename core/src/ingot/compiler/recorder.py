@@ -1,7 +1,8 @@
 """What listens while a function runs for recording: every plan that ran, on which memory, with which numbers.
 
-Dispatch tells it (`note`) only while the thread's context says ``recording``; nothing on the eager path asks for it. Blocks
-are kept alive until the recording is turned into a program, so that one block is one identity.
+Dispatch tells it (`note`) only while the thread's context says ``recording``; nothing on the eager path asks for it. A block
+has a number as its identity. One from before is kept alive until the recording is turned into a program; one that a plan
+made dies when nobody else holds it, as it does eagerly, and its number is not given again.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from weakref import ref
 
 from ingot_devices.codegen.replay import Input
 from ingot_devices.context import state
@@ -64,7 +66,7 @@ class Recorder:
     """See the module's docstring. ``stopped`` is the reason why this run is no recording, with its line."""
 
     where: Callable[[], str]
-    blocks: list[Any] = field(default_factory=list)
+    held: list[Any] = field(default_factory=list)  # by number: a block, or a weak reference to one that a plan made
     versions: list[int] = field(default_factory=list)
     made: set[int] = field(default_factory=set)  # numbers of blocks that a plan allocated
     applied: list[Applied] = field(default_factory=list)
@@ -90,6 +92,8 @@ class Recorder:
             if isinstance(o, TensorBase) and o._edge is not None and 0 < o._edge[0].seq < self.first_seq:
                 self.outer = True
         self._known_numbers(op, values)
+        for o, slot in zip(outs, plan.results, strict=True):
+            self.number(o._block, slot.slot >= plan.inputs)
         results = tuple(self.place(o) for o in outs)
         self.made.update(r.block for r, ref in zip(results, plan.results, strict=True) if ref.slot >= plan.inputs)
         self.applied.append(Applied(op.name, plan, tuple(values), results))
@@ -98,14 +102,21 @@ class Recorder:
         """Where a tensor lies now."""
         return Place(self.number(tensor._block), tensor._layout, tensor._offset)
 
-    def number(self, block: Any) -> int:
-        """The number of a block."""
-        found = self._numbers.get(id(block))
+    def number(self, block: Any, made: bool = False) -> int:
+        """The number of a block; a new one if it was not used yet. ``made``: a plan has just made it."""
+        key = id(block)
+        found = self._numbers.get(key)
         if found is None:
-            found = self._numbers[id(block)] = len(self.blocks)
-            self.blocks.append(block)
+            found = self._numbers[key] = len(self.held)
+            numbers = self._numbers
+            self.held.append(ref(block, lambda _: numbers.pop(key, None)) if made else block)
             self.versions.append(block.version)
         return found
+
+    def block(self, number: int) -> Any:
+        """The block with a number; None if it is gone."""
+        held = self.held[number]
+        return held() if type(held) is ref else held
 
     def knows(self, block: Any) -> bool:
         """True for a block that was used."""

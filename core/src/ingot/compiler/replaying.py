@@ -308,7 +308,10 @@ class Replayer:
 
     def _versions(self) -> None:
         """In-place writes are counted as eager ones are."""
-        for number, block in enumerate(self.recorder.blocks):
+        for number in range(len(self.recorder.held)):
+            block = self.recorder.block(number)
+            if block is None:
+                continue
             grown = block.version - self.recorder.versions[number]
             buffer = self.made.buffer_of.get(number)
             if buffer in self.outputs and block.version:
