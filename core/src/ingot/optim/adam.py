@@ -51,9 +51,8 @@ class Adam(Optimizer):
                 "amsgrad": amsgrad,
                 "maximize": maximize,
             },
-            foreach,
-            fused,
         )
+        self._share(foreach, fused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)

@@ -39,17 +39,7 @@ class Optimizer:
     # Whether `step` was called, for the schedulers' warning; None in a subclass that doesn't tell.
     _opt_called: bool | None = None
 
-    def __init__(
-        self,
-        params: Params,
-        defaults: dict[str, Any],
-        foreach: bool | None = None,
-        fused: bool | None = None,
-    ) -> None:
-        """``foreach=False`` gives each parameter a launch of its own; else several share one."""
-        if foreach and fused:
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        self._joined = fused or foreach is not False
+    def __init__(self, params: Params, defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
@@ -63,6 +53,12 @@ class Optimizer:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def _share(self, foreach: bool | None, fused: bool | None) -> None:
+        """``foreach=False`` gives each parameter a launch of its own; else several share one."""
+        if foreach and fused:
+            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+        self._joined = fused or foreach is not False
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group: a dict with "params" and any option that is to differ from the defaults."""

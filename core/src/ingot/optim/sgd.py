@@ -47,9 +47,8 @@ class SGD(Optimizer):
                 "nesterov": nesterov,
                 "maximize": maximize,
             },
-            foreach,
-            fused,
         )
+        self._share(foreach, fused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)
