@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what it changes must not stay for tests of others
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The native backend as the plugin ``acme``; its modules, and discovery that knows it."""
     from ingot_devices import discovery
     from ingot_devices.catalog import Catalog
+    from ingot_devices.context import changed
+    from ingot_devices.registry import registry
     from ingot_tools.scaffold import new
     from installed import install
 
@@ -30,8 +32,11 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("INGOT_FALLBACK", "allow")
         patch.setattr(discovery, "_catalog", Catalog())
         patch.setattr(discovery, "_opened", {})
+        patch.setattr(discovery, "_kernels", [])
+        patch.setattr(registry, "_kernels", {})
         import ingot_acme.device  # type: ignore[import-not-found]
 
         yield ingot_acme
+    changed()
     for name in [n for n in sys.modules if n.startswith("ingot_acme")]:
         del sys.modules[name]
