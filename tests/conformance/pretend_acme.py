@@ -30,8 +30,9 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setenv("INGOT_CACHE_DIR", str(place / "cache"))
         patch.setenv("INGOT_DISABLE", "opencl,cuda,webgpu,sim")
         patch.setenv("INGOT_FALLBACK", "allow")
+        discovery.open_device("cpu")  # before, and the same inside: the core keeps it for good
         patch.setattr(discovery, "_catalog", Catalog())
-        patch.setattr(discovery, "_opened", {})
+        patch.setattr(discovery, "_opened", dict(discovery._opened))
         patch.setattr(discovery, "_kernels", [])
         patch.setattr(registry, "_kernels", {})
         import ingot_acme.device  # type: ignore[import-not-found]
