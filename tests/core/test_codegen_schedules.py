@@ -100,12 +100,13 @@ class TestSchedules:
     @pytest.mark.parametrize("name", ["slice_backward", "embedding", "gather"])
     def test_stores_are_wide_where_loads_are_not(self, name: str) -> None:
         ids = shaped(50, dtype=dt.int64)
-        specs, attrs = {
+        cases: dict[str, tuple[list[Spec], dict[str, Any]]] = {
             "slice_backward": ([shaped(50, 40)], {"shape": (50, 64), "axis": -1, "start": 5, "stop": 45}),
             "embedding": ([shaped(99, 64), ids], {}),
             "gather": ([shaped(50, 99), shaped(50, 64, dtype=dt.int64)], {"axis": -1}),
-        }[name]
-        (launch,) = self.launches(GPU, name, specs, **attrs)  # type: ignore[arg-type]
+        }
+        specs, attrs = cases[name]
+        (launch,) = self.launches(GPU, name, specs, **attrs)
         output = max(n for n in launch.operands if n >= 0)
         assert launch.multiples[output] == 4
 

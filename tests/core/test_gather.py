@@ -146,4 +146,4 @@ def test_numbers_in_memory_are_what_launches_would_pass() -> None:
         held.write([given])
         (view,) = held.views.values()
         np.testing.assert_array_equal(read(view), np.array([stored], np.float32))
-    assert view._layout.dtype is dt.float32 and not any(n.definition.params for n in graph.nodes)  # type: ignore[union-attr]
+    assert view._layout.dtype is dt.float32 and not any(n.definition and n.definition.params for n in graph.nodes)

@@ -18,6 +18,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "Adam": {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
     "SGD": {"lr": 0.1, "momentum": 0.9, "nesterov": True},
 }
+TENSORS = {"AdamW": 4, "Adam": 4, "SGD": 3}
+"""Of one parameter's step: itself, its gradient, its moments."""
 
 
 def parameters(device: str, dtype: Any = ingot.float32) -> list[Any]:
@@ -48,11 +50,10 @@ def test_joined_steps_have_the_bits_of_steps_alone(device: str, kind: str, dtype
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_parameters_take_few_launches(device: str, kind: str) -> None:
-    """Eleven alike are two launches where kernels can be joined; with foreach=False each has its own."""
+    """Eleven alike share launches, as many to one as the device can join; with foreach=False each has its own."""
     one: Any = open_device(device)
     means = one.kind == "sim" and one.config.mode == "definition"  # then nothing is scheduled
-    if means or most(one, 4) < 8:
-        pytest.skip(f"{device} joins no kernels, or not as many")
+    share = 1 if means else most(one, TENSORS[kind])
     counted = []
     for options in ({}, {"foreach": False}):
         given = [nn.Parameter(ingot.ones(40, 3, device=device)) for _ in range(11)]
@@ -63,7 +64,7 @@ def test_many_parameters_take_few_launches(device: str, kind: str) -> None:
             before = sum(launch_counts(one.name).values())
             optimizer.step()
         counted.append(sum(launch_counts(one.name).values()) - before)
-    assert counted == [2, 11]
+    assert counted == [-(-11 // share), 11]
 
 
 def test_a_parameter_listed_twice_is_updated_twice(device: str) -> None:

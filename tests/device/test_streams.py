@@ -146,7 +146,7 @@ def test_a_stream_of_another_device_is_refused(t: Any, device: str) -> None:
     if device.startswith("cpu"):
         other = next((d for d in t.accelerator.discovery.ready() if not d.startswith("cpu")), None)
         if other is None:
-            pytest.skip("one device alone is ready")
+            pytest.skip("it takes two devices, and the CPU alone is ready")
     else:
         other = "cpu"
     stream = t.Stream(other)

@@ -93,25 +93,27 @@ def measure(side: Side, call: Call, calls: int, rounds: int) -> dict[str, float]
     return {name: statistics.median(values) for name, values in found.items()}
 
 
+def measured(case: str, small: bool, side: Side, make: Callable[[], tuple[Call, Any]]) -> dict[str, Any]:
+    """What one form takes, or why it does not run. What it was built of is let go on return."""
+    try:
+        start = time.perf_counter()
+        call, made = make()
+        for _ in range(WARM):
+            call()
+        side.t.cuda.synchronize()
+        said: dict[str, Any] = {"warm-up s": round(time.perf_counter() - start, 2)}
+        said |= measure(side, call, 1 if small else CALLS[case], 1 if small else 7)
+        if hasattr(made, "explain"):
+            said["explain"] = made.explain().splitlines()
+        return said
+    except Exception as error:
+        return {"error": f"{type(error).__name__}: {str(error)[:600]}", "at": traceback.format_exc()[-600:]}
+
+
 def serve(case: str, small: bool) -> int:
     """Measure a case's forms; a line of JSON for each."""
     for name, side, make in forms(case, small):
-        said: dict[str, Any] = {"form": name}
-        try:
-            start = time.perf_counter()
-            call, made = make()
-            for _ in range(WARM):
-                call()
-            side.t.cuda.synchronize()
-            said["warm-up s"] = round(time.perf_counter() - start, 2)
-            said |= measure(side, call, 1 if small else CALLS[case], 1 if small else 7)
-            if hasattr(made, "explain"):
-                said["explain"] = made.explain().splitlines()
-        except Exception as error:
-            said["error"] = f"{type(error).__name__}: {str(error)[:600]}"
-            said["at"] = traceback.format_exc()[-600:]
-        call = made = None  # type: ignore[assignment]
-        print(json.dumps(said), flush=True)
+        print(json.dumps({"form": name, **measured(case, small, side, make)}), flush=True)
     return 0
 
 

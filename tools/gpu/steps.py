@@ -31,7 +31,7 @@ def resnet18(t: Any, small: bool) -> tuple[Loss, Any]:
     nn, f = t.nn, t.nn.functional
     batch, size, width = (2, 32, 4) if small else (64, 224, 64)
 
-    class Basic(nn.Module):  # type: ignore[misc, name-defined]
+    class Basic(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
         def __init__(self, of: int, to: int, stride: int) -> None:
             super().__init__()
             self.one, self.two = nn.Conv2d(of, to, 3, stride, 1, bias=False), nn.Conv2d(to, to, 3, 1, 1, bias=False)
@@ -59,7 +59,7 @@ def gpt2(t: Any, small: bool) -> tuple[Loss, Any]:
     nn, f = t.nn, t.nn.functional
     layers, width, heads, length, batch, letters = (2, 32, 2, 16, 2, 64) if small else (12, 768, 12, 1024, 8, 50257)
 
-    class Block(nn.Module):  # type: ignore[misc, name-defined]
+    class Block(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
         def __init__(self) -> None:
             super().__init__()
             self.ln1, self.ln2 = nn.LayerNorm(width), nn.LayerNorm(width)
@@ -72,7 +72,7 @@ def gpt2(t: Any, small: bool) -> tuple[Loss, Any]:
             x = x + self.out(seen)
             return x + self.down(f.gelu(self.up(self.ln2(x)), approximate="tanh"))
 
-    class Gpt(nn.Module):  # type: ignore[misc, name-defined]
+    class Gpt(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
         def __init__(self) -> None:
             super().__init__()
             self.letters, self.places = nn.Embedding(letters, width), nn.Embedding(length, width)

@@ -125,7 +125,7 @@ def _loading(node: Node, places: dict[int, tuple[DType, int]], refs: dict[DType,
     dtypes = list(dict.fromkeys(dtype for dtype, _ in places.values()))
     operands = [None if n in places else o for n, o in enumerate(node.operands)]
     position = {dtype: len(operands) + k for k, dtype in enumerate(dtypes)}
-    tensors = [Tensor(position[t], f"numbers_{t.name}", t, refs[t].layout.shape) for t in dtypes]  # type: ignore[union-attr]
+    tensors = [Tensor(position[t], f"numbers_{t.name}", t, layout.shape) for t in dtypes if (layout := refs[t].layout)]
     made = _rewritten(d, {n: (position[t], element) for n, (t, element) in places.items()}, tensors)
     reads, writes = accesses(made)
     return replace(node, operands=(*operands, *(refs[t] for t in dtypes)), definition=made, reads=reads, writes=writes)

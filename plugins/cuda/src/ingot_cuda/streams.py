@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, ClassVar
@@ -48,7 +49,7 @@ class StreamDevice(Device):
         self._default = drv.Stream()
         self._local = _Current()
         # asked at each allocation and launch: no frame of Python for it
-        setattr(self, "current_stream", partial(getattr, self._local, "stream"))  # noqa: B010  (a method, for the types)
+        self.current_stream: Callable[[], Any] = partial(getattr, self._local, "stream")
 
     def _retain(self) -> Any:
         try:

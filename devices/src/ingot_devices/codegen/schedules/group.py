@@ -8,6 +8,7 @@ next point.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ... import dtypes as dt
 from ...ir.definition import Stage
@@ -88,7 +89,7 @@ class Tree:
         scope.add(Barrier())
         while self.depth > RADIX:
             left = max(self.depth // RADIX, 1)
-            together(scope, left * self.results, size, lambda inner, t, n=left: self._round(inner, t, n))  # type: ignore[misc]
+            together(scope, left * self.results, size, partial(self._round, left=left))
             scope.add(Barrier())
             self.depth = left
 
@@ -103,7 +104,7 @@ class Tree:
     def keep(self, scope: Scope, size: int) -> Callable[[Expr], list[Expr]]:
         """The last round for all results, and how any work-item reads one afterwards."""
         if self.depth > 1:
-            together(scope, self.results, size, lambda inner, t: self._round(inner, t, 1))
+            together(scope, self.results, size, partial(self._round, left=1))
             scope.add(Barrier())
         return lambda result: elements(scope, self.number, self.memories, result)
 

@@ -11,6 +11,7 @@ The order in which elements are combined depends on lengths, layouts and the dev
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ... import dtypes as dt
 from ...ir.expr import Expr, const
@@ -97,7 +98,10 @@ class _Rows:
     ) -> Block:
         """A work-item's vectors from element ``first`` of a walk on; the next one lies behind those of all the others."""
         rows = self.rows
-        place = lambda scope, step: walk.place(scope, first + step * (rows.size * rows.width))  # noqa: E731 - ``first``
+
+        def place(scope: Scope, step: Expr) -> Expr:
+            return walk.place(scope, first + step * (rows.size * rows.width))
+
         return Block(self.nest, walk.axes[-1], rows.width, steps, place, steps if full is None else full, inside)
 
     def reduce(self, scope: Scope, number: int) -> None:
@@ -185,7 +189,7 @@ class _Rows:
                 scope.add(*(inner.body if self.there is None else [If(self.there, tuple(inner.body))]))
             else:
                 outer, walked = self._walked(by_step(members[0], axes))
-                scope.loop(outer, [], lambda inner, a=walked, m=members: self._write_row(inner, a, m))  # type: ignore[misc]
+                scope.loop(outer, [], partial(self._write_row, axes=walked, writes=members))
 
     def _write_row(self, scope: Scope, axes: Sequence[int], writes: Sequence[Write]) -> None:
         along = {s.over[-1] for s in self.nest.loops.stages if s.over}
