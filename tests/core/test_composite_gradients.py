@@ -2,28 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
+import dispatched
 import ingot
 import numpy as np
-import pytest
-from ingot import dispatch
 from ingot.nn import functional as F
 
-
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of ops in the order of their dispatch."""
-    seen: list[str] = []
-    whole = dispatch.call
-
-    def call(op: Any, operands: Sequence[Any], *rest: Any) -> Any:
-        seen.append(op.name)
-        return whole(op, operands, *rest)
-
-    monkeypatch.setattr(dispatch, "call", call)
-    return seen
+calls = dispatched.calls
 
 
 def test_attention_goes_back_once(calls: list[str]) -> None:

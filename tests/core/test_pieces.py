@@ -5,26 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import dispatched
 import ingot
 import numpy as np
 import pytest
-from ingot import dispatch
 
 RNG = np.random.default_rng(5)
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of ops in the order of their dispatch."""
-    seen: list[str] = []
-    whole = dispatch.call
-
-    def call(op: Any, operands: Sequence[Any], *rest: Any) -> Any:
-        seen.append(op.name)
-        return whole(op, operands, *rest)
-
-    monkeypatch.setattr(dispatch, "call", call)
-    return seen
+calls = dispatched.calls
 
 
 CASES: dict[str, tuple[Callable[[Any], Any], Sequence[tuple[Any, float]]]] = {

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ingot_devices.codegen import Unsupported
 from ingot_devices.errors import LaunchError
 
 from . import libraries
@@ -77,10 +76,7 @@ def _find() -> Library | str:
 
 def library() -> Library:
     """cuBLASLt; `Unsupported` says why it is not there."""
-    found = _find()
-    if isinstance(found, str):
-        raise Unsupported(found)
-    return found
+    return libraries.required(_find())
 
 
 @dataclass(frozen=True)

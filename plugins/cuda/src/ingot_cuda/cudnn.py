@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from ingot_devices.codegen import Unsupported
 from ingot_devices.errors import LaunchError
 
 from . import libraries
@@ -100,10 +99,7 @@ def _find() -> Library | str:
 
 def library() -> Library:
     """cuDNN; `Unsupported` says why it is not there."""
-    found = _find()
-    if isinstance(found, str):
-        raise Unsupported(found)
-    return found
+    return libraries.required(_find())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes as c
 from typing import Any, ClassVar, TypeVar
 
+from ingot_devices.codegen import Unsupported
 from ingot_devices.errors import LaunchError
 
 
@@ -70,3 +71,10 @@ def find(kind: type[L]) -> L | str:
         return kind(found.abs_path)
     except (ImportError, RuntimeError, OSError, AttributeError) as error:
         return f"{kind.name} is not found ({str(error).strip().splitlines()[0]:.90})"
+
+
+def required(found: L | str) -> L:
+    """What `find` gave; `Unsupported` with the reason where that is no library."""
+    if isinstance(found, str):
+        raise Unsupported(found)
+    return found
