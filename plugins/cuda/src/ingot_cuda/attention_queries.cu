@@ -33,12 +33,9 @@ extern "C" __global__ void __launch_bounds__(128, 2) ingot_attention_queries(
     float *__restrict__ rows, unsigned short *__restrict__ grad_q, const Arguments a) {
   __shared__ __align__(16) unsigned short tiles[2][2][M * STRIDE];  // turn; keys and values
   const int batch = blockIdx.x / a.heads, head = blockIdx.x % a.heads, lane = threadIdx.x % 32;
-  const int start = (CAUSAL ? gridDim.y - 1 - blockIdx.y : blockIdx.y) * BLOCK;  // the longest way first
+  const int start = first_query<BLOCK>();
   const int first = start + threadIdx.x / 32 * 16 * R;
-  const auto fetch = [&](int tile) {
-    fill<M>(tiles[tile / M % 2][0], part(k, a.k, batch, head), a.k.row, tile, a.keys);
-    fill<M>(tiles[tile / M % 2][1], part(v, a.v, batch, head), a.v.row, tile, a.keys);
-  };
+  const auto fetch = [&](int tile) { keys_and_values<M>(tiles[tile / M % 2], k, v, a, batch, head, tile); };
   const int end = CAUSAL && start + BLOCK < a.keys ? start + BLOCK : a.keys;
   fetch(0);
 

@@ -106,6 +106,19 @@ static __device__ __forceinline__ void fill(unsigned short *tile, const unsigned
   }
 }
 
+// COUNT rows of keys and of values, as `fill` does it.
+template <int COUNT>
+static __device__ __forceinline__ void keys_and_values(unsigned short (&to)[2][COUNT * STRIDE], const unsigned short *k, const unsigned short *v, const Arguments &a, int batch, int head, int first) {
+  fill<COUNT>(to[0], part(k, a.k, batch, head), a.k.row, first, a.keys);
+  fill<COUNT>(to[1], part(v, a.v, batch, head), a.v.row, first, a.keys);
+}
+
+// Where a block of queries begins; those with the longest way begin first.
+template <int BLOCK>
+static __device__ __forceinline__ int first_query() {
+  return (CAUSAL ? gridDim.y - 1 - blockIdx.y : blockIdx.y) * BLOCK;
+}
+
 // ---- fragments -------------------------------------------------------------------------------------------------------
 typedef unsigned Fragment[4];
 
