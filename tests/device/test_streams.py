@@ -150,12 +150,18 @@ def test_a_stream_of_another_device_is_refused(t: Any, device: str) -> None:
     else:
         other = "cpu"
     stream = t.Stream(other)
-    with pytest.raises(RuntimeError, match="is not used by a stream of"):
+    with pytest.raises(RuntimeError, match=r"record_stream: it is on .*, and the stream is of"):
         t.ones(1, device=device).record_stream(stream)
-    with pytest.raises(RuntimeError, match="cannot stand in a stream of"):
+    with pytest.raises(RuntimeError, match=r"an event: it is on .*, and the stream is of"):
         t.Event(device).record(stream)
     with pytest.raises(RuntimeError, match="not shared between processes"):
         t.Event(device, interprocess=True)
+
+
+def test_what_is_no_stream_is_refused_by_name(t: Any, device: str) -> None:
+    for call in (t.zeros(1, device=device).record_stream, t.Event(device).record, t.accelerator.set_stream, t.cuda.stream):
+        with pytest.raises(TypeError, match=r"takes an ingot.Stream.*, not int"):
+            call(3)
 
 
 def test_a_compiled_function_that_changes_streams_runs_eagerly(t: Any, device: str) -> None:

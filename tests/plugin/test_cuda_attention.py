@@ -170,9 +170,9 @@ class TestSource:
         assert "cp.async.cg.shared.global" in ptx and "ldmatrix.sync.aligned.m8n8.x4.trans" in ptx
 
     @pytest.mark.parametrize("name", ["attention", "attention_queries", "attention_keys"])
-    @pytest.mark.parametrize("target", ["sm_80", "sm_90", "sm_100"])
-    def test_its_registers_suffice(self, nvrtc: Any, name: str, target: str) -> None:
-        """No more than ten are spilled for any head size, causal and aligned or not (each once for every size).
+    @pytest.mark.parametrize(("target", "most"), [("sm_80", 10), ("sm_90", 0), ("sm_100", 10)])
+    def test_its_registers_suffice(self, nvrtc: Any, name: str, target: str, most: int) -> None:
+        """At most so many are spilled for any head size, causal and aligned or not (each once for every size).
 
         At size 64 all are in use: an assembler may put addresses by before the loop over tiles, and fetch one for each tile.
         """
@@ -180,7 +180,7 @@ class TestSource:
             causal, aligned = size // 16 % 2 == 0, size // 32 % 2 == 0 or size >= 64
             told = resources(nvrtc, attention_source(name, False, size, causal, aligned), target)
             spilled = re.search(r"(\d+) bytes spill stores", told)
-            assert spilled is not None and int(spilled[1]) <= 10 * 4, (size, told)
+            assert spilled is not None and int(spilled[1]) <= most * 4, (size, told)
 
 
 def attention_source(name: str, half: bool, size: int, causal: bool, aligned: bool) -> str:

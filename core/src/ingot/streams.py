@@ -145,14 +145,19 @@ class Event:
         return float(self._opened.elapsed_ms(self._raw, end_event._raw))
 
     def _queue(self, stream: Stream | None) -> Any:
-        if stream is None:
-            return self._opened.current_stream()
-        if stream._opened is not self._opened:
-            raise RuntimeError(f"an event of {self._opened.name} cannot stand in a stream of {stream._opened.name}")
-        return stream._raw
+        return self._opened.current_stream() if stream is None else _raw(stream, self._opened, "an event")
 
     def __repr__(self) -> str:
         return f"ingot.Event(device={self._opened.name})"
+
+
+def _raw(stream: Any, opened: Any, what: str) -> Any:
+    """The driver's stream behind ``stream``, which has to be one of ``opened``."""
+    if not isinstance(stream, Stream):
+        raise TypeError(f"{what} takes an ingot.Stream, not {type(stream).__name__}")
+    if stream._opened is not opened:
+        raise RuntimeError(f"{what}: it is on {opened.name}, and the stream is of {stream._opened.name}")
+    return stream._raw
 
 
 def current_stream(device: Any = None) -> Stream:
@@ -169,13 +174,14 @@ def default_stream(device: Any = None) -> Stream:
 def set_stream(stream: Stream) -> None:
     """Make ``stream`` current for this thread from now on; ``with stream:`` does it for a while."""
     _stop("a stream")
+    if not isinstance(stream, Stream):
+        raise TypeError(f"set_stream takes an ingot.Stream, not {type(stream).__name__}")
     stream._opened.set_stream(stream._raw)
 
 
 def record_stream(tensor: TensorBase, stream: Stream) -> None:
     """See `Tensor.record_stream`."""
     opened = tensor._layout.device
-    if stream._opened is not opened:
-        raise RuntimeError(f"a tensor on {opened.name} is not used by a stream of {stream._opened.name}")
+    raw = _raw(stream, opened, "record_stream")
     if opened.streams:
-        opened.pool.note_use(tensor._block, stream._raw)
+        opened.pool.note_use(tensor._block, raw)
