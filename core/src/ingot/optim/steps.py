@@ -52,6 +52,8 @@ class Steps:
     def __init__(self, joined: bool) -> None:
         self.joined = joined and not state.context.recording
         self.waiting: list[Step] = []
+        self.device: Any = None  # of the last step
+        self.waits = False  # whether a step there waits
 
     def __enter__(self) -> Steps:
         self.before = state.context
@@ -68,11 +70,13 @@ class Steps:
         self, name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], attrs: tuple[Any, ...], written: Sequence[Any]
     ) -> None:  # fmt: skip
         """One step of one parameter: the op ``name``, which updates ``written`` in place."""
-        step = Step(OPS[name], tensors, numbers, attrs)
-        if self.joined and joint.most(tensors[0]._layout.device, len(tensors)) > 1:
-            self.waiting.append(step)
+        device = tensors[0]._layout.device
+        if device is not self.device:
+            self.device, self.waits = device, self.joined and joint.most(device, len(tensors)) > 1
+        if self.waits:
+            self.waiting.append(Step(OPS[name], tensors, numbers, attrs))
         else:
-            step.run()
+            dispatch.call(OPS[name], (*tensors, *numbers), attrs)
         for t in written:
             t._block.version += 1
 
