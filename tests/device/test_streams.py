@@ -159,8 +159,10 @@ def test_a_stream_of_another_device_is_refused(t: Any, device: str) -> None:
 
 
 def test_what_is_no_stream_is_refused_by_name(t: Any, device: str) -> None:
-    for call in (t.zeros(1, device=device).record_stream, t.Event(device).record, t.accelerator.set_stream, t.cuda.stream):
-        with pytest.raises(TypeError, match=r"takes an ingot.Stream.*, not int"):
+    stream, event = t.Stream(device), t.Event(device, enable_timing=True)
+    calls = (t.zeros(1, device=device).record_stream, event.record, t.accelerator.set_stream, t.cuda.stream, stream.wait_stream)
+    for call in (*calls, stream.wait_event, event.elapsed_time):
+        with pytest.raises(TypeError, match=r"takes an ingot.(Stream|Event).*, not int"):
             call(3)
 
 

@@ -7,7 +7,9 @@ switches of ``backends.cudnn``, for convolutions.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
+from typing import Any
 
 from ingot_devices import precision
 
@@ -22,42 +24,41 @@ def get_float32_matmul_precision() -> str:
     return precision.float32_matmul()
 
 
+class _Switch:
+    """An attribute that is True or False: ``told`` tells it, ``turn`` sets it."""
+
+    def __init__(self, told: Callable[[], bool], turn: Callable[[bool], None]) -> None:
+        self.told, self.turn = told, turn
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, owner: Any, kind: Any = None) -> bool:
+        return self.told()
+
+    def __set__(self, owner: Any, wanted: bool) -> None:
+        if not isinstance(wanted, bool):
+            raise TypeError(f"{self.name} is True or False; {wanted!r} was given")
+        self.turn(wanted)
+
+
+def _tf32(told: Callable[[], str], turn: Callable[[str], None]) -> _Switch:
+    """Whether products of float32 of one kind may be computed in TF32."""
+    return _Switch(lambda: told() != "highest", lambda on: turn("high" if on else "highest"))
+
+
 class _Matmul:
-    """``backends.cuda.matmul``."""
+    """``backends.cuda.matmul``. Its TF32 is off at first."""
 
-    @property
-    def allow_tf32(self) -> bool:
-        """True where products of float32 may be computed in TF32."""
-        return precision.float32_matmul() != "highest"
-
-    @allow_tf32.setter
-    def allow_tf32(self, allowed: bool) -> None:
-        precision.set_float32_matmul("high" if allowed else "highest")
-
-
-cuda = SimpleNamespace(matmul=_Matmul())
+    allow_tf32 = _tf32(precision.float32_matmul, precision.set_float32_matmul)
 
 
 class _Convolution:
-    """``backends.cudnn``."""
+    """``backends.cudnn``. Its TF32 is on at first; ``deterministic``, too, unlike PyTorch's: the same bits each time."""
 
-    @property
-    def allow_tf32(self) -> bool:
-        """True, as it is at first, where convolutions of float32 may be computed in TF32."""
-        return precision.float32_convolution() != "highest"
-
-    @allow_tf32.setter
-    def allow_tf32(self, allowed: bool) -> None:
-        precision.set_float32_convolution("high" if allowed else "highest")
-
-    @property
-    def deterministic(self) -> bool:
-        """True, as it is at first (unlike PyTorch's), where a convolution gives the same bits each time."""
-        return precision.deterministic_convolution()
-
-    @deterministic.setter
-    def deterministic(self, wanted: bool) -> None:
-        precision.set_deterministic_convolution(wanted)
+    allow_tf32 = _tf32(precision.float32_convolution, precision.set_float32_convolution)
+    deterministic = _Switch(precision.deterministic_convolution, precision.set_deterministic_convolution)
 
 
+cuda = SimpleNamespace(matmul=_Matmul())
 cudnn = _Convolution()

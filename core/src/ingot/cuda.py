@@ -93,11 +93,9 @@ def Event(enable_timing: bool = False, blocking: bool = False, interprocess: boo
 
 def stream(stream: Any) -> AbstractContextManager[Any]:
     """``with ingot.cuda.stream(s):`` makes it current for this thread; None changes nothing."""
-    from .streams import Stream as known
+    from .streams import checked
 
-    if stream is not None and not isinstance(stream, known):
-        raise TypeError(f"stream takes an ingot.Stream or None, not {type(stream).__name__}")
-    return nullcontext() if stream is None else stream
+    return nullcontext() if stream is None else checked(stream, "stream")
 
 
 def current_stream(device: Any = None) -> Any:

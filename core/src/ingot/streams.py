@@ -73,10 +73,12 @@ class Stream:
 
     def wait_event(self, event: Event) -> None:
         """Let what is queued here from now on wait for ``event``."""
+        _need(event, Event, "wait_event")
         event.wait(self)
 
     def wait_stream(self, stream: Stream) -> None:
         """Let what is queued here from now on wait for what ``stream`` has queued so far."""
+        _need(stream, Stream, "wait_stream")
         self.wait_event(stream.record_event())
 
     def query(self) -> bool:
@@ -136,6 +138,7 @@ class Event:
 
     def elapsed_time(self, end_event: Event) -> float:
         """Milliseconds from here to ``end_event``, by the device's clock."""
+        _need(end_event, Event, "elapsed_time")
         if not (self._timing and end_event._timing):
             raise ValueError("Both events must be created with argument 'enable_timing=True'.")
         if self._raw is None or end_event._raw is None:
@@ -151,11 +154,22 @@ class Event:
         return f"ingot.Event(device={self._opened.name})"
 
 
+def _need(given: Any, kind: type, what: str) -> None:
+    """TypeError where ``given`` is no ``kind``."""
+    if not isinstance(given, kind):
+        raise TypeError(f"{what} takes an ingot.{kind.__name__}, not {type(given).__name__}")
+
+
+def checked(stream: Any, what: str) -> Stream:
+    """``stream``; TypeError where it is none."""
+    _need(stream, Stream, what)
+    made: Stream = stream
+    return made
+
+
 def _raw(stream: Any, opened: Any, what: str) -> Any:
     """The driver's stream behind ``stream``, which has to be one of ``opened``."""
-    if not isinstance(stream, Stream):
-        raise TypeError(f"{what} takes an ingot.Stream, not {type(stream).__name__}")
-    if stream._opened is not opened:
+    if checked(stream, what)._opened is not opened:
         raise RuntimeError(f"{what}: it is on {opened.name}, and the stream is of {stream._opened.name}")
     return stream._raw
 
@@ -174,9 +188,7 @@ def default_stream(device: Any = None) -> Stream:
 def set_stream(stream: Stream) -> None:
     """Make ``stream`` current for this thread from now on; ``with stream:`` does it for a while."""
     _stop("a stream")
-    if not isinstance(stream, Stream):
-        raise TypeError(f"set_stream takes an ingot.Stream, not {type(stream).__name__}")
-    stream._opened.set_stream(stream._raw)
+    checked(stream, "set_stream")._opened.set_stream(stream._raw)
 
 
 def record_stream(tensor: TensorBase, stream: Stream) -> None:
