@@ -1,6 +1,6 @@
 """Mutants: small changes to a right backend, each of which conformance must kill.
 
-    .venv/bin/python tools/ci/mutants.py [--budget SECONDS | --sample N | --full] [--seed TEXT] [--least 0.95]
+    .venv/bin/python tools/ci/mutants.py [--budget SECONDS | --sample N | --full | --only TEXT] [--seed TEXT] [--least 0.95]
 
 The backend is the scaffold's native one. A mutant changes one place of its own methods (device, driver, dialect) or of a
 kernel on its way to the driver (`KERNELS`: the sources are mutated as they are built). A mutant is *killed* where
@@ -58,6 +58,7 @@ EQUIVALENT = (
     ("device", r"^ +(max_\w+|lanes|compute_units|workgroup_memory)=", "any limit that the vector unit keeps is right"),
     ("device", r"def synchronize", "nothing waits on this board"),
     ("driver", r"> self\.size", "a board may promise more than it has"),
+    ("driver", r"np\.where\(mask, offset, 0\)", "what those load that take no part is used by nobody"),
     ("driver", r"object if bits == 64", "no op of the opset takes the high half of 64-bit numbers"),
 )
 
@@ -246,6 +247,7 @@ def main() -> int:
     parser.add_argument("--sample", type=int, help="how many, drawn by the seed; default: what there is time for")
     parser.add_argument("--budget", type=float, default=120, help="seconds, where no number is given")
     parser.add_argument("--full", action="store_true", help="all of them")
+    parser.add_argument("--only", default="", metavar="TEXT", help="those whose name has this text")
     parser.add_argument("--seed", default=os.environ.get("INGOT_TEST_SEED", "0"))
     parser.add_argument("--least", type=float, default=0.95)
     given = parser.parse_args()
@@ -256,8 +258,9 @@ def main() -> int:
 
     sources = {f: (TEMPLATES / f"native/src/ingot_acme/{f}.py").read_text() for f in FILES}
     every = [*of_kernels(), *(m for f in FILES for m in of_methods(f, sources[f]))]
+    every = [m for m in every if given.only in str(m)]
     drawn = random.Random(given.seed).sample(every, len(every))
-    end = float("inf") if given.full or given.sample else time.monotonic() + given.budget
+    end = float("inf") if given.full or given.sample or given.only else time.monotonic() + given.budget
     results = []
     for mutant in drawn[: given.sample]:
         if time.monotonic() > end:
