@@ -93,7 +93,7 @@ KERNELS = (
         "a_loop_in_a_loop_and_a_condition_in_both",
         (
             loop("j", number(0), GID % number(4), number(1),
-                 loop("k", J, number(5), number(2), If(K < J + number(2), (total(X),), (total(const(1, I32)),)))),
+                 loop("k", J, number(5), number(2), If(J + number(2) > K, (total(X),), (total(const(1, I32)),)))),
         ),
         lambda gid, x: sum(x if k < j + 2 else 1 for j in range(gid % 4) for k in range(j, 5, 2)),
     ),
@@ -123,7 +123,7 @@ def program(kernel: Kernel, size: int) -> Program:
     )  # fmt: skip
     return Program(
         f"probe_{kernel.name}", (Buffer("x", I32, "r", 0), Buffer("y", I32, "w", 1)), (Scalar("n", I32),), (),
-        (If(GID < number(ITEMS), inside),), (size, 1, 1), 32,
+        (If(number(ITEMS) > GID, inside),), (size, 1, 1), 32,
     )  # fmt: skip
 
 
@@ -140,7 +140,8 @@ def statements_mean_what_they_say(bench: Bench) -> None:
         bench.put(y, np.full(64, SENTINEL, np.int32).tobytes())
         made = program(kernel, size)
         entry, _ = codegen.entry(device, made)
-        launch = device.launcher(entry, (-(-ITEMS // size), 1, 1), made.workgroup, ("r", "w"), arguments.block(made.scalars, 32))
+        scalars = arguments.block(made.scalars, made.index_bits)
+        launch = device.launcher(entry, (-(-ITEMS // size), 1, 1), made.workgroup, ("r", "w"), scalars)
         launch(x, y, REST)
         device.synchronize()
         found = np.frombuffer(bench.get(y, 256), np.int32)
