@@ -55,7 +55,7 @@ EQUIVALENT = (
     # file, what the line looks like, why what is changed in it decides nothing
     ("driver", r"itertools\.count", "handles may begin anywhere"),
     ("driver", r"Acme One", "how much memory the pretend board has"),
-    ("device", r"^ +(max_\w+|lanes|vector_bytes|compute_units|workgroup_memory)=", "any limit that the vector unit keeps is right"),
+    ("device", r"^ +(max_\w+|lanes|vector_bytes|compute_units|workgroup_memory)=", "any limit that is kept is right"),
     ("device", r"def synchronize", "nothing waits on this board"),
     ("driver", r"> self\.size", "a board may promise more than it has"),
     ("driver", r"np\.where\(mask, offset, 0\)", "what those load that take no part is used by nobody"),
