@@ -104,7 +104,7 @@ def main() -> int:
     cases = [*BOUNDS, *few]
     sides = {"torch": [*cases, *(f"{c} out" for c in BOUNDS)], "ingot": cases, "numpy": ["copy", *few]}
     found = rounds(__file__, {**sides, **({"jax": [*BOUNDS]} if find_spec("jax") else {})}, options.rounds)
-    ratios = {}
+    ratios: dict[str, tuple[str, str, float, float]] = {}
     for case, (plain, out) in BOUNDS.items():
         ratios[case] = (f"torch {case}", f"ingot {case}", *plain)
         ratios[f"{case}, best form"] = (f"torch {case} out", f"ingot {case}", *out)
