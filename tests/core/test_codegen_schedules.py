@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 from ingot_devices import dtypes as dt
+from ingot_devices.codegen.schedule import Identity, ScheduleCodegen
+from ingot_devices.ir.expr import REQUIRED, walk
+from ingot_devices.ir.program import rewritten
 from ingot_devices.limits import Limits
 from ingot_devices.opset.op import NUMBER, Spec
 from null_device import CPU, GPU, NullDevice, compiled, defined, dense, shaped
@@ -136,3 +139,23 @@ class TestSchedules:
         _, adds = compiled(NullDevice(), "embedding_backward", [shaped(9, 6), shaped(9, dtype=dt.int64)], rows=4)
         body = adds.source.split("{", 2)[2]  # ids in order outside, the columns of a work-item inside
         assert body.index("for (int i0_0 = 0; i0_0 < n0") < body.index("for (int i1_0 = start0; i1_0 < stop0")
+
+
+class Required(Identity):
+    """A renderer that has the required rows alone."""
+
+    rows = REQUIRED
+
+
+@pytest.mark.parametrize("limits", [CPU, GPU], ids=["one by one", "lanes"])
+@pytest.mark.parametrize(
+    ("name", "attrs"),
+    [("amax", {"axes": (-1,)}), ("amin", {"axes": (-2,)}), ("argmax", {"axis": -1}), ("cummax", {"axis": -1}),
+     ("cumprod", {"axis": -1}), ("softmax", {"axis": -1}), ("std", {"axes": (-1,), "correction": 1})],
+)  # fmt: skip
+def test_a_program_has_no_operator_without_a_row(limits: Limits, name: str, attrs: dict[str, Any]) -> None:
+    *_, definition = defined(name, [shaped(40, 300)], **attrs)
+    device, found = NullDevice(limits), set()
+    for launch in ScheduleCodegen(Required()).plan(definition, dense(definition, device), device).launches:
+        rewritten(launch.program.body, lambda e: found.update(n.op for n in walk(e)) or e)
+    assert "add" in found and found <= REQUIRED | {"const", "var", "get", "special"}

@@ -40,7 +40,7 @@ def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bi
     writes = tuple(_stored(w, old, values) for w, old in zip(changed.writes, loops.writes, strict=True))
     changed = Loops(changed.name, changed.extents, changed.stages, writes)
     if rows is not None:
-        changed = changed.rewrite(_Expand(rows))
+        changed = changed.rewrite(Expand(rows))
     return changed.rewrite(_Unsigned(index_bits))
 
 
@@ -263,7 +263,7 @@ class _Values(Rewrite):
         return Expr.of("cast", (value,), dt.index)
 
 
-class _Expand(Rewrite):
+class Expand(Rewrite):
     """Operators that the dialect has no row for, by their expansions. Its own rows are for floats."""
 
     def __init__(self, rows: frozenset[str]) -> None:

@@ -1,6 +1,6 @@
 """From a definition to launches on a device: the code generator of every device that builds kernels.
 
-    Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─ emulate ─▶ Launch (Program, grid, scalars)
+    Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─ late ─ emulate ─▶ Launch (Program, grid, scalars)
                          ─ renderer ─▶ source ─ device.build ─▶ entry ─▶ a Python function that packs and launches
 
 `ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source;
@@ -28,6 +28,7 @@ from . import Compiled, Unsupported, arguments, monoids
 from .bind import STATUS, Loops, bind
 from .collapse import collapse
 from .emulate import emulate
+from .late import expand_late
 from .legalize import legalize
 from .nest import Slot, memory_name
 from .schedules import Launch, Plan, plan
@@ -126,7 +127,8 @@ class ScheduleCodegen:
         """The launches of ``definition``, unrendered: for tests and ``explain``."""
         loops = collapse(monoids.rewrite(bind(definition, layouts)))
         legal = legalize(loops, device.limits, self.renderer.rows, index_bits)
-        return emulate(plan(legal, device.limits, index_bits, frozenset()), device.limits)
+        made = expand_late(plan(legal, device.limits, index_bits, frozenset()), self.renderer.rows)
+        return emulate(made, device.limits)
 
     def cache(self, device: Device) -> _Cache:
         """The kernels of ``device``."""
@@ -192,7 +194,7 @@ class _Kernel:
         if (bits, aligned) not in self.plans:
             limits = self.device.limits
             loops = replace(legalize(self.loops, limits, self.codegen.renderer.rows, bits), aligned=aligned)
-            made = emulate(plan(loops, limits, bits, self.aliased), limits)
+            made = emulate(expand_late(plan(loops, limits, bits, self.aliased), self.codegen.renderer.rows), limits)
             for launch in made.launches:
                 _check_limits(launch, self.device)
             self.plans[bits, aligned] = made

@@ -9,7 +9,8 @@ Scalars (sizes, strides, offsets, numbers) are ``var`` leaves that name a scalar
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from ..dtypes import DType
 from .expr import Expr
@@ -96,6 +97,27 @@ class Barrier:
 
 
 Statement = Let | Assign | Put | Array | For | If | Barrier
+
+
+def rewritten(body: Sequence[Statement], change: Callable[[Expr], Expr]) -> tuple[Statement, ...]:
+    """``body`` with every expression of it, blocks within included, put through ``change``."""
+    made: list[Statement] = []
+    for s in body:
+        match s:
+            case Let() | Assign():
+                made.append(replace(s, value=change(s.value)))
+            case Put():
+                made.append(Put(s.memory, change(s.offset), change(s.value)))
+            case Array():
+                made.append(replace(s, fill=change(s.fill)))
+            case For():
+                start, stop, step = map(change, (s.start, s.stop, s.step))
+                made.append(replace(s, start=start, stop=stop, step=step, body=rewritten(s.body, change)))
+            case If():
+                made.append(If(change(s.condition), rewritten(s.body, change), rewritten(s.orelse, change)))
+            case Barrier():
+                made.append(s)
+    return tuple(made)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The language of the vector unit: how a kernel of Ingot's IR is written in it. This is what makes the device native."""
 
 from ingot_devices.codegen import arguments
-from ingot_devices.ir.expr import REQUIRED
 from ingot_devices.ir.program import Array, Assign, For, If, Let, Put
 
 ROWS = {
@@ -46,7 +45,7 @@ def kind(dtype):
 class Renderer:
     """Turns a program of the IR into the source that `driver.Board.compile` takes."""
 
-    rows = REQUIRED
+    rows = frozenset(ROWS)
 
     def __call__(self, program):
         self.private = set()
