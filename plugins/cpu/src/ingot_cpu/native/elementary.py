@@ -86,7 +86,8 @@ def horner(x: Expr, terms: Sequence[float]) -> Expr:
 
 def _within(x: Expr, low: float, high: float) -> Expr:
     """``x`` within [low, high]; NaN stays."""
-    return where(x < low, low, where(x > high, high, x))
+    below = where(x > high, high, x)
+    return where(below < low, low, below)
 
 
 def _nearest(x: Expr, factor: float) -> tuple[Expr, Expr]:

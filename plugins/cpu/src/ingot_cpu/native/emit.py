@@ -19,6 +19,8 @@ TYPES = {
     dt.bool_: "i1", dt.uint8: "i8", dt.int8: "i8", dt.uint16: "i16", dt.int16: "i16", dt.uint32: "i32", dt.int32: "i32",
     dt.uint64: "i64", dt.int64: "i64", dt.index: "i64", dt.float16: "half", dt.float32: "float", dt.float64: "double",
 }  # fmt: skip
+PAST_ALIGNMENT = 64
+"""Bytes that the address of a store past the caches is a multiple of."""
 ATTRIBUTES = 'nounwind "no-trapping-math"="true" "prefer-vector-width"="512" "min-legal-vector-width"="512"'
 
 
@@ -60,6 +62,7 @@ class Function:
         self.entry: list[str] = []  # what stands before the body: constants, pointers, buffers
         self.declared: dict[str, None] = {}
         self.block = "start"
+        self.streams = False  # some stores go past the caches
         self._count = 0
 
     # ---- names and instructions ------------------------------------------------------------------------------------
@@ -178,14 +181,16 @@ class Function:
             return raw
         return self.op(f"icmp ne {kind} {raw.text}, {'zeroinitializer' if lanes else '0'}", d, lanes)
 
-    def store(self, v: Value, address: str, mask: str | None = None) -> None:
-        """``v`` to memory, where ``mask`` is true."""
+    def store(self, v: Value, address: str, mask: str | None = None, past: bool = False) -> None:
+        """``v`` to memory, where ``mask`` is true; ``past`` the caches: its address is a multiple of its size."""
         if v.dtype.kind == "b":
             wide = self.op(f"zext {type_of(v.dtype, v.lanes)} {v.text} to {type_of(dt.uint8, v.lanes)}", dt.uint8, v.lanes)
             v = wide
         kind, align = type_of(v.dtype, v.lanes), v.dtype.itemsize
         if mask is None:
-            self.do(f"store {kind} {v.text}, ptr {address}, align {align}")
+            self.streams = self.streams or past
+            how = f"{PAST_ALIGNMENT}, !nontemporal !0" if past else str(align)
+            self.do(f"store {kind} {v.text}, ptr {address}, align {how}")
             return
         letter = {"half": "f16", "float": "f32", "double": "f64"}.get(TYPES[v.dtype], TYPES[v.dtype])
         full = f"@llvm.masked.store.v{v.lanes}{letter}.p0"
@@ -196,6 +201,12 @@ class Function:
         """``nbytes`` of memory."""
         self.declared["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"] = None
         self.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {nbytes.text}, i1 false)")
+
+    def fetch(self, address: str, offset: int) -> None:
+        """Have the line ``offset`` bytes behind ``address`` brought to the second cache; it need not exist."""
+        self.declared["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
+        line = self.op(f"getelementptr i8, ptr {address}, i64 {offset}", dt.index, 0)
+        self.do(f"call void @llvm.prefetch.p0(ptr {line.text}, i32 0, i32 2, i32 1)")
 
     # ---- blocks ------------------------------------------------------------------------------------------------------
     def begin(self, label: str) -> None:
@@ -249,5 +260,8 @@ class Function:
     def text(self) -> str:
         """The function, called NAME, and what it declares."""
         head = "define void @NAME(ptr %args, ptr %consts, i64 %lo, i64 %hi) #0 {"
-        body = [head, "start:", *self.entry, *self.lines, "  ret void", "}"]
-        return "\n".join([*body, *self.declared, f"attributes #0 = {{ {ATTRIBUTES} }}", ""])
+        fence, after = [], []
+        if self.streams:  # other threads see such stores after a fence only
+            fence, after = ["  call void @llvm.x86.sse.sfence()"], ["declare void @llvm.x86.sse.sfence()", "!0 = !{i32 1}"]
+        body = [head, "start:", *self.entry, *self.lines, *fence, "  ret void", "}"]
+        return "\n".join([*body, *self.declared, *after, f"attributes #0 = {{ {ATTRIBUTES} }}", ""])

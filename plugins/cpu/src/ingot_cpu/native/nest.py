@@ -23,9 +23,10 @@ from ingot_devices.dtypes import DType
 from ingot_devices.ir.definition import Stage
 from ingot_devices.ir.expr import Expr, walk
 
-from .access import Access, Scope, invariant
+from . import streaming
+from .access import ROW, Access, Scope, invariant
 from .elementary import Elementary
-from .emit import Value
+from .emit import PAST_ALIGNMENT, Value
 from .jit import Target
 from .rows import select
 
@@ -41,6 +42,8 @@ BLOCK = 128
 """Steps of a float sum that go into one accumulator before it is added to the whole."""
 TREE = 256
 """Bytes of the accumulators of a reduction along the lanes: how many there are is part of its tree."""
+ROW_BYTES = 64 << 10
+"""A row of the stack at most: in the first two caches, and within what a thread's stack has to spare."""
 HEAVY = 24
 """An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
 
@@ -53,6 +56,15 @@ class _Shape(NamedTuple):
     heavy: bool
 
 
+class Kept(NamedTuple):
+    """A part of a stage that ``write`` needs again, and the operand and offset where it waits."""
+
+    part: Expr
+    write: Write
+    operand: int
+    offset: Expr
+
+
 class Nest:
     """Writes one group of writes of ``loops`` down."""
 
@@ -61,7 +73,7 @@ class Nest:
         aliased: bool = False,
     ) -> None:  # fmt: skip
         self.aliased = aliased
-        self.kept: dict[int, tuple[Expr, Write]] = {}  # stage → a part of it that a store needs again, and where it waits
+        self.kept: dict[int, Kept] = {}  # stage → a part of it that a store needs again, and where it waits
         self.loops, self.writes = loops, tuple(writes)
         self.access = Access(loops, numbers, operands, target)
         self.f = self.access.f
@@ -72,7 +84,9 @@ class Nest:
         self.needed = self._needs(roots)
         self.stages = [loops.stages[n] for n in self.needed]
         self.axis = self._axis()
+        self.streams = frozenset[int]() if aliased or not target.streams else streaming.operands(loops, self.writes, self.axis)
         self.units = 1
+        self.row: int | None = None  # the innermost axis of the loops over rows
         self.trees: list[tuple[Any, ...]] = []
         self.parallel = False
         self._write_group()
@@ -115,6 +129,7 @@ class Nest:
             first = max(outer, key=lambda a: (self.loops.extents[a] > 1, -outer.index(a)))
             rest = [a for a in outer if a != first]
             self.units, self.parallel = self.loops.extents[first], True
+            self.row = [first, *rest][-1] if self.stages else None
             lo, hi = Value("%lo", dt.index), Value("%hi", dt.index)
             self._each(scope, first, lo, hi, lambda s: self._deeper(s, [*rest, *lanes, *inner]))
         elif lanes or (inner and inner[0] == self.axis and not self.stages):
@@ -123,7 +138,8 @@ class Nest:
             size, step = self.access.extent(axis), self.access.number(unit)
             lo = self.f.times(Value("%lo", dt.index), step)
             hi = self.f.least(self.f.times(Value("%hi", dt.index), step), size)
-            self._lanes(scope, axis, lo, hi, self._roots(), lambda s: self._deeper(s, inner if lanes else inner[1:]))
+            within = inner if lanes else inner[1:]
+            self._lanes(scope, axis, lo, hi, self._roots(), lambda s: self._deeper(s, within), self._last_of(within))
         else:
             self._deeper(scope, inner)
 
@@ -135,9 +151,13 @@ class Nest:
         self._hoist(scope, self._roots(), axes)
         none, size = self.access.number(0), self.access.extent(axis)
         if axis == self.axis and not scope.lanes:
-            self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest))
+            self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest), self._last_of(rest))
         else:
             self._each(scope, axis, none, size, lambda s: self._deeper(s, rest))
+
+    def _last_of(self, within: Sequence[int]) -> Sequence[Write]:
+        """What is stored in the innermost loop, when only the axes ``within`` are left."""
+        return () if within or self.stages else self.writes
 
     def _needs(self, roots: Sequence[Expr]) -> list[int]:
         """The stages that ``roots`` read, also through others, in order."""
@@ -162,9 +182,10 @@ class Nest:
         self.f.loop(lo, hi, self.access.number(1), [], one)
 
     def _lanes(
-        self, scope: Scope, axis: int, lo: Value, hi: Value, roots: Sequence[Expr], body: Callable[[Scope], None]
-    ) -> None:
-        """``body`` for vectors of indices of ``axis``."""
+        self, scope: Scope, axis: int, lo: Value, hi: Value, roots: Sequence[Expr], body: Callable[[Scope], None],
+        writes: Sequence[Write] = (),
+    ) -> None:  # fmt: skip
+        """``body`` for vectors of indices of ``axis``; ``writes``: what it stores, where this is the last loop."""
 
         def carry(inner: Scope, carried: list[Value]) -> list[Value]:
             body(inner)
@@ -174,7 +195,26 @@ class Nest:
         vectors = 1 if heavy else 2
         if self.stages and not heavy and self.loops.extents[axis] >= WIDE:
             vectors = 16  # each step of a stage reads as far along memory as it can
-        self._vectors(scope, axis, lo, hi, _lanes(roots, vectors), 1, heavy, [], carry)
+        lanes = _lanes(roots, vectors)
+        past = [w for w in writes if w.operand in self.streams and lanes * w.value.dtype.itemsize % PAST_ALIGNMENT == 0]
+        if past:
+            lo = self._streamed(scope, axis, lo, hi, lanes, past, body)
+        self._vectors(scope, axis, lo, hi, lanes, 1, heavy or bool(past), [], carry)
+
+    def _streamed(
+        self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, past: Sequence[Write], body: Callable[[Scope], None]
+    ) -> Value:  # fmt: skip
+        """A loop over whole vectors in which ``past`` are stored past the caches; where it ends."""
+        stop = streaming.end(self.access, scope, axis, lo, hi, lanes, past)
+
+        def one(index: Value, carried: list[Value]) -> list[Value]:
+            inner = scope.inside(axis, index, lanes=lanes, vector=axis, streams=frozenset(w.operand for w in past))
+            streaming.ahead(self.access, inner, axis, self.row, self._roots())
+            body(inner)
+            return carried
+
+        self.f.loop(lo, stop, self.access.number(lanes), [], one)
+        return stop
 
     def _vectors(
         self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, parts: int, once: bool, carried: list[Value],
@@ -308,8 +348,8 @@ class Nest:
         self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
         made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
-        for part, w in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
-            self.access.store(scope, w.operand, w.offset, self.access.vector(scope, part), None)
+        for kept in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
+            self.access.store(scope, kept.operand, kept.offset, self.access.vector(scope, kept.part), None)
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
 
     def _merged(self, scope: Scope, stage: Stage, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
@@ -361,7 +401,14 @@ class Nest:
                 part = stage.values[0]
                 fits = stage.kind == "reduce" and stage.over == (self.axis,) and part.dtype is w.value.dtype
                 if fits and part in mine and weight([part]) > HEAVY // 2 and not self.kept:
-                    self.kept[n] = (part, w)
+                    self.kept[n] = self._place_of(part, w)
+
+    def _place_of(self, part: Expr, w: Write) -> Kept:
+        """The output, or a row of the stack where the output is not to be in the caches."""
+        if w.operand in self.streams and self.loops.extents[self.axis] * part.dtype.itemsize <= ROW_BYTES:
+            return Kept(part, w, ROW, self.access.row(self.axis, part.dtype))
+        self.streams -= {w.operand}
+        return Kept(part, w, w.operand, w.offset)
 
     def _stores(self, scope: Scope, axes: list[int], writes: list[Write]) -> None:
         roots = [r for w in writes for r in w.roots()]
@@ -401,7 +448,7 @@ class Nest:
 
             self.f.loop(none, size, one, flat, each)
         else:
-            self._lanes(scope, axis, none, size, roots, lambda s: self._put(s, [], writes))
+            self._lanes(scope, axis, none, size, roots, lambda s: self._put(s, [], writes), writes)
 
     def _start(self, scope: Scope, number: int) -> list[Value]:
         return [self.access.vector(scope, v) for v in monoids.initial(self.loops.stages[number])]
@@ -427,10 +474,10 @@ class Nest:
         for n in scans:
             self._scan(scope, n)
         self._settle(scope, [r for w in writes for r in w.roots()])
-        for part, w in self.kept.values():
-            if self.axis in scope.axes and w in writes:
-                again = self.access.value(scope, Expr.of("get", (w.offset,), part.dtype, w.operand))
-                scope.memo[part] = again
+        for kept in self.kept.values():
+            if self.axis in scope.axes and kept.write in writes:
+                again = Expr.of("get", (kept.offset,), kept.part.dtype, kept.operand)
+                scope.memo[kept.part] = self.access.value(scope, again)
         made = []
         for w in writes:
             value = self.access.value(scope, w.value)
