@@ -84,6 +84,8 @@ class Guard:
         if item.kind == "function":
             h = name(holder)
             return [f"{h}.__code__ is {name(values['code'])}", f"{h}.__defaults__ is {name(values['defaults'])}"]
+        if type(holder) is tuple:  # what stands in it never changes
+            return []
         if item.kind == "set":
             return [f"{name(holder)} == {name(frozenset(values.values()))}"]
         if item.kind == "slots":

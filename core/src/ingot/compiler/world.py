@@ -99,6 +99,7 @@ class World:
         self.tensors: dict[int, Item] = {}
         self.known: dict[int, Any] = {}  # what was reached, by id
         self._names: Set[str] = seen.names
+        self._others: dict[type, list[str]] = {}  # names that tensors of a type do not have by themselves
         self.user_names: Set[str] = seen.user_names
         self._all = seen.dynamic or "__dict__" in seen.user_names
         self._codes = seen.codes
@@ -137,7 +138,7 @@ class World:
     def _tensor(self, name: str, value: Any) -> None:
         item = self.tensors[id(value)] = Item(value, "tensor", name)
         self._add(item)
-        extra = tuple(k for k in vars(value) if k in self._names and k not in OWN)
+        extra = self._extra(value)
         if extra:
             self._add(Item(value, "instance", name, extra))
         edge = value._edge
@@ -145,6 +146,14 @@ class World:
             self._waiting.append((f"{name}'s hooks", edge[0].after))
             if edge[0].hooks:
                 self._waiting.append((f"{name}'s hooks", edge[0].hooks))
+
+    def _extra(self, value: Any) -> tuple[str, ...]:
+        """Attributes that code spells and that somebody gave this tensor. Asked one by one: `vars` would make its dict an object
+        of its own, and each attribute slower to read from then on."""
+        kind = type(value)
+        if kind not in self._others:
+            self._others[kind] = [n for n in self._names if n not in OWN and not hasattr(kind, n)]
+        return tuple(n for n in self._others[kind] if hasattr(value, n))
 
     def _dict(self, name: str, value: Any) -> None:
         self._add(Item(value, "dict", name))
