@@ -77,7 +77,7 @@ def cases() -> dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]:
 
     large = np.tile(normal(33, 4096), (65, 1))  # results from 32 MiB on are stored past the caches
     wide, tall = normal(9, 1003), normal(5001, 37)
-    adam = (normal(1003), normal(1003), normal(1003), normal(1003) ** 2, 1e-3, 0.1, 0.999, 0.001, 0.5, 1e-8, 0.99)
+    adam = (normal(1003), normal(1003), normal(1003), normal(1003) ** 2, 1e-3, 0.1, 0.999, 0.001, 1e-8, 0.99)
     found: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         f"{op} {n}": (op, (normal(n) * 4,), {}) for op in ("exp", "tanh", "sin", "gelu", "erf", "expm1") for n in (7, 1003)
     }

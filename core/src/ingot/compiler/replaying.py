@@ -217,6 +217,7 @@ class Replayer:
         for number, source in made.inputs.items():
             if source.text:
                 slots[number] = self._tensor_of(source)
+        self._let_go()
         self._allocate(slots)
         self.text.scope["run"] = made.built.run
         call = f"run(({''.join(s + ', ' for s in slots)}), numbers)"
@@ -241,6 +242,16 @@ class Replayer:
 
     def _holder(self, tensor: Any) -> str:
         return self.moving.get(id(tensor)) or self.text.name(tensor)
+
+    def _let_go(self) -> None:
+        """Gradients that the program replaces and does not read go before it takes memory for the new ones, as eagerly they go
+        before backward. Not where a kernel may refuse an index: nothing is changed then."""
+        if any(n.refuses for n in self.made.graph.nodes):
+            return
+        read = {id(s.tensor) for s in self.made.inputs.values() if s.text.startswith("grad:")}
+        for effect in self.capture.effects:
+            if effect.item.kind == "tensor" and id(effect.item.holder) not in read:
+                self.text.add(f"{self._holder(effect.item.holder)}.grad = None")
 
     def _allocate(self, slots: list[str]) -> None:
         """Fresh memory for what outlives the call: one tensor over each output buffer."""

@@ -92,12 +92,18 @@ class Access:
                 self.f.entry.append(f"  {name} = load ptr, ptr {name}p, align 8")
         return name
 
-    def row(self, axis: int, d: DType) -> Expr:
-        """The place of an index of ``axis`` in memory of the stack that has an element ``d`` for each; one for a function."""
-        size = self.extent(axis)
+    def row(self, size: Value, d: DType, strides: dict[int, int]) -> Expr:
+        """Where the indices of axes lie in memory of the stack for ``size`` elements; one such memory for a function."""
         self.pointers[ROW] = None
         self.f.entry.append(f"  {self.base(ROW)} = alloca {TYPES[d]}, i64 {size.text}, align 64")
-        return Expr.of("linear", (Expr.of("index", (), dt.index, axis),), dt.index, (0, (1,)))
+        axes = tuple(Expr.of("index", (), dt.index, a) for a in strides)
+        return Expr.of("linear", axes, dt.index, (0, tuple(strides.values())))
+
+    def mask(self, count: Value, lanes: int) -> Value:
+        """True in the first ``count`` lanes."""
+        narrow = self.f.op(f"trunc i64 {count.text} to i32", dt.int32, 0)
+        wide = self.f.spread(narrow, lanes)
+        return self.f.op(f"icmp slt <{lanes} x i32> {self.f.iota(dt.int32, lanes).text}, {wide.text}", dt.bool_, lanes)
 
     def _param(self, node: Expr) -> Value:
         """A number operand in the type it is used in."""

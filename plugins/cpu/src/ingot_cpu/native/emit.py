@@ -125,6 +125,18 @@ class Function:
 
         return pick(0), pick(half)
 
+    def mixed(self, a: Value, b: Value, places: Sequence[int]) -> Value:
+        """Lanes of ``a`` and ``b``, which are counted on from those of ``a``."""
+        kind = type_of(a.dtype, a.lanes)
+        text = ", ".join(f"i32 {k}" for k in places)
+        return self.op(f"shufflevector {kind} {a.text}, {kind} {b.text}, <{len(places)} x i32> <{text}>", a.dtype, len(places))
+
+    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+        """The columns of four rows of four."""
+        a, b, c, d = rows
+        low, high = ([self.mixed(x, y, places) for x, y in ((a, b), (c, d))] for places in ((0, 4, 1, 5), (2, 6, 3, 7)))
+        return [self.mixed(*pair, places) for pair in (low, high) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
+
     def lane(self, v: Value, number: Value) -> Value:
         """One lane, by a scalar number."""
         return self.op(f"extractelement {type_of(v.dtype, v.lanes)} {v.text}, i64 {number.text}", v.dtype, 0)

@@ -33,6 +33,7 @@ class Target:
     features: str
     masked: frozenset[int]
     halves: bool  # converts float16 by an instruction
+    wide: bool  # has 32 registers of 64 bytes
     streams: bool  # has stores past the caches, and the fence behind them, under x86's names
 
 
@@ -51,7 +52,7 @@ def _target(binding: Any) -> Target:
     if platform.machine().lower() not in ("x86_64", "amd64"):
         if asked != "native":
             raise ValueError(f"INGOT_CPU_ISA={asked} is a level of x86-64; this machine is {platform.machine()}")
-        return Target("native", name, binding.get_host_cpu_features().flatten(), frozenset(), False, False)
+        return Target("native", name, binding.get_host_cpu_features().flatten(), frozenset(), False, False, False)
     if asked not in ("native", *_LEVELS):
         raise ValueError(f"INGOT_CPU_ISA={asked} is not known; it may be native, {', '.join(_LEVELS)}")
     missing = [f for f in _NEEDS.get(asked, ()) if not has.get(f)]
@@ -62,8 +63,8 @@ def _target(binding: Any) -> Target:
     masked = {"sse2": frozenset[int](), "avx2": frozenset({4, 8}), "avx512": frozenset({1, 2, 4, 8})}[level]
     streams = os.name != "nt"  # its stacks grow by pages that are asked for: no rows on them
     if asked == "native":
-        return Target(asked, name, binding.get_host_cpu_features().flatten(), masked, level != "sse2", streams)
-    return Target(asked, _LEVELS[asked], "", masked, level != "sse2", streams)
+        return Target(asked, name, binding.get_host_cpu_features().flatten(), masked, level != "sse2", level == "avx512", streams)
+    return Target(asked, _LEVELS[asked], "", masked, level != "sse2", level == "avx512", streams)
 
 
 class Jit:

@@ -238,7 +238,7 @@ class Nest:
             rest = self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0)
             count = self.f.least(rest, self.access.number(lanes))
             count = self.f.most(count, none) if parts > 1 else count
-            mask = self._mask(count, lanes)
+            mask = self.access.mask(count, lanes)
             inner = scope.inside(axis, index, lanes=lanes, vector=axis, mask=mask.text, count=count)
             return [select(self.f, mask, v, h) for v, h in zip(body(inner, held), held, strict=True)]
 
@@ -253,12 +253,6 @@ class Nest:
         middle = self.f.add(lo, full)
         held = self.f.loop(lo, middle, step, carried, lambda i, h: each(i, h, all_))
         return self.f.loop(middle, hi, step, held, lambda i, h: each(i, h, some))
-
-    def _mask(self, count: Value, lanes: int) -> Value:
-        """True in the first ``count`` lanes."""
-        narrow = self.f.op(f"trunc i64 {count.text} to i32", dt.int32, 0)
-        wide = self.f.spread(narrow, lanes)
-        return self.f.op(f"icmp slt <{lanes} x i32> {self.f.iota(dt.int32, lanes).text}, {wide.text}", dt.bool_, lanes)
 
     def _hoist(self, scope: Scope, roots: Sequence[Expr], axes: Sequence[int]) -> None:
         """Compute what does not change in the loops over ``axes`` before them."""
@@ -406,7 +400,7 @@ class Nest:
     def _place_of(self, part: Expr, w: Write) -> Kept:
         """The output, or a row of the stack where the output is not to be in the caches."""
         if w.operand in self.streams and self.loops.extents[self.axis] * part.dtype.itemsize <= ROW_BYTES:
-            return Kept(part, w, ROW, self.access.row(self.axis, part.dtype))
+            return Kept(part, w, ROW, self.access.row(self.access.extent(self.axis), part.dtype, {self.axis: 1}))
         self.streams -= {w.operand}
         return Kept(part, w, w.operand, w.offset)
 
