@@ -148,8 +148,8 @@ class World:
                 self._waiting.append((f"{name}'s hooks", edge[0].hooks))
 
     def _extra(self, value: Any) -> tuple[str, ...]:
-        """Attributes that code spells and that somebody gave this tensor. Asked one by one: `vars` would make its dict an object
-        of its own, and each attribute slower to read from then on."""
+        """Attributes that code spells and that somebody gave this tensor. They are asked for one by one: `vars` would make an
+        object of its dict, and each attribute slower to read from then on."""
         kind = type(value)
         if kind not in self._others:
             self._others[kind] = [n for n in self._names if n not in OWN and not hasattr(kind, n)]

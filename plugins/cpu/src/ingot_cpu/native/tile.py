@@ -1,9 +1,9 @@
 """Small products of matrices, written out: a call of BLAS costs more than their arithmetic.
 
-`recipe` asks `match` before it asks `gemm`. The kernel keeps a tile of the result in registers (`rows` × vectors along the
-result's columns), adds up one product after another by fused multiply-add, and does at once what the definition does with the sums
-(a bias, an activation, an optimizer's step). Each sum is taken in order, in one accumulator: its bits depend on its length
-alone, not on the size of the matrices, the tile or the processor.
+`recipe` asks `match` before it asks `gemm`. The kernel keeps a tile of the result in registers (some rows, vectors along the
+columns), adds up one product after another by fused multiply-add, and does at once what the definition does with the sums
+(a bias, an activation). Each sum is taken in order, in one accumulator: its bits depend on its terms alone, not on the size
+of the matrices, the tile or the processor.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ ROWS = {1: 8, 2: 8, 3: 4, 4: 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """The result's ``rows`` and ``columns`` axes, the summed one and that of a batch (-1: none); the factors so that ``y`` varies
-    along the columns; whether it is ``packed`` first."""
+    """The axes of the result's ``rows`` and ``columns``, the summed one and that of a batch (-1: none); the factors, of which
+    ``y`` varies along the columns; whether that is ``packed`` first."""
 
     rows: int
     columns: int
@@ -136,7 +136,7 @@ class Tile:
         self._loop(none, size, self.lanes, lambda j: self._columns(scope, j, size, y))
 
     def _packed(self, scope: Scope) -> Expr:
-        """``y`` in memory of the stack, its columns side by side: four by four elements at a time where sums lie side by side."""
+        """``y`` in memory of the stack, its columns side by side; in squares where what is summed lies side by side."""
         plan, d = self.plan, self.plan.y.dtype
         n, k = self.loops.extents[plan.columns], self.loops.extents[plan.summed]
         form = self.access.row(self.access.constant("panel", n * k), d, {plan.summed: n, plan.columns: 1})
