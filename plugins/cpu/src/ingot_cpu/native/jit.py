@@ -61,9 +61,8 @@ def _target(binding: Any) -> Target:
     levels = [level for level, needs in _NEEDS.items() if all(has.get(f) for f in needs)]
     level = levels[-1] if asked == "native" else asked
     masked = {"sse2": frozenset[int](), "avx2": frozenset({4, 8}), "avx512": frozenset({1, 2, 4, 8})}[level]
-    streams = os.name != "nt"  # its stacks grow by pages that are asked for: no rows on them
     cpu, features = (name, binding.get_host_cpu_features().flatten()) if asked == "native" else (_LEVELS[asked], "")
-    return Target(asked, cpu, features, masked, level != "sse2", level == "avx512", streams)
+    return Target(asked, cpu, features, masked, level != "sse2", level == "avx512", True)
 
 
 class Jit:
