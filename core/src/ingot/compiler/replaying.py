@@ -298,8 +298,12 @@ class Replayer:
             source = self.capture._source_of(place)
             held = self._tensor_of(source) if source.text else self.text.name(source.tensor)
             self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {held}._offset + {place.offset - source.offset})")
-        elif place.layout is made.graph.buffers[number].layout and not place.offset and not self._taken(number):
+        elif not place.offset and not self._taken(number) and (
+            place.layout is made.graph.buffers[number].layout or not self.history.programs()  # whose inputs are outputs
+        ):
             variable = self.outputs[number]
+            if place.layout is not made.graph.buffers[number].layout:
+                self.text.add(f"{variable}._layout = {layout}; {variable}._native = None")
         else:
             held = self.outputs[number]
             self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {place.offset})")
