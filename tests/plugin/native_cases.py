@@ -81,7 +81,11 @@ def cases() -> dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]:
     found: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         f"{op} {n}": (op, (normal(n) * 4,), {}) for op in ("exp", "tanh", "sin", "gelu", "erf", "expm1") for n in (7, 1003)
     }
+    ends = np.concatenate([np.linspace(-110, -80, 997), np.linspace(80, 95, 501), [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42]])
     found |= {
+        "exp at its ends": ("exp", (ends.astype(np.float32),), {}),
+        "exp of doubles at its ends": ("exp", (ends * 8,), {}),
+        "small product": ("linear", (normal(9, 20), normal(48, 20), normal(48)), {}),
         "log": ("log", (np.abs(normal(1003)),), {}),
         "pow": ("pow", (np.abs(normal(1003)), normal(1003)), {}),
         "double": ("exp", (rng.standard_normal(103),), {}),

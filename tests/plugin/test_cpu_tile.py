@@ -108,6 +108,20 @@ def test_what_follows_is_done_at_once() -> None:
     np.testing.assert_allclose(out, np.tanh(x.astype(np.float64) @ w.T + b), rtol=1e-5, atol=1e-5)
 
 
+def test_an_exponential_of_three_vectors() -> None:
+    """As many as are no power of two."""
+    x, y = normal(9, 20), normal(20, 48)
+    operands = [Operand(0, "x", dt.float32, x.shape), Operand(1, "y", dt.float32, y.shape),
+                Operand(2, "out", dt.float32, (9, 48), output=True, input=False)]  # fmt: skip
+    d = Define("fused", operands)
+    i, j = d.axes((9, 48))
+    (k,) = d.axes((20,))
+    d.store(0, [i, j], s.exp(d.reduce("sum", operands[0][i, k] * operands[1][k, j], over=[k])), over=[i, j])
+    out = np.zeros((9, 48), np.float32)
+    CODEGEN.native(d.finish(), {n: native_cases.layout_of(a) for n, a in enumerate((x, y, out))}).call(x, y, out)
+    np.testing.assert_allclose(out, np.exp(x.astype(np.float64) @ y), rtol=1e-4)
+
+
 @pytest.mark.parametrize(("x", "y"), [
     (normal(64, 20), normal(20, 20)), (normal(64, 2000), normal(2000, 16)), (normal(128, 128), normal(128, 128)),
     (normal(2, 1000), normal(64, 1000).T),

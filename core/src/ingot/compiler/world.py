@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from ingot_devices.dtypes import DType
@@ -50,6 +51,14 @@ class Item:
         return READERS[self.kind](self)
 
 
+class Gradient:
+    """A gradient as a reading finds it, which it does not keep alive: eagerly it goes when the next one comes."""
+
+    def __init__(self, grad: Any) -> None:
+        self.tensor, self.block = ref(grad), ref(grad._block)
+        self._layout, self._offset = grad._layout, grad._offset
+
+
 def _mapping(item: Item) -> dict[Any, Any]:
     held = item.holder
     if item.keys is None:
@@ -75,7 +84,8 @@ def _cell(item: Item) -> dict[Any, Any]:
 
 def _tensor(item: Item) -> dict[Any, Any]:
     t = item.holder
-    return {"memory": t._block, "layout": t._layout, "offset": t._offset, "history": t._edge, "grad": t.grad}
+    grad = None if t.grad is None else Gradient(t.grad)
+    return {"memory": t._block, "layout": t._layout, "offset": t._offset, "history": t._edge, "grad": grad}
 
 
 READERS: dict[str, Callable[[Item], dict[Any, Any]]] = {
@@ -289,6 +299,8 @@ def same(a: Any, b: Any) -> bool:
     """True when a place that held ``a`` means the same with ``b``: the same object, or an equal plain value."""
     if a is b:
         return True
+    if type(a) is Gradient:  # a tensor has one weak reference, and another tensor another
+        return type(b) is Gradient and a.tensor is b.tensor
     if type(a) is not type(b) or not isinstance(a, NUMBERS):
         return isinstance(a, types.MethodType) and isinstance(b, types.MethodType) and (
             a.__self__ is b.__self__ and a.__func__ is b.__func__)  # fmt: skip

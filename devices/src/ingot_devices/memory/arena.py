@@ -44,7 +44,7 @@ class Arena:
         for size in sizes:
             offsets.append(offsets[-1] + -(-max(size, 1) // step) * step)
         if limits.suballocate and offsets[-1] <= limits.max_buffer:
-            block = pool.allocate(offsets[-1])
+            block = pool.allocate(offsets[-1], exact=True)
             self.slots = tuple(Slot(block, offset) for offset in offsets[:-1])
         else:
             self.slots = tuple(Slot(pool.allocate(size), 0) for size in sizes)

@@ -54,7 +54,7 @@ class Access:
 
     def __init__(self, loops: Loops, numbers: dict[int, DType], operands: int, target: Target) -> None:
         self.loops, self.numbers, self.operands, self.target = loops, numbers, operands, target
-        self.f = Function(target.halves)
+        self.f = Function(target.halves, target.wide)
         self.constants: list[int] = []
         self.pointers: dict[int, None] = {}
         self._places: dict[Any, Value] = {}

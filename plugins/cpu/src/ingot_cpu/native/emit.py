@@ -56,8 +56,9 @@ def literal(value: bool | int | float, d: DType) -> str:
 class Function:
     """The body of one function under construction."""
 
-    def __init__(self, halves: bool = True) -> None:
+    def __init__(self, halves: bool = True, wide: bool = False) -> None:
         self.has_float16 = halves  # float16 and float32 are converted by an instruction
+        self.wide = wide  # the processor has AVX-512's instructions
         self.lines: list[str] = []
         self.entry: list[str] = []  # what stands before the body: constants, pointers, buffers
         self.declared: dict[str, None] = {}
@@ -130,6 +131,20 @@ class Function:
         kind = type_of(a.dtype, a.lanes)
         text = ", ".join(f"i32 {k}" for k in places)
         return self.op(f"shufflevector {kind} {a.text}, {kind} {b.text}, <{len(places)} x i32> <{text}>", a.dtype, len(places))
+
+    def cut(self, v: Value, nbytes: int) -> list[Value]:
+        """``v`` in vectors of ``nbytes``."""
+        size = nbytes // v.dtype.itemsize
+        if v.lanes == size:
+            return [v]
+        return [self.mixed(v, v, range(k, k + size)) for k in range(0, v.lanes, size)]
+
+    def joined(self, parts: Sequence[Value]) -> Value:
+        """What `cut` took apart; their number is a power of two."""
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.mixed(a, b, range(2 * a.lanes)) for a, b in pairs]
+        return parts[0]
 
     def transposed(self, rows: Sequence[Value]) -> list[Value]:
         """The columns of four rows of four."""

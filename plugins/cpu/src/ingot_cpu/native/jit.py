@@ -33,7 +33,7 @@ class Target:
     features: str
     masked: frozenset[int]
     halves: bool  # converts float16 by an instruction
-    wide: bool  # has 32 registers of 64 bytes
+    wide: bool  # has AVX-512: 32 registers of 64 bytes
     streams: bool  # has stores past the caches, and the fence behind them, under x86's names
 
 
