@@ -298,8 +298,9 @@ def test_a_convolutional_network_with_running_statistics(t: Any, device: str) ->
     assert len(function.replays) == 1
 
 
-def test_a_compiled_step_needs_no_more_memory_than_an_eager_one(t: Any, device: str) -> None:
-    """While it is recorded and afterwards: what a plan made dies when it is not needed, and no old gradient is kept."""
+def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(t: Any, device: str) -> None:
+    """While it is recorded and afterwards: what a plan made dies when it is not needed, and old gradients go before new ones
+    are made. What is left is that all gradients have their memory from the start."""
     t.manual_seed(0)
     model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(96, 96), t.nn.GELU()) for _ in range(6)]).to(device)
     optimizer = t.optim.AdamW(model.parameters(), lr=1e-3)
@@ -325,6 +326,4 @@ def test_a_compiled_step_needs_no_more_memory_than_an_eager_one(t: Any, device: 
     compiled = t.compile(step)
     called = peaks(compiled, 6)
     assert len(compiled.replays) == 1
-    parameters = sum(p.numel() * 4 for p in model.parameters())
-    # a replay takes the new gradients' memory before the old ones go
-    assert max(called) <= 1.1 * (eager + parameters), (eager, parameters, called)
+    assert max(called) <= 1.03 * eager, (eager, called)

@@ -96,8 +96,9 @@ class Pool:
     def allocate(self, nbytes: int, exact: bool = False) -> Block:
         """A block of at least ``nbytes`` on the current stream; its content is undefined.
 
-        ``exact``: not rounded to a size class, for memory that is kept for long. A request of 0 gives a valid block of the smallest class. OutOfMemoryError after the whole
-        ladder; DeviceLost when the device is gone.
+        ``exact``: not rounded to a size class, for memory that is kept for long. A request of 0 gives
+        a valid block of the smallest class. OutOfMemoryError after the whole ladder; DeviceLost when
+        the device is gone.
         """
         take = None if exact else self._takers.get(nbytes)
         if take is not None:

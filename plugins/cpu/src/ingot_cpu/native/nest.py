@@ -23,7 +23,7 @@ from ingot_devices.dtypes import DType
 from ingot_devices.ir.definition import Stage
 from ingot_devices.ir.expr import Expr, walk
 
-from . import streaming
+from . import lanes, streaming
 from .access import ROW, Access, Scope, invariant
 from .elementary import Elementary
 from .emit import PAST_ALIGNMENT, Value
@@ -44,12 +44,10 @@ TREE = 256
 """Bytes of the accumulators of a reduction along the lanes: how many there are is part of its tree."""
 ROW_BYTES = 64 << 10
 """A row of the stack at most: in the first two caches, and within what a thread's stack has to spare."""
-HEAVY = 24
-"""An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
 
 
 class _Shape(NamedTuple):
-    """How the last loop of a reduction runs: in ``parts`` vectors of ``lanes`` (0: one by one), as `weight` says."""
+    """How the last loop of a reduction runs: in ``parts`` vectors of ``lanes`` (0: one by one), as `lanes.weight` says."""
 
     lanes: int
     parts: int
@@ -83,7 +81,7 @@ class Nest:
         self._reads: dict[tuple[Expr, ...], list[int]] = {}
         self.needed = self._needs(roots)
         self.stages = [loops.stages[n] for n in self.needed]
-        self.axis = self._axis()
+        self.axis = lanes.main_axis(self.stages, self.writes, self._roots())
         self.streams = frozenset[int]() if aliased or not target.streams else streaming.operands(loops, self.writes, self.axis)
         self.units = 1
         self.row: int | None = None  # the innermost axis of the loops over rows
@@ -191,15 +189,15 @@ class Nest:
             body(inner)
             return carried
 
-        heavy = weight(roots) > HEAVY
+        heavy = lanes.weight(roots) > lanes.HEAVY
         vectors = 1 if heavy else 2
         if self.stages and not heavy and self.loops.extents[axis] >= WIDE:
             vectors = 16  # each step of a stage reads as far along memory as it can
-        lanes = _lanes(roots, vectors)
-        past = [w for w in writes if w.operand in self.streams and lanes * w.value.dtype.itemsize % PAST_ALIGNMENT == 0]
+        count = lanes.count(roots, vectors)
+        past = [w for w in writes if w.operand in self.streams and count * w.value.dtype.itemsize % PAST_ALIGNMENT == 0]
         if past:
-            lo = self._streamed(scope, axis, lo, hi, lanes, past, body)
-        self._vectors(scope, axis, lo, hi, lanes, 1, heavy or bool(past), [], carry)
+            lo = self._streamed(scope, axis, lo, hi, count, past, body)
+        self._vectors(scope, axis, lo, hi, count, 1, heavy or bool(past), [], carry)
 
     def _streamed(
         self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, past: Sequence[Write], body: Callable[[Scope], None]
@@ -279,8 +277,8 @@ class Nest:
         nested = any(n not in scope.stages for n in self._needs(values))
         if not nested:
             self._hoist(scope, values, stage.over)
-        axis = -1 if scope.lanes or nested else self._best(stage.over, values)
-        heavy = weight(values) > HEAVY
+        axis = -1 if scope.lanes or nested else lanes.best_axis(self.axis, stage.over, values)
+        heavy = lanes.weight(values) > lanes.HEAVY
         width = min(64, TREE // values[0].dtype.itemsize)
         parts = 2 if heavy and axis >= 0 else 1
         order = [a for a in stage.over if a != axis] + ([axis] if axis >= 0 else [])
@@ -394,7 +392,7 @@ class Nest:
                 stage = self.loops.stages[n]
                 part = stage.values[0]
                 fits = stage.kind == "reduce" and stage.over == (self.axis,) and part.dtype is w.value.dtype
-                if fits and part in mine and weight([part]) > HEAVY // 2 and not self.kept:
+                if fits and part in mine and lanes.weight([part]) > lanes.HEAVY // 2 and not self.kept:
                     self.kept[n] = self._place_of(part, w)
 
     def _place_of(self, part: Expr, w: Write) -> Kept:
@@ -411,7 +409,7 @@ class Nest:
             along = self.loops.stages[scans[0]].over
             axes = [a for a in axes if a not in along] + [a for a in axes if a in along]
         elif axes and not scope.lanes and not self._waiting(scope, roots):
-            best = self._best(axes, roots)
+            best = lanes.best_axis(self.axis, axes, roots)
             axes = [a for a in axes if a != best] + [best]
         self._loops(scope, axes, scans, roots, writes)
 
@@ -483,41 +481,3 @@ class Nest:
                 self.access.fail(scope, valid, value)
             else:
                 self.access.store(scope, w.operand, w.offset, value, valid)
-
-    # ---- the axis of the lanes -----------------------------------------------------------------------------------------
-    def _axis(self) -> int:
-        """The axis on which most memory lies side by side; it may be one that stages reduce."""
-        offsets = [n.args[0] for n in walk(*self._roots()) if n.op == "get"] + [w.offset for w in self.writes]
-        used = sorted({a for w in self.writes for a in w.axes} | {a for s in self.stages for a in s.over})
-        scans = {a for s in self.stages if s.kind == "scan" for a in s.over}
-        serial = {a for w in self.writes for a in w.axes if a not in w.parallel}
-        free = [a for a in used if a not in scans and a not in serial]
-        return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
-
-    def _best(self, axes: Sequence[int], roots: Sequence[Expr]) -> int:
-        """The best of ``axes`` for the lanes of a loop over them."""
-        if self.axis in axes:
-            return self.axis
-        offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
-        return max(axes, key=lambda a: (_score(offsets, a), a))
-
-
-def _score(offsets: Sequence[Expr], axis: int) -> int:
-    total = 0
-    for form in offsets:
-        terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
-        for atom, factor in terms.items():
-            if atom.op == "index" and atom.value == axis:
-                total += 2 if factor == 1 else -1
-    return total
-
-
-def weight(roots: Sequence[Expr]) -> int:
-    """How many operators an evaluation takes."""
-    return sum(1 for n in walk(*roots) if n.args and n.op not in ("get", "linear"))
-
-
-def _lanes(roots: Sequence[Expr], vectors: int) -> int:
-    """Lanes of ``vectors`` times 64 bytes of the widest dtype that is computed with, 64 at most."""
-    widest = max((n.dtype.itemsize for n in walk(*roots) if n.dtype is not dt.index), default=4)
-    return min(64 if vectors < 16 else 256, 64 * vectors // max(widest, 2))

@@ -33,7 +33,8 @@ from ingot_devices.limits import DTypeClass, Limits
 from . import gemm, tile
 from .elementary import KNOWN, Elementary
 from .jit import Jit
-from .nest import HEAVY, Nest, weight
+from .lanes import HEAVY, weight
+from .nest import Nest
 
 ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
 KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}
