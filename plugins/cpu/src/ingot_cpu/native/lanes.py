@@ -1,4 +1,4 @@
-"""Along which axis the lanes run, how many there are, and what an expression weighs: what `nest` asks before it writes a loop."""
+"""Along which axis the lanes run, how many there are, what an expression weighs: what `nest` asks before it writes a loop."""
 
 from __future__ import annotations
 
