@@ -196,7 +196,7 @@ class Nest:
         count = lanes.count(roots, vectors)
         past = [w for w in writes if w.operand in self.streams and count * w.value.dtype.itemsize % PAST_ALIGNMENT == 0]
         if past:
-            lo = self._streamed(scope, axis, lo, hi, count, past, body)
+            lo = self._streamed(scope, axis, lo, hi, count * 2 if heavy else count, past, body)
         self._vectors(scope, axis, lo, hi, count, 1, heavy or bool(past), [], carry)
 
     def _streamed(
