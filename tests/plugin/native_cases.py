@@ -34,7 +34,8 @@ def aligned(shape: Sequence[int], dtype: Any, off: int = 0) -> Array:
     dtype, size = np.dtype(dtype), math.prod(shape)
     raw = np.zeros((size + off) * dtype.itemsize + 64, np.uint8)
     start = -raw.__array_interface__["data"][0] % 64 + off * dtype.itemsize
-    return raw[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+    made: Array = raw[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+    return made
 
 
 def prepared(

@@ -150,7 +150,7 @@ class Function:
         """The columns of four rows of four."""
         a, b, c, d = rows
         low, high = ([self.mixed(x, y, places) for x, y in ((a, b), (c, d))] for places in ((0, 4, 1, 5), (2, 6, 3, 7)))
-        return [self.mixed(*pair, places) for pair in (low, high) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
+        return [self.mixed(x, y, places) for x, y in (low, high) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
 
     def lane(self, v: Value, number: Value) -> Value:
         """One lane, by a scalar number."""
