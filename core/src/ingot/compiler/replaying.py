@@ -245,13 +245,12 @@ class Replayer:
 
     def _let_go(self) -> None:
         """Gradients that the program replaces and does not read go before it takes memory for the new ones, as eagerly they go
-        before backward. Not where a kernel may refuse an index: nothing is changed then."""
-        if any(n.refuses for n in self.made.graph.nodes):
-            return
+        before backward. Not where a kernel may refuse an index while the old ones are still there: then nothing is changed."""
         read = {id(s.tensor) for s in self.made.inputs.values() if s.text.startswith("grad:")}
         for effect in self.capture.effects:
-            if effect.item.kind == "tensor" and id(effect.item.holder) not in read:
-                self.text.add(f"{self._holder(effect.item.holder)}.grad = None")
+            holder = effect.item.holder
+            if effect.item.kind == "tensor" and id(holder) not in read and not self.recorder.refused_before(holder):
+                self.text.add(f"{self._holder(holder)}.grad = None")
 
     def _allocate(self, slots: list[str]) -> None:
         """Fresh memory for what outlives the call: one tensor over each output buffer."""

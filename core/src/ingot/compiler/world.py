@@ -52,11 +52,16 @@ class Item:
 
 
 class Gradient:
-    """A gradient as a reading finds it, which it does not keep alive: eagerly it goes when the next one comes."""
+    """A gradient as a reading finds it, which it does not keep alive: eagerly it goes before the next one comes."""
 
     def __init__(self, grad: Any) -> None:
         self.tensor, self.block = ref(grad), ref(grad._block)
         self._layout, self._offset = grad._layout, grad._offset
+        self._death: Any = None
+
+    def watch(self, died: Callable[[], None]) -> None:
+        """Have ``died`` called when nobody holds it any more."""
+        self._death = ref(self.tensor(), lambda _: died())
 
 
 def _mapping(item: Item) -> dict[Any, Any]:
