@@ -90,8 +90,8 @@ def test_temporaries_of_one_group_never_share_memory(drawing: Drawing) -> None:
     drawing.keep(drawing.op("add", c, d))
     made = gather(drawing.graph)
     assert ops(made) == ["2 × tanh", "2 × sin", "add"]
-    slots = memory.plan(made).slot_of
-    assert len({slots[r.slot] for r in (a, b, c, d)}) == 4
+    places = memory.plan(made).place_of
+    assert len({places[r.slot] for r in (a, b, c, d)}) == 4
 
 
 SIZES = (3, 300, 1, 70, 5, 1030, 16, 2, 9, 40)
