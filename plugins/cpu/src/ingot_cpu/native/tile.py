@@ -31,6 +31,8 @@ FILLED = 0.75
 """The share of the lanes that must be in use."""
 PANEL = 64 << 10
 """Bytes of the stack for a factor whose columns do not lie side by side."""
+NARROW_ROWS = 4
+"""The same without AVX-512, with one vector of 64 bytes: in two registers or in four."""
 SQUARE = 4
 """Rows and columns that are exchanged at a time."""
 ROWS = {1: 8, 2: 8, 3: 4, 4: 4}
@@ -103,8 +105,8 @@ class Tile:
         self.trees: list[Any] = [("product", "in order", plan.x.dtype.name, loops.extents[plan.summed])]
         d = plan.x.dtype
         vector = 64 // d.itemsize
-        vectors = min(4 if target.wide else 2, -(-loops.extents[plan.columns] // vector))
-        self.lanes, self.rows = vector * vectors, ROWS[vectors]
+        vectors = min(4, -(-loops.extents[plan.columns] // vector)) if target.wide else 1
+        self.lanes, self.rows = vector * vectors, ROWS[vectors] if target.wide else NARROW_ROWS
         self._batch()
 
     def text(self) -> str:
