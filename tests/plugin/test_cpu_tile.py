@@ -79,6 +79,17 @@ def test_special_values_stay_in_their_rows_and_columns() -> None:
     np.testing.assert_allclose(got, wanted.astype(np.float32), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(0, 20, 16), (5, 0, 16), (5, 20, 0), (5, 20, 1), (1, 20, 16)], ids=str)
+def test_empty_and_single_axes(shape: tuple[int, int, int]) -> None:
+    """(rows, terms, columns); a sum of no terms is 0."""
+    m, k, n = shape
+    x, y = normal(m, k), normal(k, n)
+    for turned in (y, np.asfortranarray(y)):
+        np.testing.assert_allclose(native("matmul", x, turned)[0], x.astype(np.float64) @ y, rtol=1e-5, atol=1e-5)
+    three = native("matmul", normal(2, m, k), normal(2, k, n))[0]
+    np.testing.assert_allclose(three, normal(2, m, k).astype(np.float64) @ normal(2, k, n), rtol=1e-5, atol=1e-5)
+
+
 def test_a_batch_of_products() -> None:
     x, y = normal(7, 5, 30), normal(7, 30, 64)
     plan = planned("matmul", x, y)

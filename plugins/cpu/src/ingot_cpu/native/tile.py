@@ -56,7 +56,7 @@ class Plan:
 def match(loops: Loops, aliased: frozenset[int]) -> Plan | None:
     """How to compute the product in ``loops`` here; None where it is not a small one, or a store would disturb its factors."""
     found = gemm.stage_of(loops)
-    if found is None or aliased:
+    if found is None or aliased or not loops.writes:
         return None
     x, y, k = found
     ax, ay = gemm.axes_of(x), gemm.axes_of(y)
