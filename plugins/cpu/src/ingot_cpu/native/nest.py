@@ -185,7 +185,11 @@ class Nest:
     ) -> None:  # fmt: skip
         """``body`` for vectors of indices of ``axis``; ``writes``: what it stores, where this is the last loop."""
 
+        fetches = not self.stages and streaming.fetches(self.loops, writes)
+
         def carry(inner: Scope, carried: list[Value]) -> list[Value]:
+            if fetches:
+                streaming.ahead(self.access, inner, axis, self.row, self._roots())
             body(inner)
             return carried
 

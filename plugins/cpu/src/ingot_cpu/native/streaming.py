@@ -19,6 +19,8 @@ from .emit import PAST_ALIGNMENT, Value
 
 AHEAD = 4096
 """Bytes that a loop without rows fetches ahead."""
+FETCHED = 1 << 20
+"""Bytes of a result from which a loop without rows fetches ahead: more than the second cache has to spare for each operand."""
 LARGE = 32 << 20
 """Bytes of a result from which it is streamed: more than a core finds in its caches when the result is read."""
 
@@ -28,6 +30,11 @@ def operands(loops: Loops, writes: Sequence[Write], axis: int) -> frozenset[int]
     read = {n.value for n in walk(*(r for w in writes for r in w.roots()), *(v for s in loops.stages for v in s.values))
             if n.op == "get"}  # fmt: skip
     return frozenset(w.operand for w in writes if w.operand not in read and _plain(w, axis) and _size(loops, w) >= LARGE)
+
+
+def fetches(loops: Loops, writes: Sequence[Write]) -> bool:
+    """True where what a loop reads lies too far away to be waited for."""
+    return any(w.operand != STATUS and _size(loops, w) >= FETCHED for w in writes)
 
 
 def _plain(w: Write, axis: int) -> bool:
