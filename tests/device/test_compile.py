@@ -298,6 +298,12 @@ def test_a_convolutional_network_with_running_statistics(t: Any, device: str) ->
     assert len(function.replays) == 1
 
 
+def waited_for(t: Any, device: str, function: Any, *given: Any) -> None:
+    """A call, and what it queued."""
+    function(*given)
+    t.accelerator.synchronize(device)
+
+
 @pytest.mark.parametrize("first", [True, False], ids=["gradients go first", "gradients go behind the loss"])
 def test_gradients_after_a_refused_index_are_as_they_are_eagerly(t: Any, device: str, first: bool) -> None:
     """An old gradient goes early only where eagerly, too, it had gone before anything could refuse."""
@@ -321,8 +327,7 @@ def test_gradients_after_a_refused_index_are_as_they_are_eagerly(t: Any, device:
         for k in range(3):
             function(t.tensor([k, 4], device=device))
         with pytest.raises(IndexError):
-            function(t.tensor([1, 99], device=device))
-            t.accelerator.synchronize(device)
+            waited_for(t, device, function, t.tensor([1, 99], device=device))
         found.append([p.grad is None for p in parameters])
         if wrap is not itself:
             assert len(function.replays) == 1
