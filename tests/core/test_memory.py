@@ -19,7 +19,7 @@ from ingot_devices.layout import Layout
 from ingot_devices.limits import WEBGPU, Limits
 from ingot_devices.memory import Block, HostBlock, Pool, hold
 from ingot_devices.memory import pool as pool_module
-from ingot_devices.memory.sizes import round_size
+from ingot_devices.memory.sizes import granule, round_size
 from pooled import KIB, MIB, cpu, line
 from pretend_device import PretendDevice
 
@@ -45,6 +45,18 @@ def test_a_class_stays_within_the_largest_buffer() -> None:
 
 def test_classes_are_few() -> None:
     assert len({round_size(n, Limits()) for n in range(1, MIB, 13)}) < 100
+
+
+def test_what_is_kept_for_long_is_not_rounded_to_a_class(any_device: Any) -> None:
+    pool = any_device.pool
+    nbytes = 9 * MIB + 1
+    kept = pool.allocate(nbytes, exact=True)
+    assert nbytes <= kept.nbytes < nbytes + granule(any_device.limits) < pool.allocate(nbytes).nbytes
+    first = kept.handle
+    del kept
+    assert pool.allocate(nbytes, exact=True).handle is first
+    pool.empty_cache()
+    assert (pool.stats().used, pool.stats().reserved) == (0, 0)
 
 
 # ---- counting ------------------------------------------------------------------------------------

@@ -43,11 +43,15 @@ device = os.environ["DEVICE"]
 model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 1)).to(device)
 optimizer = ingot.optim.AdamW(model.parameters(), lr=0.1)
 x = ingot.randn(7, 3, device=device)
-for _ in range(3):
+def step():
     loss = nn.functional.mse_loss(model(x), ingot.zeros(7, 1, device=device))
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
+compiled = ingot.compile(step)
+for _ in range(3):
+    step()
+    compiled()
 print(ingot.sort(x[:, 0])[0].shape, ingot.cat([x, x])[::2].sum().item() < 1e9)
 """
 

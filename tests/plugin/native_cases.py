@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,6 +29,15 @@ def layout_of(array: Array) -> Layout:
     return Layout.of(array.shape, strides, dt.from_numpy(array.dtype), open_device("cpu"))
 
 
+def aligned(shape: Sequence[int], dtype: Any, off: int = 0) -> Array:
+    """Zeros that begin where a device's memory does, at a multiple of 64 bytes; ``off`` elements behind that."""
+    dtype, size = np.dtype(dtype), math.prod(shape)
+    raw = np.zeros((size + off) * dtype.itemsize + 64, np.uint8)
+    start = -raw.__array_interface__["data"][0] % 64 + off * dtype.itemsize
+    made: Array = raw[start : start + size * dtype.itemsize].view(dtype).reshape(shape)
+    return made
+
+
 def prepared(
     name: str, values: Sequence[Any], attrs: dict[str, Any]
 ) -> tuple[tuple[Definition, ...], dict[int, Layout], list[Array]]:
@@ -39,7 +49,7 @@ def prepared(
     ]
     given = op.bind(attrs)
     specs_out = op.infer(specs, given)
-    outs = [np.zeros(s.shape, s.dtype.numpy) for s in specs_out]
+    outs = [aligned(s.shape, s.dtype.numpy) for s in specs_out]
     layouts = {n: layout_of(v) for n, v in enumerate(values) if isinstance(v, np.ndarray)}
     for k, out in enumerate(outs):
         if k not in op.mutates:
@@ -66,12 +76,17 @@ def cases() -> dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]:
     def normal(*shape: int) -> Array:
         return rng.standard_normal(shape).astype(np.float32)
 
+    large = np.tile(normal(33, 4096), (65, 1))  # results from 32 MiB on are stored past the caches
     wide, tall = normal(9, 1003), normal(5001, 37)
-    adam = (normal(1003), normal(1003), normal(1003), normal(1003) ** 2, 1e-3, 0.1, 0.999, 0.001, 0.5, 1e-8, 0.99)
+    adam = (normal(1003), normal(1003), normal(1003), normal(1003) ** 2, 1e-3, 0.1, 0.999, 0.001, 1e-8, 0.99)
     found: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         f"{op} {n}": (op, (normal(n) * 4,), {}) for op in ("exp", "tanh", "sin", "gelu", "erf", "expm1") for n in (7, 1003)
     }
+    ends = np.concatenate([np.linspace(-110, -80, 997), np.linspace(80, 95, 501), [np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-42]])
     found |= {
+        "exp at its ends": ("exp", (ends.astype(np.float32),), {}),
+        "exp of doubles at its ends": ("exp", (ends * 8,), {}),
+        "small product": ("linear", (normal(9, 20), normal(48, 20), normal(48)), {}),
         "log": ("log", (np.abs(normal(1003)),), {}),
         "pow": ("pow", (np.abs(normal(1003)), normal(1003)), {}),
         "double": ("exp", (rng.standard_normal(103),), {}),
@@ -83,6 +98,10 @@ def cases() -> dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]:
         "short softmax": ("softmax", (tall[:, :10],), {"axis": -1}),
         "softmax down": ("softmax", (tall,), {"axis": -2}),
         "layer_norm": ("layer_norm", (wide, wide[0].copy(), wide[1].copy(), 1e-5), {"count": 1}),
+        "large gelu": ("gelu", (large,), {}),
+        "large softmax": ("softmax", (large,), {"axis": -1}),
+        "large softmax of odd rows": ("softmax", (large[:, :4095],), {"axis": -1}),
+        "large layer_norm": ("layer_norm", (large, large[0].copy(), large[1].copy(), 1e-5), {"count": 1}),
         "row sum": ("sum", (wide,), {"axes": (-1,)}),
         "column sum": ("sum", (tall,), {"axes": (-2,)}),
         "whole sum": ("sum", (normal(300_001),), {}),

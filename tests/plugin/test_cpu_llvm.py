@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -56,7 +57,7 @@ def test_every_kind_of_loop_and_access(name: str) -> None:
     op, values, attrs, expected = SAMPLES[name]
     assert not generated.wrong(native(op, *values, **attrs), expected)
     spread = [_spread(v) if isinstance(v, np.ndarray) else v for v in values]
-    if name in ("matmul", "tiles", "batches"):  # the one thing that a layout may refuse
+    if name == "batches":  # the one thing that a layout may refuse: small products take it (`test_cpu_tile`)
         with pytest.raises(Unsupported, match="BLAS does not take this product as it lies"):
             native(op, *spread, **attrs)
     else:
@@ -167,6 +168,30 @@ def test_no_bit_depends_on_the_instruction_set_or_the_threads(change: dict[str, 
         pytest.skip(done.stderr.strip().splitlines()[-1])
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == native_cases.digests(CODEGEN.native)
+
+
+@pytest.mark.parametrize(("name", "attrs"), [("gelu", {}), ("softmax", {"axis": -1}), ("log_softmax", {"axis": -1})])
+@pytest.mark.parametrize("columns", [4096, 4099, 20_000])
+@pytest.mark.parametrize("off", [0, 1])
+def test_results_stored_past_the_caches_are_those_of_small_ones(
+    name: str, attrs: dict[str, Any], columns: int, off: int
+) -> None:
+    """From 32 MiB on, where an address allows it; the same rows in parts are below."""
+    rows = -(-(32 << 20) // (4 * columns))
+    x = np.random.default_rng(8).standard_normal((rows, columns)).astype(np.float32) * 4
+    x[1, :3], x[2, 7] = (np.nan, np.inf, -np.inf), 1e-42
+    (definition,), layouts, _ = native_cases.prepared(name, (x,), attrs)
+    out = native_cases.aligned(x.shape, np.float32, off)
+    made = CODEGEN.native(definition, layouts)
+    made.call(x, out)
+    half = rows // 2
+    (first,), (second,) = native(name, x[:half], **attrs), native(name, x[half:], **attrs)
+    assert out.tobytes() == first.tobytes() + second.tobytes()
+    (small,), layouts, _ = native_cases.prepared(name, (x[:half],), attrs)
+    streams = platform.machine() in ("x86_64", "AMD64")
+    waits = name == "softmax" and columns == 20_000  # exponentials wait in the output: the row is too long for the stack
+    assert ("nontemporal" in made.source) == (streams and not waits)
+    assert "nontemporal" not in CODEGEN.native(small, layouts).source
 
 
 def test_numpy_keeps_only_what_is_the_same_to_the_bit() -> None:

@@ -55,13 +55,13 @@ def step(rng: Any) -> tuple[list[Launch], dict[int, View], list[Array]]:
     h, g = dense(64, 30), dense(30, 20)
     turned = Layout.of((30, 64), (1, 30), dt.float32, device)
     hidden = np.zeros((64, 30), np.float32)
-    adam = (w, w, w, w, 1e-3, 0.1, 0.999, 0.001, 0.5, 1e-8, 0.99)
+    adam = (w, w, w, w, 1e-3, 0.1, 0.999, 0.001, 1e-8, 0.99)
     at_h, at_a, at_g = Ref(2, h), Ref(2, h, 64 * 30), Ref(2, g, 2 * 64 * 30)
     launches = [
         launch("linear", (x, w, b), (Ref(0, dense(64, 20)), Ref(3, dense(30, 20)), Ref(1, dense(30)), at_h)),
         launch("tanh", (hidden,), (at_h, at_a)),
         launch("matmul", (hidden.T, x), (Ref(2, turned, 64 * 30), Ref(0, dense(64, 20)), at_g)),
-        launch("adamw_step", adam, (Ref(3, g), at_g, Ref(4, g), Ref(5, g), Input(0), Input(1), 0.999, 0.001, 0.5, 1e-8, 0.99)),
+        launch("adamw_step", adam, (Ref(3, g), at_g, Ref(4, g), Ref(5, g), Input(0), Input(1), 0.999, 0.001, 1e-8, 0.99)),
         launch("sum", (hidden,), (at_a, Ref(6, dense())), axes=None),
     ]
     held = {2: np.zeros(4 * (2 * 64 * 30 + 600), np.uint8), 3: w, 4: w * 0, 5: w * 0}

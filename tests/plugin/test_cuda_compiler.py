@@ -121,7 +121,7 @@ class TestWideAccess:
         assert all(access in ptx for access in wide)
 
     def test_an_optimizer_step_does_too(self, nvrtc: Any) -> None:
-        numbers = [Spec((), dt.float32, NUMBER)] * 7
+        numbers = [Spec((), dt.float32, NUMBER)] * 6
         text = rendered("adamw_step", *[shaped(4096)] * 4, *numbers)
         ptx = compiler.compile_source(text, "ingot_adamw_step", "compute_90").decode()
         assert len(re.findall(r"ld\.global\.v4\.f32", ptx)) == 4

@@ -346,8 +346,7 @@ class Tensor(TensorBase):
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())
 
-    def __hash__(self) -> int:
-        return id(self)
+    __hash__ = object.__hash__  # by identity; a function of Python's would cost more than the look-up
 
     def __repr__(self) -> str:
         return tensor_text(self)

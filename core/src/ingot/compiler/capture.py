@@ -24,7 +24,7 @@ from ..base import TensorBase
 from ..generator import default_generator
 from .arguments import Arguments
 from .recorder import Applied, Place, Recorder
-from .world import ABSENT, SIZE, Item, Unguardable, World, place_name, same
+from .world import ABSENT, SIZE, Gradient, Item, Unguardable, World, place_name, same
 
 
 class Changes(Unguardable):
@@ -141,8 +141,9 @@ class Capture:
             text = "place:" if id(item.holder) in self.replaced else ""
             found.append(Source(text, item.name, item.holder, values["memory"], values["offset"], values["layout"]))
             grad = values["grad"]
-            if grad is not None and id(grad) not in self.world.tensors:
-                found.append(Source(f"grad:{id(item.holder)}", f"{item.name}.grad", item.holder, grad._block, grad._offset,
+            block = None if grad is None else grad.block()  # gone where nothing that was recorded read it
+            if block is not None and id(grad.tensor()) not in self.world.tensors:
+                found.append(Source(f"grad:{id(item.holder)}", f"{item.name}.grad", item.holder, block, grad._offset,
                                     grad._layout))  # fmt: skip
         return found
 
@@ -179,6 +180,7 @@ class Capture:
     def _effect(self, item: Item, key: Any, was: Any, now: Any) -> Effect:
         place = place_name(item, key)
         if (item.kind, key) == ("tensor", "grad"):
+            now = now.tensor() if type(now) is Gradient else now
             if now is not None and now._edge is not None:
                 raise Unguardable(f"{place} is left with a history of its own")
             return Effect(item, key, now)

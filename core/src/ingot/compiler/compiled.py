@@ -190,6 +190,7 @@ class Compiled:
         plain = state.context
         with Watch() as now:
             recorder = Recorder(now.where, first_seq=next_seq())
+            recorder.watch_gradients(world, before)
             with listening(recorder) as heard:
                 result = self._function(*given.args, **given.kwargs)
             if heard.moved:

@@ -7,7 +7,7 @@ made dies when nobody else holds it, as it does eagerly, and its number is not g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from weakref import ref
@@ -18,6 +18,7 @@ from ingot_devices.opset.op import Op
 from ingot_devices.plan import Plan, Ref
 
 from ..base import TensorBase
+from .world import World
 
 SEEDS = ("seed_lo", "seed_hi", "offset_lo", "offset_hi")
 
@@ -75,6 +76,7 @@ class Recorder:
     stopped: str = ""
     outer: bool = False  # an operand had a history from before
     first_seq: int = 0
+    dropped: dict[int, int] = field(default_factory=dict)  # id of a tensor → plans that had run when its gradient died
     _numbers: dict[int, int] = field(default_factory=dict)
     _pending: Event | None = None
     _drawn: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
@@ -126,6 +128,21 @@ class Recorder:
         """This run cannot be recorded; it goes on eagerly."""
         if not self.stopped:
             self.stopped = f"{reason} ({self.where()})"
+
+    def watch_gradients(self, world: World, before: Sequence[Mapping[Any, Any]]) -> None:
+        """Note after how many plans each gradient that was there ``before`` dies."""
+
+        def note(holder: int) -> Callable[[], None]:
+            return lambda: self.dropped.update({holder: len(self.applied)})
+
+        for item, values in zip(world.items, before, strict=True):
+            if item.kind == "tensor" and values["grad"] is not None:
+                values["grad"].watch(note(id(item.holder)))
+
+    def refused_before(self, holder: Any) -> bool:
+        """True where a plan that may refuse its operands ran while ``holder`` still had the gradient from before."""
+        ran = self.applied[: self.dropped.get(id(holder), len(self.applied))]
+        return any(s.definition is None or s.definition.checks for a in ran for s in a.plan.steps)
 
     # ---- numbers that change -----------------------------------------------------------------------------------------
     def took(self, generator: Any, blocks: int, taken: tuple[int, ...]) -> None:

@@ -217,6 +217,7 @@ class Replayer:
         for number, source in made.inputs.items():
             if source.text:
                 slots[number] = self._tensor_of(source)
+        self._let_go()
         self._allocate(slots)
         self.text.scope["run"] = made.built.run
         call = f"run(({''.join(s + ', ' for s in slots)}), numbers)"
@@ -241,6 +242,15 @@ class Replayer:
 
     def _holder(self, tensor: Any) -> str:
         return self.moving.get(id(tensor)) or self.text.name(tensor)
+
+    def _let_go(self) -> None:
+        """Gradients that the program replaces and does not read go before it takes memory for the new ones, as eagerly they go
+        before backward. Not where a kernel may refuse an index while the old ones are still there: then nothing is changed."""
+        read = {id(s.tensor) for s in self.made.inputs.values() if s.text.startswith("grad:")}
+        for effect in self.capture.effects:
+            holder = effect.item.holder
+            if effect.item.kind == "tensor" and id(holder) not in read and not self.recorder.refused_before(holder):
+                self.text.add(f"{self._holder(holder)}.grad = None")
 
     def _allocate(self, slots: list[str]) -> None:
         """Fresh memory for what outlives the call: one tensor over each output buffer."""
@@ -287,8 +297,12 @@ class Replayer:
             source = self.capture._source_of(place)
             held = self._tensor_of(source) if source.text else self.text.name(source.tensor)
             self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {held}._offset + {place.offset - source.offset})")
-        elif place.layout is made.graph.buffers[number].layout and not place.offset and not self._taken(number):
+        elif not place.offset and not self._taken(number) and (
+            place.layout is made.graph.buffers[number].layout or not self.history.programs()  # whose inputs are outputs
+        ):
             variable = self.outputs[number]
+            if place.layout is not made.graph.buffers[number].layout:
+                self.text.add(f"{variable}._layout = {layout}; {variable}._native = None")
         else:
             held = self.outputs[number]
             self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {place.offset})")

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import numpy as np
 from ingot_devices.dtypes import DType
@@ -50,6 +51,19 @@ class Item:
         return READERS[self.kind](self)
 
 
+class Gradient:
+    """A gradient as a reading finds it, which it does not keep alive: eagerly it goes before the next one comes."""
+
+    def __init__(self, grad: Any) -> None:
+        self.tensor, self.block = ref(grad), ref(grad._block)
+        self._layout, self._offset = grad._layout, grad._offset
+        self._death: Any = None
+
+    def watch(self, died: Callable[[], None]) -> None:
+        """Have ``died`` called when nobody holds it any more."""
+        self._death = ref(self.tensor(), lambda _: died())
+
+
 def _mapping(item: Item) -> dict[Any, Any]:
     held = item.holder
     if item.keys is None:
@@ -75,7 +89,8 @@ def _cell(item: Item) -> dict[Any, Any]:
 
 def _tensor(item: Item) -> dict[Any, Any]:
     t = item.holder
-    return {"memory": t._block, "layout": t._layout, "offset": t._offset, "history": t._edge, "grad": t.grad}
+    grad = None if t.grad is None else Gradient(t.grad)
+    return {"memory": t._block, "layout": t._layout, "offset": t._offset, "history": t._edge, "grad": grad}
 
 
 READERS: dict[str, Callable[[Item], dict[Any, Any]]] = {
@@ -99,6 +114,7 @@ class World:
         self.tensors: dict[int, Item] = {}
         self.known: dict[int, Any] = {}  # what was reached, by id
         self._names: Set[str] = seen.names
+        self._others: dict[type, list[str]] = {}  # names that tensors of a type do not have by themselves
         self.user_names: Set[str] = seen.user_names
         self._all = seen.dynamic or "__dict__" in seen.user_names
         self._codes = seen.codes
@@ -137,7 +153,7 @@ class World:
     def _tensor(self, name: str, value: Any) -> None:
         item = self.tensors[id(value)] = Item(value, "tensor", name)
         self._add(item)
-        extra = tuple(k for k in vars(value) if k in self._names and k not in OWN)
+        extra = self._extra(value)
         if extra:
             self._add(Item(value, "instance", name, extra))
         edge = value._edge
@@ -145,6 +161,14 @@ class World:
             self._waiting.append((f"{name}'s hooks", edge[0].after))
             if edge[0].hooks:
                 self._waiting.append((f"{name}'s hooks", edge[0].hooks))
+
+    def _extra(self, value: Any) -> tuple[str, ...]:
+        """Attributes that code spells and that somebody gave this tensor. They are asked for one by one: `vars` would make an
+        object of its dict, and each attribute slower to read from then on."""
+        kind = type(value)
+        if kind not in self._others:
+            self._others[kind] = [n for n in self._names if n not in OWN and not hasattr(kind, n)]
+        return tuple(n for n in self._others[kind] if hasattr(value, n))
 
     def _dict(self, name: str, value: Any) -> None:
         self._add(Item(value, "dict", name))
@@ -280,6 +304,8 @@ def same(a: Any, b: Any) -> bool:
     """True when a place that held ``a`` means the same with ``b``: the same object, or an equal plain value."""
     if a is b:
         return True
+    if type(a) is Gradient:  # a tensor has one weak reference, and another tensor another
+        return type(b) is Gradient and a.tensor is b.tensor
     if type(a) is not type(b) or not isinstance(a, NUMBERS):
         return isinstance(a, types.MethodType) and isinstance(b, types.MethodType) and (
             a.__self__ is b.__self__ and a.__func__ is b.__func__)  # fmt: skip

@@ -55,10 +55,12 @@ class Launch:
 
 
 class Replay(Protocol):
-    """A program ready to run. ``calls`` counts what one run launches; ``source`` is for people."""
+    """A program ready to run. ``calls`` counts what one run launches; ``source`` is for people; ``silent``: nothing in it runs
+    on NumPy, whose floating-point remarks would have to be switched off."""
 
     source: str
     calls: int
+    silent: bool
 
     def run(self, slots: Sequence[View | None], numbers: Sequence[float | int | bool] = ()) -> None:
         """Queue the whole program, in order. ``slots[k]`` is slot k's view (None where it is pinned).
@@ -83,6 +85,8 @@ def replay(launches: Sequence[Launch], device: Any, pinned: Mapping[int, View] |
 
 class Sequential:
     """The default: each kernel is called in turn. It holds no memory but what is pinned."""
+
+    silent = False
 
     def __init__(self, launches: Sequence[Launch], device: Any, pinned: Mapping[int, View]) -> None:
         self.calls = 0

@@ -13,10 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from .sizes import granule
 
 if TYPE_CHECKING:
+    from ..limits import Limits
     from .block import Block
     from .pool import Pool
 
 _ALIGNMENT = 64
+
+
+def step_of(limits: Limits) -> int:
+    """What offsets into an arena are multiples of."""
+    return math.lcm(granule(limits), limits.binding_granularity, _ALIGNMENT)
 
 
 class Slot(NamedTuple):
@@ -39,12 +45,12 @@ class Arena:
 
     def __init__(self, pool: Pool, sizes: Sequence[int]) -> None:
         limits = pool.device.limits
-        step = math.lcm(granule(limits), limits.binding_granularity, _ALIGNMENT)
+        step = step_of(limits)
         offsets = [0]
         for size in sizes:
             offsets.append(offsets[-1] + -(-max(size, 1) // step) * step)
         if limits.suballocate and offsets[-1] <= limits.max_buffer:
-            block = pool.allocate(offsets[-1])
+            block = pool.allocate(offsets[-1], exact=True)
             self.slots = tuple(Slot(block, offset) for offset in offsets[:-1])
         else:
             self.slots = tuple(Slot(pool.allocate(size), 0) for size in sizes)

@@ -15,7 +15,7 @@ import numpy as np
 from .chunks import Chunk
 from .pool import Pool
 from .site import text
-from .sizes import granule, round_size
+from .sizes import granule, round_size, whole_size
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -61,9 +61,10 @@ class GuardedPool(Pool):
         self._chunks.allocator = self.fence
         self._asked: dict[Chunk, int] = {}
 
-    def allocate(self, nbytes: int) -> Block:
+    def allocate(self, nbytes: int, exact: bool = False) -> Block:
         """A block of ``nbytes``, with bands."""
-        block = self._take(round_size(nbytes + BAND, self.device.limits))
+        size = whole_size if exact else round_size
+        block = self._take(size(nbytes + BAND, self.device.limits))
         chunk = block._chunk
         self._asked[chunk] = nbytes
         self._fill(chunk)

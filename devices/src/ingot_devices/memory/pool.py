@@ -28,7 +28,7 @@ from .block import Block, HostBlock, host_type, pooled_type
 from .chunks import Chunk, Chunks, Foreign, pop
 from .oom import out_of_memory, too_large
 from .site import call_site, text
-from .sizes import round_size
+from .sizes import round_size, whole_size
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -93,19 +93,22 @@ class Pool:
         _POOLS.add(self)
 
     # ---- allocation --------------------------------------------------------------------------
-    def allocate(self, nbytes: int) -> Block:
+    def allocate(self, nbytes: int, exact: bool = False) -> Block:
         """A block of at least ``nbytes`` on the current stream; its content is undefined.
 
-        A request of 0 gives a valid block of the smallest class. OutOfMemoryError after the whole
-        ladder; DeviceLost when the device is gone.
+        ``exact``: not rounded to a size class, for memory that is kept for long. A request of 0 gives
+        a valid block of the smallest class. OutOfMemoryError after the whole ladder; DeviceLost when
+        the device is gone.
         """
-        take = self._takers.get(nbytes)
+        take = None if exact else self._takers.get(nbytes)
         if take is not None:
             return take()
         if self.host and nbytes < NOTED:
             return self.adopt(nbytes, np.empty(nbytes, np.uint8))
         if len(self._takers) >= _MAX_TAKERS:
             self._takers.clear()
+        if exact:
+            return self._take(whole_size(nbytes, self.device.limits))
         made: Callable[[], Block] = self._taker(round_size(nbytes, self.device.limits))
         self._takers[nbytes] = made
         return made()

@@ -24,6 +24,12 @@ def granule(limits: Limits) -> int:
     return math.lcm(limits.allocation_granularity, limits.copy_granularity)
 
 
+def whole_size(nbytes: int, limits: Limits) -> int:
+    """``nbytes`` in whole granules, for memory that no other request is to find."""
+    grain = granule(limits)
+    return -(-max(nbytes, 1) // grain) * grain
+
+
 def round_size(nbytes: int, limits: Limits) -> int:
     """The class that serves ``nbytes``: not less, and within ``max_buffer`` where that can be."""
     grain = granule(limits)

@@ -1,6 +1,6 @@
 """The optimizer group: one step of one parameter, in one launch that updates the parameter and its moments in place.
 
-PyTorch's formulas in PyTorch's order, computed in float32 for halves. What PyTorch derives from the hyperparameters in double
+PyTorch's formulas, computed in float32 for halves. What PyTorch derives from the hyperparameters in double
 precision is derived in double precision here too (1 - 0.999 in float32 is off in the fifth digit): by `adam_numbers`,
 which gives the number operands of `adam_step` and `adamw_step` in order::
 
@@ -19,19 +19,20 @@ from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, where
 from .op import Op, Spec, add_op
 
-ADAM_NUMBERS = ("step_size", "rest1", "beta2", "rest2", "correction", "eps", "decay?")
+ADAM_NUMBERS = ("step_size", "rest1", "beta2", "rest2", "eps", "decay?")
 
 
 def adam_numbers(
     step: int, lr: float, beta1: float, beta2: float, eps: float, weight_decay: float, *, decoupled: bool
 ) -> tuple[float | None, ...]:
-    """The numbers of step ``step`` (from 1): lr/(1-β₁ᵗ), 1-β₁, β₂, 1-β₂, √(1-β₂ᵗ), ε and the decay.
+    """The numbers of step ``step`` (from 1): c·lr/(1-β₁ᵗ), 1-β₁, β₂, 1-β₂, c·ε and the decay, with c = √(1-β₂ᵗ).
 
-    The decay is the factor 1 - lr·λ of the parameter if ``decoupled`` (AdamW), else λ; None for a λ of 0.
+    m/(√v/c + ε) is c·m/(√v + c·ε): the correction is part of two numbers, and no element is divided by it. The decay is the
+    factor 1 - lr·λ of the parameter if ``decoupled`` (AdamW), else λ; None for a λ of 0.
     """
     decay = None if weight_decay == 0 else 1 - lr * weight_decay if decoupled else float(weight_decay)
     correction = math.sqrt(1 - beta2**step)
-    return (lr / (1 - beta1**step), 1 - beta1, float(beta2), 1 - beta2, correction, float(eps), decay)
+    return (lr / (1 - beta1**step) * correction, 1 - beta1, float(beta2), 1 - beta2, eps * correction, decay)
 
 
 def optimizer(name: str, operands: str, define: Any, attributes: Mapping[str, Any], doc: str, **mutates: int) -> Op:
@@ -86,14 +87,14 @@ def _adam(decoupled: bool) -> Any:
         maximize: bool,
     ) -> None:  # fmt: skip
         at, (p, g, mean, square), work = _loaded(d, param, grad, exp_avg, exp_avg_sq)
-        step_size, rest1, beta2, rest2, correction, eps = (n.cast(work) for n in numbers[:-1] if n is not None)
+        step_size, rest1, beta2, rest2, eps = (n.cast(work) for n in numbers[:-1] if n is not None)
         decay = None if numbers[-1] is None else numbers[-1].cast(work)
         if decoupled and decay is not None:
             p = p * decay
         g = _direction(g, p, None if decoupled else decay, maximize)
         mean = where(rest1 < 0.5, mean + rest1 * (g - mean), g - (g - mean) * (1 - rest1))
         square = square * beta2 + g * g * rest2
-        d.store(0, at, p - mean / (s.sqrt(square) / correction + eps) * step_size)
+        d.store(0, at, p - mean / (s.sqrt(square) + eps) * step_size)
         d.store(1, at, mean)
         d.store(2, at, square)
 

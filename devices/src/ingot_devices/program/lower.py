@@ -39,7 +39,7 @@ class Program:
         self.pinned = {**pinned, **views}
         self.sources: list[str] = []
         self.launches = self.runs = 0
-        self._hosted = graph.device.host_visible or any(n.views for n in self.graph.nodes)
+        self._hosted = False  # something runs on NumPy
         parts = [self._part(nodes) for nodes in _segments(self.graph.nodes)]
         self._runs: tuple[Run, ...] = tuple(parts)
         self._only = parts[0] if len(parts) == 1 and not graph.derived else None
@@ -71,6 +71,7 @@ class Program:
 
     def _part(self, nodes: Sequence[Node]) -> Run:
         if nodes[0].views:
+            self._hosted = True
             return _hosted(nodes[0], self.pinned)
         self.launches += sum(n.launches for n in nodes)
         launches = [_launch(n) for n in nodes]
@@ -78,8 +79,10 @@ class Program:
         made = None if whole is None else whole(tuple(launches), self.graph.device, self.pinned)
         if made is not None:
             self.sources.append(made.source)
+            self._hosted = self._hosted or not made.silent
             run: Run = made.run
             return run
+        self._hosted = self._hosted or self.graph.device.host_visible
         return _straight(launches, self.graph.device, self.pinned, self.sources)
 
 

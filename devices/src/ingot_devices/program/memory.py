@@ -1,7 +1,9 @@
 """Where a program's temporaries lie: those that are never alive at once share memory.
 
-Each temp is alive from the first node that touches it to the last. In order of their births they take the free slot that
-fits best, or a new one; the slots are cut from one arena that the program owns (`memory.arena`).
+Each temp is alive from the first node that touches it to the last. Where a device lets a block be cut up, all of them lie in
+one, the largest placed first, each in the smallest gap that those alive beside it leave ("greedy by size": Pisarchyk and Lee,
+2020). Elsewhere, in order of their births, they take the free slot that fits best, or a new one. The program owns the memory
+(`memory.arena`).
 """
 
 from __future__ import annotations
@@ -9,17 +11,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..memory.arena import Arena
+from ..memory.arena import Arena, step_of
 from ..view import View
 from .graph import Graph
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """``sizes`` of the slots in bytes; ``slot_of`` each temp; ``sum`` is what the temps would take without sharing."""
+    """``sizes`` of the slots in bytes; ``place_of`` each temp, its slot and the byte in it that it begins at; ``sum`` is what
+    the temps would take without sharing."""
 
     sizes: tuple[int, ...]
-    slot_of: dict[int, int]
+    place_of: dict[int, tuple[int, int]]
     sum: int
 
     @property
@@ -28,7 +31,7 @@ class MemoryPlan:
         return sum(self.sizes)
 
     def __str__(self) -> str:
-        return f"{len(self.slot_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes"
+        return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes"
 
 
 def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
@@ -43,13 +46,48 @@ def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
 
 
 def plan(graph: Graph) -> MemoryPlan:
-    """Slots for the temps of ``graph``."""
-    lives = lifetimes(graph)
+    """Places for the temps of ``graph``."""
+    lives, limits = lifetimes(graph), graph.device.limits
+    needs = {n: max(graph.buffers[n].nbytes, 1) for n in lives}
+    whole = sum(graph.buffers[n].nbytes for n in lives)
+    if limits.suballocate:
+        size, offsets = _offsets(lives, needs, step_of(limits))
+        if size <= limits.max_buffer:
+            return MemoryPlan((size,) if size else (), {n: (0, offset) for n, offset in offsets.items()}, whole)
+    sizes, slot_of = _slots(lives, needs)
+    return MemoryPlan(tuple(sizes), {n: (slot, 0) for n, slot in slot_of.items()}, whole)
+
+
+def _offsets(lives: dict[int, tuple[int, int]], needs: dict[int, int], step: int) -> tuple[int, dict[int, int]]:
+    """(bytes of the block, where in it each temp begins), in multiples of ``step``."""
+    placed: list[tuple[int, int, int, int]] = []  # (offset, end, first, last)
+    found: dict[int, int] = {}
+    for number in sorted(lives, key=lambda n: (-needs[n], lives[n])):
+        first, last = lives[number]
+        size = -(-needs[number] // step) * step
+        found[number] = offset = _gap(sorted(p for p in placed if p[2] <= last and first <= p[3]), size)
+        placed.append((offset, offset + size, first, last))
+    return max((end for _, end, _, _ in placed), default=0), found
+
+
+def _gap(beside: list[tuple[int, int, int, int]], size: int) -> int:
+    """The start of the smallest gap of ``size`` bytes between those ``beside``, which are in order; else their end."""
+    best, width, reached = -1, 0, 0
+    for offset, end, _, _ in beside:
+        free = offset - reached
+        if free >= size and (best < 0 or free < width):
+            best, width = reached, free
+        reached = max(reached, end)
+    return reached if best < 0 else best
+
+
+def _slots(lives: dict[int, tuple[int, int]], needs: dict[int, int]) -> tuple[list[int], dict[int, int]]:
+    """(sizes of the slots, the slot of each temp)."""
     sizes: list[int] = []
     until: list[int] = []  # the last place at which what lies in a slot is alive
     slot_of: dict[int, int] = {}
     for number, (first, last) in sorted(lives.items(), key=lambda entry: entry[1][0]):
-        need = max(graph.buffers[number].nbytes, 1)
+        need = needs[number]
         free = [k for k in range(len(sizes)) if until[k] < first]
         fitting = [k for k in free if sizes[k] >= need]
         if fitting:
@@ -62,7 +100,7 @@ def plan(graph: Graph) -> MemoryPlan:
             sizes.append(need)
             until.append(-1)
         until[slot], slot_of[number] = last, slot
-    return MemoryPlan(tuple(sizes), slot_of, sum(graph.buffers[n].nbytes for n in slot_of))
+    return sizes, slot_of
 
 
 def placed(graph: Graph, made: MemoryPlan) -> tuple[Arena, dict[int, View]]:
@@ -70,8 +108,8 @@ def placed(graph: Graph, made: MemoryPlan) -> tuple[Arena, dict[int, View]]:
     arena = Arena(graph.device.pool, made.sizes)
     views: dict[int, View] = {}
     limits: Any = graph.device.limits
-    for number, slot in made.slot_of.items():
+    for number, (slot, inner) in made.place_of.items():
         layout = graph.buffers[number].layout
         block, offset = arena.slots[slot]
-        views[number] = View.make(block, layout, offset // limits.storage_itemsize(layout.dtype))
+        views[number] = View.make(block, layout, (offset + inner) // limits.storage_itemsize(layout.dtype))
     return arena, views

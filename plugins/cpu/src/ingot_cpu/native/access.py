@@ -18,11 +18,15 @@ from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr, walk
 
 from . import rows
-from .emit import Function, Value, type_of
+from .emit import TYPES, Function, Value, type_of
 from .jit import Target
 
 WORKSPACE = STATUS - 1
 """The operand number of the memory between two nests of one kernel: float or integer words of 64 bits."""
+
+ROW = WORKSPACE - 1
+"""The operand number of a row of the stack, which one thread fills and reads again (`Access.row`)."""
+NAMES = {STATUS: "%status", WORKSPACE: "%work", ROW: "%row"}
 
 
 @dataclass
@@ -34,6 +38,7 @@ class Scope:
     vector: int = -1
     mask: str | None = None  # of a last, partial vector
     count: Value | None = None  # its active lanes
+    streams: frozenset[int] = frozenset()  # operands that are stored past the caches
     stages: dict[int, tuple[Value, ...]] = field(default_factory=dict)
     carried: dict[int, list[Value]] = field(default_factory=dict)  # scans before this point of their axis
     memo: dict[Expr, Value] = field(default_factory=dict)
@@ -49,7 +54,7 @@ class Access:
 
     def __init__(self, loops: Loops, numbers: dict[int, DType], operands: int, target: Target) -> None:
         self.loops, self.numbers, self.operands, self.target = loops, numbers, operands, target
-        self.f = Function(target.halves)
+        self.f = Function(target.halves, target.wide)
         self.constants: list[int] = []
         self.pointers: dict[int, None] = {}
         self._places: dict[Any, Value] = {}
@@ -77,7 +82,7 @@ class Access:
 
     def base(self, operand: int) -> str:
         """The address of an operand's first element."""
-        name = f"%x{operand}" if operand >= 0 else "%work" if operand == WORKSPACE else "%status"
+        name = f"%x{operand}" if operand >= 0 else NAMES[operand]
         if operand not in self.pointers:
             self.pointers[operand] = None
             place = operand if operand >= 0 else self.operands + (1 if operand == WORKSPACE else 0)
@@ -86,6 +91,19 @@ class Access:
             if operand != STATUS:
                 self.f.entry.append(f"  {name} = load ptr, ptr {name}p, align 8")
         return name
+
+    def row(self, size: Value, d: DType, strides: dict[int, int]) -> Expr:
+        """Where the indices of axes lie in memory of the stack for ``size`` elements; one such memory for a function."""
+        self.pointers[ROW] = None
+        self.f.entry.append(f"  {self.base(ROW)} = alloca {TYPES[d]}, i64 {size.text}, align 64")
+        axes = tuple(Expr.of("index", (), dt.index, a) for a in strides)
+        return Expr.of("linear", axes, dt.index, (0, tuple(strides.values())))
+
+    def mask(self, count: Value, lanes: int) -> Value:
+        """True in the first ``count`` lanes."""
+        narrow = self.f.op(f"trunc i64 {count.text} to i32", dt.int32, 0)
+        wide = self.f.spread(narrow, lanes)
+        return self.f.op(f"icmp slt <{lanes} x i32> {self.f.iota(dt.int32, lanes).text}, {wide.text}", dt.bool_, lanes)
 
     def _param(self, node: Expr) -> Value:
         """A number operand in the type it is used in."""
@@ -296,7 +314,7 @@ class Access:
         value = self.f.spread(value, scope.lanes)
         near = not place.varying and place.step is not None and place.step.text == "1"
         if near and valid is None and scope.count is None:
-            self.f.store(value, self.f.at(base, d, place.scalar))
+            self.f.store(value, self.f.at(base, d, place.scalar), past=operand in scope.streams)
         elif near and d.itemsize in self.target.masked:
             mask = scope.mask
             if valid is not None:

@@ -19,6 +19,8 @@ TYPES = {
     dt.bool_: "i1", dt.uint8: "i8", dt.int8: "i8", dt.uint16: "i16", dt.int16: "i16", dt.uint32: "i32", dt.int32: "i32",
     dt.uint64: "i64", dt.int64: "i64", dt.index: "i64", dt.float16: "half", dt.float32: "float", dt.float64: "double",
 }  # fmt: skip
+PAST_ALIGNMENT = 64
+"""Bytes that the address of a store past the caches is a multiple of."""
 ATTRIBUTES = 'nounwind "no-trapping-math"="true" "prefer-vector-width"="512" "min-legal-vector-width"="512"'
 
 
@@ -54,12 +56,14 @@ def literal(value: bool | int | float, d: DType) -> str:
 class Function:
     """The body of one function under construction."""
 
-    def __init__(self, halves: bool = True) -> None:
+    def __init__(self, halves: bool = True, wide: bool = False) -> None:
         self.has_float16 = halves  # float16 and float32 are converted by an instruction
+        self.wide = wide  # the processor has AVX-512's instructions
         self.lines: list[str] = []
         self.entry: list[str] = []  # what stands before the body: constants, pointers, buffers
         self.declared: dict[str, None] = {}
         self.block = "start"
+        self.streams = False  # some stores go past the caches
         self._count = 0
 
     # ---- names and instructions ------------------------------------------------------------------------------------
@@ -122,6 +126,32 @@ class Function:
 
         return pick(0), pick(half)
 
+    def mixed(self, a: Value, b: Value, places: Sequence[int]) -> Value:
+        """Lanes of ``a`` and ``b``, which are counted on from those of ``a``."""
+        kind = type_of(a.dtype, a.lanes)
+        text = ", ".join(f"i32 {k}" for k in places)
+        return self.op(f"shufflevector {kind} {a.text}, {kind} {b.text}, <{len(places)} x i32> <{text}>", a.dtype, len(places))
+
+    def cut(self, v: Value, nbytes: int) -> list[Value]:
+        """``v`` in vectors of ``nbytes``."""
+        size = nbytes // v.dtype.itemsize
+        if v.lanes == size:
+            return [v]
+        return [self.mixed(v, v, range(k, k + size)) for k in range(0, v.lanes, size)]
+
+    def joined(self, parts: Sequence[Value]) -> Value:
+        """What `cut` took apart; their number is a power of two."""
+        while len(parts) > 1:
+            pairs = zip(parts[::2], parts[1::2], strict=True)
+            parts = [self.mixed(a, b, range(2 * a.lanes)) for a, b in pairs]
+        return parts[0]
+
+    def transposed(self, rows: Sequence[Value]) -> list[Value]:
+        """The columns of four rows of four."""
+        a, b, c, d = rows
+        low, high = ([self.mixed(x, y, places) for x, y in ((a, b), (c, d))] for places in ((0, 4, 1, 5), (2, 6, 3, 7)))
+        return [self.mixed(x, y, places) for x, y in (low, high) for places in ((0, 1, 4, 5), (2, 3, 6, 7))]
+
     def lane(self, v: Value, number: Value) -> Value:
         """One lane, by a scalar number."""
         return self.op(f"extractelement {type_of(v.dtype, v.lanes)} {v.text}, i64 {number.text}", v.dtype, 0)
@@ -178,14 +208,16 @@ class Function:
             return raw
         return self.op(f"icmp ne {kind} {raw.text}, {'zeroinitializer' if lanes else '0'}", d, lanes)
 
-    def store(self, v: Value, address: str, mask: str | None = None) -> None:
-        """``v`` to memory, where ``mask`` is true."""
+    def store(self, v: Value, address: str, mask: str | None = None, past: bool = False) -> None:
+        """``v`` to memory, where ``mask`` is true; ``past`` the caches: its address is a multiple of its size."""
         if v.dtype.kind == "b":
             wide = self.op(f"zext {type_of(v.dtype, v.lanes)} {v.text} to {type_of(dt.uint8, v.lanes)}", dt.uint8, v.lanes)
             v = wide
         kind, align = type_of(v.dtype, v.lanes), v.dtype.itemsize
         if mask is None:
-            self.do(f"store {kind} {v.text}, ptr {address}, align {align}")
+            self.streams = self.streams or past
+            how = f"{PAST_ALIGNMENT}, !nontemporal !0" if past else str(align)
+            self.do(f"store {kind} {v.text}, ptr {address}, align {how}")
             return
         letter = {"half": "f16", "float": "f32", "double": "f64"}.get(TYPES[v.dtype], TYPES[v.dtype])
         full = f"@llvm.masked.store.v{v.lanes}{letter}.p0"
@@ -196,6 +228,12 @@ class Function:
         """``nbytes`` of memory."""
         self.declared["declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)"] = None
         self.do(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {nbytes.text}, i1 false)")
+
+    def fetch(self, address: str, offset: int) -> None:
+        """Have the line ``offset`` bytes behind ``address`` brought to the second cache; it need not exist."""
+        self.declared["declare void @llvm.prefetch.p0(ptr, i32, i32, i32)"] = None
+        line = self.op(f"getelementptr i8, ptr {address}, i64 {offset}", dt.index, 0)
+        self.do(f"call void @llvm.prefetch.p0(ptr {line.text}, i32 0, i32 2, i32 1)")
 
     # ---- blocks ------------------------------------------------------------------------------------------------------
     def begin(self, label: str) -> None:
@@ -249,5 +287,8 @@ class Function:
     def text(self) -> str:
         """The function, called NAME, and what it declares."""
         head = "define void @NAME(ptr %args, ptr %consts, i64 %lo, i64 %hi) #0 {"
-        body = [head, "start:", *self.entry, *self.lines, "  ret void", "}"]
-        return "\n".join([*body, *self.declared, f"attributes #0 = {{ {ATTRIBUTES} }}", ""])
+        fence, after = [], []
+        if self.streams:  # other threads see such stores after a fence only
+            fence, after = ["  call void @llvm.x86.sse.sfence()"], ["declare void @llvm.x86.sse.sfence()", "!0 = !{i32 1}"]
+        body = [head, "start:", *self.entry, *self.lines, *fence, "  ret void", "}"]
+        return "\n".join([*body, *self.declared, *after, f"attributes #0 = {{ {ATTRIBUTES} }}", ""])

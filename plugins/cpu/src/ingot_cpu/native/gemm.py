@@ -86,7 +86,7 @@ def is_product(loops: Loops) -> bool:
     return False
 
 
-def _stage(loops: Loops) -> tuple[Expr, Expr, int] | None:
+def stage_of(loops: Loops) -> tuple[Expr, Expr, int] | None:
     """The two loads and the axis of a single sum of a product."""
     if len(loops.stages) != 1:
         return None
@@ -98,20 +98,24 @@ def _stage(loops: Loops) -> tuple[Expr, Expr, int] | None:
     return (x, y, stage.over[0]) if x.op == y.op == "get" and node.dtype in NAMES else None
 
 
-def _axes(load: Expr) -> dict[int, int] | None:
+def axes_of(load: Expr) -> dict[int, int] | None:
     """Axis → stride of a load whose offset is affine."""
-    form = load.args[0]
+    return strides(load.args[0])
+
+
+def strides(form: Expr) -> dict[int, int] | None:
+    """Axis → stride of an affine offset."""
     return {a.value: c for a, c in zip(form.args, form.value[1], strict=True)} if all(
         a.op == "index" for a in form.args) else None
 
 
 def match(loops: Loops, aliased: frozenset[int]) -> Product | None:
     """The product in ``loops``, where BLAS can compute it into an output that a store covers."""
-    found = _stage(loops)
+    found = stage_of(loops)
     if found is None or aliased or loops.stages[0].value.dtype not in blas():
         return None
     x, y, k = found
-    ax, ay = _axes(x), _axes(y)
+    ax, ay = axes_of(x), axes_of(y)
     if ax is None or ay is None or k not in ax or k not in ay:
         return None
     read = {n.value for w in loops.writes for r in w.roots() for n in walk(r) if n.op == "get"}
@@ -139,7 +143,7 @@ def _target(w: Write, kept: frozenset[int], d: DType) -> dict[int, int] | None:
 
 def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, int]) -> tuple[int, ...] | None:
     """The words of `ingot_gemm` after the function's address."""
-    ax, ay = _axes(x) or {}, _axes(y) or {}
+    ax, ay = axes_of(x) or {}, axes_of(y) or {}
     rows, columns = ax.keys() - ay.keys(), ay.keys() - ax.keys()
     batch = (ax.keys() & ay.keys()) - {k}
     if len(rows) != 1 or len(columns) != 1 or len(batch) > 1:
@@ -182,9 +186,9 @@ def _product(loops: Loops, d: DType, w: Write, constants: tuple[int, ...]) -> Pr
 
 
 def _both(loops: Loops) -> set[int]:
-    x, y, _ = _stage(loops) or (None, None, 0)
+    x, y, _ = stage_of(loops) or (None, None, 0)
     assert x is not None and y is not None
-    return set(_axes(x) or {}) & set(_axes(y) or {})
+    return set(axes_of(x) or {}) & set(axes_of(y) or {})
 
 
 class _Sum(Rewrite):

@@ -33,6 +33,8 @@ class Target:
     features: str
     masked: frozenset[int]
     halves: bool  # converts float16 by an instruction
+    wide: bool  # has AVX-512: 32 registers of 64 bytes
+    streams: bool  # has stores past the caches, and the fence behind them, under x86's names
 
 
 class NoLLVM(Exception):
@@ -50,7 +52,7 @@ def _target(binding: Any) -> Target:
     if platform.machine().lower() not in ("x86_64", "amd64"):
         if asked != "native":
             raise ValueError(f"INGOT_CPU_ISA={asked} is a level of x86-64; this machine is {platform.machine()}")
-        return Target("native", name, binding.get_host_cpu_features().flatten(), frozenset(), False)
+        return Target("native", name, binding.get_host_cpu_features().flatten(), frozenset(), False, False, False)
     if asked not in ("native", *_LEVELS):
         raise ValueError(f"INGOT_CPU_ISA={asked} is not known; it may be native, {', '.join(_LEVELS)}")
     missing = [f for f in _NEEDS.get(asked, ()) if not has.get(f)]
@@ -59,9 +61,8 @@ def _target(binding: Any) -> Target:
     levels = [level for level, needs in _NEEDS.items() if all(has.get(f) for f in needs)]
     level = levels[-1] if asked == "native" else asked
     masked = {"sse2": frozenset[int](), "avx2": frozenset({4, 8}), "avx512": frozenset({1, 2, 4, 8})}[level]
-    if asked == "native":
-        return Target(asked, name, binding.get_host_cpu_features().flatten(), masked, level != "sse2")
-    return Target(asked, _LEVELS[asked], "", masked, level != "sse2")
+    cpu, features = (name, binding.get_host_cpu_features().flatten()) if asked == "native" else (_LEVELS[asked], "")
+    return Target(asked, cpu, features, masked, level != "sse2", level == "avx512", True)
 
 
 class Jit:

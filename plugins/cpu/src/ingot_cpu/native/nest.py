@@ -23,9 +23,10 @@ from ingot_devices.dtypes import DType
 from ingot_devices.ir.definition import Stage
 from ingot_devices.ir.expr import Expr, walk
 
-from .access import Access, Scope, invariant
+from . import lanes, streaming
+from .access import ROW, Access, Scope, invariant
 from .elementary import Elementary
-from .emit import Value
+from .emit import PAST_ALIGNMENT, Value
 from .jit import Target
 from .rows import select
 
@@ -41,16 +42,25 @@ BLOCK = 128
 """Steps of a float sum that go into one accumulator before it is added to the whole."""
 TREE = 256
 """Bytes of the accumulators of a reduction along the lanes: how many there are is part of its tree."""
-HEAVY = 24
-"""An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
+ROW_BYTES = 64 << 10
+"""A row of the stack at most: in the first two caches, and within what a thread's stack has to spare."""
 
 
 class _Shape(NamedTuple):
-    """How the last loop of a reduction runs: in ``parts`` vectors of ``lanes`` (0: one by one), as `weight` says."""
+    """How the last loop of a reduction runs: in ``parts`` vectors of ``lanes`` (0: one by one), as `lanes.weight` says."""
 
     lanes: int
     parts: int
     heavy: bool
+
+
+class Kept(NamedTuple):
+    """A part of a stage that ``write`` needs again, and the operand and offset where it waits."""
+
+    part: Expr
+    write: Write
+    operand: int
+    offset: Expr
 
 
 class Nest:
@@ -61,7 +71,7 @@ class Nest:
         aliased: bool = False,
     ) -> None:  # fmt: skip
         self.aliased = aliased
-        self.kept: dict[int, tuple[Expr, Write]] = {}  # stage → a part of it that a store needs again, and where it waits
+        self.kept: dict[int, Kept] = {}  # stage → a part of it that a store needs again, and where it waits
         self.loops, self.writes = loops, tuple(writes)
         self.access = Access(loops, numbers, operands, target)
         self.f = self.access.f
@@ -71,8 +81,10 @@ class Nest:
         self._reads: dict[tuple[Expr, ...], list[int]] = {}
         self.needed = self._needs(roots)
         self.stages = [loops.stages[n] for n in self.needed]
-        self.axis = self._axis()
+        self.axis = lanes.main_axis(self.stages, self.writes, self._roots())
+        self.streams = frozenset[int]() if aliased or not target.streams else streaming.operands(loops, self.writes, self.axis)
         self.units = 1
+        self.row: int | None = None  # the innermost axis of the loops over rows
         self.trees: list[tuple[Any, ...]] = []
         self.parallel = False
         self._write_group()
@@ -115,6 +127,7 @@ class Nest:
             first = max(outer, key=lambda a: (self.loops.extents[a] > 1, -outer.index(a)))
             rest = [a for a in outer if a != first]
             self.units, self.parallel = self.loops.extents[first], True
+            self.row = [first, *rest][-1] if self.stages else None
             lo, hi = Value("%lo", dt.index), Value("%hi", dt.index)
             self._each(scope, first, lo, hi, lambda s: self._deeper(s, [*rest, *lanes, *inner]))
         elif lanes or (inner and inner[0] == self.axis and not self.stages):
@@ -123,7 +136,8 @@ class Nest:
             size, step = self.access.extent(axis), self.access.number(unit)
             lo = self.f.times(Value("%lo", dt.index), step)
             hi = self.f.least(self.f.times(Value("%hi", dt.index), step), size)
-            self._lanes(scope, axis, lo, hi, self._roots(), lambda s: self._deeper(s, inner if lanes else inner[1:]))
+            within = inner if lanes else inner[1:]
+            self._lanes(scope, axis, lo, hi, self._roots(), lambda s: self._deeper(s, within), self._last_of(within))
         else:
             self._deeper(scope, inner)
 
@@ -135,9 +149,13 @@ class Nest:
         self._hoist(scope, self._roots(), axes)
         none, size = self.access.number(0), self.access.extent(axis)
         if axis == self.axis and not scope.lanes:
-            self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest))
+            self._lanes(scope, axis, none, size, self._roots(), lambda s: self._deeper(s, rest), self._last_of(rest))
         else:
             self._each(scope, axis, none, size, lambda s: self._deeper(s, rest))
+
+    def _last_of(self, within: Sequence[int]) -> Sequence[Write]:
+        """What is stored in the innermost loop, when only the axes ``within`` are left."""
+        return () if within or self.stages else self.writes
 
     def _needs(self, roots: Sequence[Expr]) -> list[int]:
         """The stages that ``roots`` read, also through others, in order."""
@@ -162,19 +180,43 @@ class Nest:
         self.f.loop(lo, hi, self.access.number(1), [], one)
 
     def _lanes(
-        self, scope: Scope, axis: int, lo: Value, hi: Value, roots: Sequence[Expr], body: Callable[[Scope], None]
-    ) -> None:
-        """``body`` for vectors of indices of ``axis``."""
+        self, scope: Scope, axis: int, lo: Value, hi: Value, roots: Sequence[Expr], body: Callable[[Scope], None],
+        writes: Sequence[Write] = (),
+    ) -> None:  # fmt: skip
+        """``body`` for vectors of indices of ``axis``; ``writes``: what it stores, where this is the last loop."""
+
+        fetches = not self.stages and streaming.fetches(self.loops, writes)
 
         def carry(inner: Scope, carried: list[Value]) -> list[Value]:
+            if fetches:
+                streaming.ahead(self.access, inner, axis, self.row, self._roots())
             body(inner)
             return carried
 
-        heavy = weight(roots) > HEAVY
+        heavy = lanes.weight(roots) > lanes.HEAVY
         vectors = 1 if heavy else 2
         if self.stages and not heavy and self.loops.extents[axis] >= WIDE:
             vectors = 16  # each step of a stage reads as far along memory as it can
-        self._vectors(scope, axis, lo, hi, _lanes(roots, vectors), 1, heavy, [], carry)
+        count = lanes.count(roots, vectors)
+        past = [w for w in writes if w.operand in self.streams and count * w.value.dtype.itemsize % PAST_ALIGNMENT == 0]
+        if past:
+            lo = self._streamed(scope, axis, lo, hi, count * 2 if heavy else count, past, body)
+        self._vectors(scope, axis, lo, hi, count, 1, heavy or bool(past), [], carry)
+
+    def _streamed(
+        self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, past: Sequence[Write], body: Callable[[Scope], None]
+    ) -> Value:  # fmt: skip
+        """A loop over whole vectors in which ``past`` are stored past the caches; where it ends."""
+        stop = streaming.end(self.access, scope, axis, lo, hi, lanes, past)
+
+        def one(index: Value, carried: list[Value]) -> list[Value]:
+            inner = scope.inside(axis, index, lanes=lanes, vector=axis, streams=frozenset(w.operand for w in past))
+            streaming.ahead(self.access, inner, axis, self.row, self._roots())
+            body(inner)
+            return carried
+
+        self.f.loop(lo, stop, self.access.number(lanes), [], one)
+        return stop
 
     def _vectors(
         self, scope: Scope, axis: int, lo: Value, hi: Value, lanes: int, parts: int, once: bool, carried: list[Value],
@@ -198,7 +240,7 @@ class Nest:
             rest = self.f.op(f"sub nsw i64 {hi.text}, {index.text}", dt.index, 0)
             count = self.f.least(rest, self.access.number(lanes))
             count = self.f.most(count, none) if parts > 1 else count
-            mask = self._mask(count, lanes)
+            mask = self.access.mask(count, lanes)
             inner = scope.inside(axis, index, lanes=lanes, vector=axis, mask=mask.text, count=count)
             return [select(self.f, mask, v, h) for v, h in zip(body(inner, held), held, strict=True)]
 
@@ -213,12 +255,6 @@ class Nest:
         middle = self.f.add(lo, full)
         held = self.f.loop(lo, middle, step, carried, lambda i, h: each(i, h, all_))
         return self.f.loop(middle, hi, step, held, lambda i, h: each(i, h, some))
-
-    def _mask(self, count: Value, lanes: int) -> Value:
-        """True in the first ``count`` lanes."""
-        narrow = self.f.op(f"trunc i64 {count.text} to i32", dt.int32, 0)
-        wide = self.f.spread(narrow, lanes)
-        return self.f.op(f"icmp slt <{lanes} x i32> {self.f.iota(dt.int32, lanes).text}, {wide.text}", dt.bool_, lanes)
 
     def _hoist(self, scope: Scope, roots: Sequence[Expr], axes: Sequence[int]) -> None:
         """Compute what does not change in the loops over ``axes`` before them."""
@@ -245,8 +281,8 @@ class Nest:
         nested = any(n not in scope.stages for n in self._needs(values))
         if not nested:
             self._hoist(scope, values, stage.over)
-        axis = -1 if scope.lanes or nested else self._best(stage.over, values)
-        heavy = weight(values) > HEAVY
+        axis = -1 if scope.lanes or nested else lanes.best_axis(self.axis, stage.over, values)
+        heavy = lanes.weight(values) > lanes.HEAVY
         width = min(64, TREE // values[0].dtype.itemsize)
         parts = 2 if heavy and axis >= 0 else 1
         order = [a for a in stage.over if a != axis] + ([axis] if axis >= 0 else [])
@@ -308,8 +344,8 @@ class Nest:
         self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
         made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
-        for part, w in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
-            self.access.store(scope, w.operand, w.offset, self.access.vector(scope, part), None)
+        for kept in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
+            self.access.store(scope, kept.operand, kept.offset, self.access.vector(scope, kept.part), None)
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
 
     def _merged(self, scope: Scope, stage: Stage, a: Sequence[Value], b: Sequence[Value]) -> list[Value]:
@@ -360,8 +396,15 @@ class Nest:
                 stage = self.loops.stages[n]
                 part = stage.values[0]
                 fits = stage.kind == "reduce" and stage.over == (self.axis,) and part.dtype is w.value.dtype
-                if fits and part in mine and weight([part]) > HEAVY // 2 and not self.kept:
-                    self.kept[n] = (part, w)
+                if fits and part in mine and lanes.weight([part]) > lanes.HEAVY // 2 and not self.kept:
+                    self.kept[n] = self._place_of(part, w)
+
+    def _place_of(self, part: Expr, w: Write) -> Kept:
+        """The output, or a row of the stack where the output is not to be in the caches."""
+        if w.operand in self.streams and self.loops.extents[self.axis] * part.dtype.itemsize <= ROW_BYTES:
+            return Kept(part, w, ROW, self.access.row(self.access.extent(self.axis), part.dtype, {self.axis: 1}))
+        self.streams -= {w.operand}
+        return Kept(part, w, w.operand, w.offset)
 
     def _stores(self, scope: Scope, axes: list[int], writes: list[Write]) -> None:
         roots = [r for w in writes for r in w.roots()]
@@ -370,7 +413,7 @@ class Nest:
             along = self.loops.stages[scans[0]].over
             axes = [a for a in axes if a not in along] + [a for a in axes if a in along]
         elif axes and not scope.lanes and not self._waiting(scope, roots):
-            best = self._best(axes, roots)
+            best = lanes.best_axis(self.axis, axes, roots)
             axes = [a for a in axes if a != best] + [best]
         self._loops(scope, axes, scans, roots, writes)
 
@@ -401,7 +444,7 @@ class Nest:
 
             self.f.loop(none, size, one, flat, each)
         else:
-            self._lanes(scope, axis, none, size, roots, lambda s: self._put(s, [], writes))
+            self._lanes(scope, axis, none, size, roots, lambda s: self._put(s, [], writes), writes)
 
     def _start(self, scope: Scope, number: int) -> list[Value]:
         return [self.access.vector(scope, v) for v in monoids.initial(self.loops.stages[number])]
@@ -427,10 +470,10 @@ class Nest:
         for n in scans:
             self._scan(scope, n)
         self._settle(scope, [r for w in writes for r in w.roots()])
-        for part, w in self.kept.values():
-            if self.axis in scope.axes and w in writes:
-                again = self.access.value(scope, Expr.of("get", (w.offset,), part.dtype, w.operand))
-                scope.memo[part] = again
+        for kept in self.kept.values():
+            if self.axis in scope.axes and kept.write in writes:
+                again = Expr.of("get", (kept.offset,), kept.part.dtype, kept.operand)
+                scope.memo[kept.part] = self.access.value(scope, again)
         made = []
         for w in writes:
             value = self.access.value(scope, w.value)
@@ -442,41 +485,3 @@ class Nest:
                 self.access.fail(scope, valid, value)
             else:
                 self.access.store(scope, w.operand, w.offset, value, valid)
-
-    # ---- the axis of the lanes -----------------------------------------------------------------------------------------
-    def _axis(self) -> int:
-        """The axis on which most memory lies side by side; it may be one that stages reduce."""
-        offsets = [n.args[0] for n in walk(*self._roots()) if n.op == "get"] + [w.offset for w in self.writes]
-        used = sorted({a for w in self.writes for a in w.axes} | {a for s in self.stages for a in s.over})
-        scans = {a for s in self.stages if s.kind == "scan" for a in s.over}
-        serial = {a for w in self.writes for a in w.axes if a not in w.parallel}
-        free = [a for a in used if a not in scans and a not in serial]
-        return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
-
-    def _best(self, axes: Sequence[int], roots: Sequence[Expr]) -> int:
-        """The best of ``axes`` for the lanes of a loop over them."""
-        if self.axis in axes:
-            return self.axis
-        offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
-        return max(axes, key=lambda a: (_score(offsets, a), a))
-
-
-def _score(offsets: Sequence[Expr], axis: int) -> int:
-    total = 0
-    for form in offsets:
-        terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
-        for atom, factor in terms.items():
-            if atom.op == "index" and atom.value == axis:
-                total += 2 if factor == 1 else -1
-    return total
-
-
-def weight(roots: Sequence[Expr]) -> int:
-    """How many operators an evaluation takes."""
-    return sum(1 for n in walk(*roots) if n.args and n.op not in ("get", "linear"))
-
-
-def _lanes(roots: Sequence[Expr], vectors: int) -> int:
-    """Lanes of ``vectors`` times 64 bytes of the widest dtype that is computed with, 64 at most."""
-    widest = max((n.dtype.itemsize for n in walk(*roots) if n.dtype is not dt.index), default=4)
-    return min(64 if vectors < 16 else 256, 64 * vectors // max(widest, 2))

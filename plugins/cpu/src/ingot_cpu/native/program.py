@@ -21,11 +21,12 @@ from .kernel import RELEASE, Native, build, runtime
 from .recipe import BOOLEAN, FLOAT
 
 NOTHING, PINNED, SLOT, NUMBER, LITERAL = range(5)
-Kernels = Callable[[Launch], Native | None]
+Run = Callable[..., None]
+"""``run(slots, numbers=())``."""
 
 
 class Program:
-    """A `Replay`."""
+    """A `Replay`. ``run`` is that of its only part where it has one."""
 
     def __init__(self, launches: Sequence[Launch], device: Any, pinned: Mapping[int, View], compile_: Any) -> None:
         self.calls = 0
@@ -47,6 +48,8 @@ class Program:
             self.parts.append(step)
             sources.append(step.source)
         self._close(run, pinned)
+        self.run: Run = self.parts[0].run if len(self.parts) == 1 else self._each
+        self.silent = all(isinstance(one, Segment) for one in self.parts)
         self.calls = len(launches)
         self.source = "\n".join(sources)
 
@@ -54,8 +57,7 @@ class Program:
         if run:
             self.parts.append(Segment(run, pinned))
 
-    def run(self, slots: Sequence[View | None], numbers: Sequence[float | int | bool] = ()) -> None:
-        """See `Replay`."""
+    def _each(self, slots: Sequence[View | None], numbers: Sequence[float | int | bool] = ()) -> None:
         for one in self.parts:
             one.run(slots, numbers)
 
@@ -79,7 +81,7 @@ def native_of(launch: Launch) -> Native | bool | None:
 
 
 class Segment:
-    """Launches that native code runs through, as one Python function."""
+    """Launches that native code runs through, as one Python function: ``run``."""
 
     def __init__(self, launches: Sequence[tuple[Launch, Native]], pinned: Mapping[int, View]) -> None:
         self.held: list[Any] = [kernel.packed for _, kernel in launches]  # their addresses are in the words
@@ -95,7 +97,7 @@ class Segment:
         release = int(sum(kernel.cost for _, kernel in launches) > RELEASE)
         head = [len(self.slots), len(self.numbers), len(launches), release, 0]
         packed = struct.pack(f"={len(head) + len(words)}q", *head, *words)
-        self.call = runtime().function("ingot_replay", packed)
+        self.run = self._written(runtime().function("ingot_replay", packed))
 
     def _operand(self, operand: Any, kind: int, pinned: Mapping[int, View]) -> tuple[int, int, int]:
         """The three words of an operand."""
@@ -117,16 +119,30 @@ class Segment:
             return LITERAL, 0, int(bool(operand))
         return LITERAL, 0, (int(operand) + (1 << 63)) % (1 << 64) - (1 << 63)
 
-    def run(self, slots: Sequence[View | None], numbers: Sequence[float | int | bool] = ()) -> None:
-        """One call of the native code."""
-        given: list[Any] = []
+    def _written(self, call: Any) -> Run:
+        """``run(slots, numbers)``: one call of the native code, with its operands written out."""
+        views = "".join(f"slots[{k}].native(), " for k in self.slots)
+        every = list(self.numbers) == list(range(len(self.numbers)))
+        numbers = f"*numbers[:{len(self.numbers)}]" if every else ", ".join(f"numbers[{k}]" for k in self.numbers)
+        source = f"""def run(slots, numbers=()):
+    try:
+        failed = call({views}{numbers})
+    except AttributeError:
+        missing(slots)
+        raise
+    if failed is not None: refused(failed)
+"""
+        scope = {"call": call, "missing": self._missing, "refused": self._refused}
+        exec(compile(source, "<ingot segment>", "exec"), scope)
+        run: Run = scope["run"]
+        return run
+
+    def _missing(self, slots: Sequence[View | None]) -> None:
         for k in self.slots:
-            view = slots[k]
-            if view is None:
+            if slots[k] is None:
                 raise ValueError(f"slot {k} is neither pinned nor given")
-            given.append(view.native())
-        failed = self.call(*given, *[numbers[k] for k in self.numbers])
-        if failed is not None:
-            launch, check = divmod(failed, 65536)
-            name, checks = self.codes[launch]
-            raise DeviceIndexError(f"{name}: {checks[check - 1].code}")
+
+    def _refused(self, failed: int) -> None:
+        launch, check = divmod(failed, 65536)
+        name, checks = self.codes[launch]
+        raise DeviceIndexError(f"{name}: {checks[check - 1].code}")

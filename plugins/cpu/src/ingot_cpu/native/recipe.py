@@ -30,10 +30,11 @@ from ingot_devices.ir.expr import Expr, walk
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
-from . import gemm
+from . import gemm, tile
 from .elementary import KNOWN, Elementary
 from .jit import Jit
-from .nest import HEAVY, Nest, weight
+from .lanes import HEAVY, weight
+from .nest import Nest
 
 ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
 KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}
@@ -166,6 +167,10 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
     if count > MOST:
         raise Unsupported(f"it has {count} operands; a native kernel takes {MOST}")
     kinds, parts, trees = _kinds(loops, numbers, count), list[Part](), list[Any]()
+    small = tile.match(loops, aliased)
+    if small is not None:
+        kernel = tile.Tile(loops, small, numbers, count, made.target)
+        return Recipe(kinds, (_part(loops, loops.writes, kernel),), kernel.trees)
     if gemm.is_product(loops):
         product = gemm.match(loops, aliased)
         if product is None:
@@ -184,7 +189,7 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
     return Recipe(kinds, tuple(parts), [t for t in trees if t])
 
 
-def _part(loops: Loops, writes: Sequence[Write], nest: Nest) -> Part:
+def _part(loops: Loops, writes: Sequence[Write], nest: Nest | tile.Tile) -> Part:
     cost = _cost(loops, writes)
     shared = nest.parallel and cost >= 2 * GRAIN
     grain = max(1, min(nest.units, round(GRAIN * nest.units / max(cost, 1.0)))) if shared else 0

@@ -199,6 +199,32 @@ def mulhi(f: Function, args: Sequence[Value]) -> Value:
     return f.op(f"trunc {wide} {high.text} to {kind}", a.dtype, lanes)
 
 
+def scaled(f: Function, args: Sequence[Value]) -> Value:
+    """x·2ⁿ, rounded once, for a normal x near 1: by an instruction, or by two powers of two, of which the first is exact.
+
+    n is given as a float and as an int32; which of them is used changes no bit.
+    """
+    x, count, n = args
+    if f.wide and x.lanes * x.dtype.itemsize in (64, 128, 256, 512, 1024):
+        return f.joined([_scalef(f, a, b) for a, b in zip(f.cut(x, 64), f.cut(count, 64), strict=True)])
+    bias, mantissa = (127, 23) if x.dtype is dt.float32 else (1023, 52)
+    half = _plain(f, "ashr", n, f.const(1, n.dtype, n.lanes))
+    for part in (half, _plain(f, "sub", n, half)):
+        wide = cast(f, _plain(f, "add", part, f.const(bias, n.dtype, n.lanes)), dt.int32 if mantissa == 23 else dt.int64)
+        power = bitcast(f, _plain(f, "shl", wide, f.const(mantissa, wide.dtype, wide.lanes)), x.dtype)
+        x = _plain(f, "fmul", x, power)
+    return x
+
+
+def _scalef(f: Function, x: Value, n: Value) -> Value:
+    """AVX-512's instruction, on 64 bytes."""
+    kind, letter, mask = type_of(x.dtype, x.lanes), "s" if x.dtype is dt.float32 else "d", f"i{x.lanes}"
+    name = f"@llvm.x86.avx512.mask.scalef.p{letter}.512"
+    f.declared[f"declare {kind} {name}({kind}, {kind}, {kind}, {mask}, i32)"] = None
+    given = f"{kind} {x.text}, {kind} {n.text}, {kind} zeroinitializer, {mask} -1, i32 4"
+    return f.op(f"call {kind} {name}({given})", x.dtype, x.lanes)
+
+
 ROWS: dict[str, Row] = {
     "add": _binary("fadd", "add", "or"), "sub": _binary("fsub", "sub"), "mul": _binary("fmul", "mul", "and"),
     "div": _binary("fdiv", "sdiv"), "idiv": idiv, "mod": mod, "fmod": _binary("frem", "srem"),
@@ -212,7 +238,7 @@ ROWS: dict[str, Row] = {
     "copysign": lambda f, args: f.call("copysign", args[0].dtype, args),
     "isnan": lambda f, args: compare(f, "fcmp uno", args[0], args[0]),
     "isinf": lambda f, args: compare(f, "fcmp oeq", absolute(f, args), f.const(float("inf"), args[0].dtype, args[0].lanes)),
-    "where": lambda f, args: select(f, *args),
+    "where": lambda f, args: select(f, *args), "scaled": scaled,
 }  # fmt: skip
 """Operator → its instructions. ``where`` takes a bool first."""
 

@@ -1,0 +1,54 @@
+"""Along which axis the lanes run, how many there are, what an expression weighs: what `nest` asks before it writes a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ingot_devices import dtypes as dt
+from ingot_devices.codegen.bind import Write
+from ingot_devices.ir.definition import Stage
+from ingot_devices.ir.expr import Expr, walk
+
+HEAVY = 24
+"""An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
+MANY = {"scaled": 9}
+"""Operators that are several instructions (`rows`)."""
+
+
+def main_axis(stages: Sequence[Stage], writes: Sequence[Write], roots: Sequence[Expr]) -> int:
+    """The axis on which most memory lies side by side; it may be one that stages reduce. -1 where there is none."""
+    offsets = [n.args[0] for n in walk(*roots) if n.op == "get"] + [w.offset for w in writes]
+    used = sorted({a for w in writes for a in w.axes} | {a for s in stages for a in s.over})
+    scans = {a for s in stages if s.kind == "scan" for a in s.over}
+    serial = {a for w in writes for a in w.axes if a not in w.parallel}
+    free = [a for a in used if a not in scans and a not in serial]
+    return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
+
+
+def best_axis(main: int, axes: Sequence[int], roots: Sequence[Expr]) -> int:
+    """The best of ``axes`` for the lanes of a loop over them: ``main`` where it is among them."""
+    if main in axes:
+        return main
+    offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
+    return max(axes, key=lambda a: (_score(offsets, a), a))
+
+
+def _score(offsets: Sequence[Expr], axis: int) -> int:
+    total = 0
+    for form in offsets:
+        terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
+        for atom, factor in terms.items():
+            if atom.op == "index" and atom.value == axis:
+                total += 2 if factor == 1 else -1
+    return total
+
+
+def weight(roots: Sequence[Expr]) -> int:
+    """How many operators an evaluation takes."""
+    return sum(MANY.get(n.op, 1) for n in walk(*roots) if n.args and n.op not in ("get", "linear"))
+
+
+def count(roots: Sequence[Expr], vectors: int) -> int:
+    """Lanes of ``vectors`` times 64 bytes of the widest dtype that is computed with, 64 at most."""
+    widest = max((n.dtype.itemsize for n in walk(*roots) if n.dtype is not dt.index), default=4)
+    return min(64 if vectors < 16 else 256, 64 * vectors // max(widest, 2))
