@@ -35,7 +35,8 @@ def renderer() -> Any:
                 return ["pass"]
             if isinstance(s, Array):
                 self.private.add(s.name)
-                return [f"{s.name} = np.full(({s.size}, n_all), {self.expr(s.fill, mask)})"]
+                whole = f"{s.name} = np.zeros(({s.size}, n_all), {kind(s.dtype)})"
+                return [whole, f"{s.name}[:, lane] = {self.expr(s.fill, mask)}"]
             if isinstance(s, Put) and s.memory in self.shared:
                 offset, value = self.expr(s.offset, mask), self.expr(s.value, mask)
                 return [f"put({s.memory}, {offset}, my_group, {value}, {mask})"]

@@ -350,7 +350,7 @@ FAULTS = (
     Fault("float64 in single precision", "pointwise", "float64", rows={"mul": "single({0}, {1})"}),
     Fault("wrong promotion: small integers lose their sign", "pointwise", "promotion", rows={"cast": "unsigned_first({0}, {type})"}),
     Fault("missing barrier", "reductions", "sum", lambda base: grouped(base, False)),
-    Fault("a maximum loses NaN", "reductions", "nonfinite", rows={"maximum": "np.fmax({0}, {1})"}),
+    Fault("a maximum loses NaN", "pointwise", "nonfinite", rows={"maximum": "np.fmax({0}, {1})"}),
     Fault("non-deterministic reduction", "reductions", "repeated", before_or_after(unsteady)),
     Fault("sums of float32 in half precision", "reductions", "sum", kernel=by_hand("sum", sum_in_halves)),
     Fault("a tile's tail is left out", "contraction", "edges", kernel=by_hand("matmul", matmul_without_its_tail)),

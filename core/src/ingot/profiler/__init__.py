@@ -86,4 +86,4 @@ def emit_ranges() -> Iterator[None]:
         observe.end(ranges)
 
 
-__all__ = ["Averages", "Event", "Timeline", "emit_ranges", "profile", "record_function", "write_trace"]
+__all__ = ["Averages", "Event", "Ranges", "Timeline", "emit_ranges", "profile", "record_function", "write_trace"]

@@ -13,7 +13,7 @@ import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import arguments
 from ingot_devices.codegen.schedule import ScheduleCodegen
-from ingot_devices.ir.expr import Expr, const
+from ingot_devices.ir.expr import Expr, binary, const
 from ingot_devices.ir.program import Array, Assign, Buffer, For, If, Let, Program, Put, Scalar, Statement
 
 from ..bench import Bench, NotPresent, Probe
@@ -34,6 +34,11 @@ def number(value: int) -> Expr:
 def var(name: str, dtype: dt.DType = I32) -> Expr:
     """A variable of the kernel, by its name."""
     return Expr.of("var", (), dtype, name)
+
+
+def less(a: Expr, b: Expr) -> Expr:
+    """``a < b``, which every dialect has a row for; the other comparisons need not be there."""
+    return binary("lt", a, b)
 
 
 def total(value: Expr) -> Assign:
@@ -73,14 +78,14 @@ HELD = Expr.of("get", (K,), I32, "held")
 KERNELS = (
     Kernel(
         "else_where_the_condition_fails",
-        (If(X < 0, (Assign("t", X + 1),), (Assign("t", X - 1),)),),
+        (If(less(X, const(0, I32)), (Assign("t", X + 1),), (Assign("t", X - 1),)),),
         lambda gid, x: x + 1 if x < 0 else x - 1,
     ),
     Kernel(
         "a_condition_in_each_branch",
         (
-            If(X < 0, (If(X < -20, (Assign("t", -X),), (Assign("t", X * 2),)),),
-               (If(GID < 9, (Assign("t", const(1000, I32)),), (Assign("t", X + 5),)),)),
+            If(less(X, const(0, I32)), (If(less(X, const(-20, I32)), (Assign("t", -X),), (Assign("t", X * 2),)),),
+               (If(less(GID, number(9)), (Assign("t", const(1000, I32)),), (Assign("t", X + 5),)),)),
         ),
         _nested,
     ),
@@ -93,7 +98,7 @@ KERNELS = (
         "a_loop_in_a_loop_and_a_condition_in_both",
         (
             loop("j", number(0), GID % number(4), number(1),
-                 loop("k", J, number(5), number(2), If(J + number(2) > K, (total(X),), (total(const(1, I32)),)))),
+                 loop("k", J, number(5), number(2), If(less(K, J + number(2)), (total(X),), (total(const(1, I32)),)))),
         ),
         lambda gid, x: sum(x if k < j + 2 else 1 for j in range(gid % 4) for k in range(j, 5, 2)),
     ),
@@ -109,7 +114,10 @@ KERNELS = (
     ),
     Kernel(
         "a_name_within_a_block",
-        (If(X < 4, (Let("u", X * 3, mutable=True), Assign("u", var("u") - 2), total(var("u"))), (total(var("n")),)),),
+        (
+            If(less(X, const(4, I32)), (Let("u", X * 3, mutable=True), Assign("u", var("u") - 2), total(var("u"))),
+               (total(var("n")),)),
+        ),
         lambda gid, x: 3 * x - 2 if x < 4 else REST,
     ),
 )  # fmt: skip
@@ -123,7 +131,7 @@ def program(kernel: Kernel, size: int) -> Program:
     )  # fmt: skip
     return Program(
         f"probe_{kernel.name}", (Buffer("x", I32, "r", 0), Buffer("y", I32, "w", 1)), (Scalar("n", I32),), (),
-        (If(number(ITEMS) > GID, inside),), (size, 1, 1), 32,
+        (If(less(GID, number(ITEMS)), inside),), (size, 1, 1), 32,
     )  # fmt: skip
 
 
