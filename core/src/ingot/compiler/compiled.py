@@ -169,12 +169,12 @@ class Compiled:
                 self._last_miss = differs or "two inputs share memory, a mode changed, or a number became zero"
         return refreshed
 
-    def _give_up(self, reason: str) -> None:
+    def _give_up(self, reason: str, cause: BaseException | None = None) -> None:
         """Run eagerly from now on."""
         self._eager = reason
         text = f"{self.label} is not compiled: {reason}"
         if self._fullgraph:
-            raise CompileError(text)
+            raise CompileError(text) from cause
         warnings.warn(text, CompileWarning, stacklevel=5)
 
     # ---- recording -----------------------------------------------------------------------------------------------------
@@ -211,6 +211,8 @@ class Compiled:
                 self._give_up(str(e))
         except Unguardable as e:
             self._give_up(str(e))
+        except Exception as e:  # the call itself was good: its result stands, whatever became of the program
+            self._give_up(f"its program cannot be built: {type(e).__name__}: {_first_line(e)}", e)
         return result
 
     def _meet(self, now: Watch) -> None:
@@ -283,6 +285,10 @@ class Compiled:
                 saved.kind = "output"
         return first, Joined(capture, first, second, roots, targets, found, list(given.values()),
                              self._function)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200]
 
 
 def _set_places(capture: Capture) -> set[tuple[int, Any]]:
