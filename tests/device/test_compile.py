@@ -227,14 +227,6 @@ def test_a_frozen_parameter_and_a_loaded_state(t: Any, device: str) -> None:
     same(other.run(compiled), eager.run(plain))
 
 
-def test_a_shape_that_changes_at_each_call(t: Any, device: str) -> None:
-    compiled = t.compile(lambda x: (x * 2).sum())
-    with pytest.warns(CompileWarning, match=r"recorded 8 times .*args\[0\] is float32\[10\]"):
-        sums = repeat(13, lambda k: compiled(t.ones(k + 1, device=device)).item())
-    assert sums == [2.0 * n for n in range(1, 14)]
-    assert recordings(compiled) == 8
-
-
 # ---- the program ----------------------------------------------------------------------------------------------------------
 def test_pointwise_chains_are_one_kernel(t: Any, device: str) -> None:
     def chain(x: Any, y: Any) -> Any:

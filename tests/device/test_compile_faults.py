@@ -4,11 +4,13 @@ moves away, many threads at once. The call's own result always stands, and the n
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import weakref
 from typing import Any
 
 import ingot_devices
+import numpy as np
 import pytest
 from compile_setting import Setting, Step, bits, model_state, repeat, same
 from ingot.compiler import CompileError, CompileWarning
@@ -205,3 +207,62 @@ def test_threads_that_compile_at_once(t: Any, device: str) -> None:
     assert not faults, faults
     for n, values in wanted.items():
         same(found[n], values)
+
+
+def test_backward_passes_in_several_threads(t: Any, device: str) -> None:
+    """One program, one set of temporaries, run from two threads at once: they take turns."""
+    n, times = (192, 40) if device.startswith("cpu") else (12, 20)
+    t.manual_seed(0)
+    nn = t.nn
+    net = nn.Sequential(nn.Linear(n, n), nn.GELU(), nn.Linear(n, n), nn.Softmax(-1), nn.Linear(n, n)).to(device)
+    for p in net.parameters():
+        p.requires_grad_(False)
+    compiled = t.compile(net, fullgraph=True)
+    inputs = [t.randn(n, n, device=device).requires_grad_() for _ in range(2)]
+
+    def gradient(function: Step, x: Any) -> Any:
+        return bits(t.autograd.grad((function(x) ** 2).sum(), x)[0])
+
+    wanted = [gradient(net, x) for x in inputs]
+    repeat(3, lambda k: gradient(compiled, inputs[0]))
+    assert len(compiled.replays) == 1
+    wrong: list[int] = []
+
+    def work(k: int) -> None:
+        wrong.extend(k for _ in range(times) if not np.array_equal(gradient(compiled, inputs[k]), wanted[k]))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(k,)) for k in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert not wrong
+
+
+def test_replays_on_several_streams(t: Any, device: str) -> None:
+    """Each stream's work is ordered by itself alone, and the temporaries are the same: a replay waits for the one before."""
+    w = t.randn(64, 64, device=device)
+
+    def function(x: Any) -> Any:
+        return ((x @ w).softmax(-1) @ w).softmax(-1).sum(0)
+
+    compiled = t.compile(function, fullgraph=True)
+    inputs = [t.randn(64, 64, device=device) for _ in range(8)]
+    wanted = [bits(function(x)) for x in inputs]
+    repeat(3, lambda k: compiled(inputs[0]))
+    streams = [t.Stream(device), t.Stream(device)]
+    t.accelerator.synchronize(device)
+    for _ in range(4):
+        made = []
+        for k, x in enumerate(inputs):
+            with streams[k % 2]:
+                made.append(compiled(x))
+        for stream in streams:
+            stream.synchronize()
+        same([bits(m) for m in made], wanted)
+    assert len(compiled.replays) == 1

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ingot_devices.program.stages import Built
 
     from .compiled import Compiled
+    from .replaying import Replayer
 
 
 NO_REASSOCIATIONS = ("none: results are the eager ones, bit for bit",)
@@ -24,7 +25,14 @@ def explain(compiled: Compiled, times: bool) -> str:
         lines.append(f"  runs eagerly: {compiled.eager}")
     if not compiled.replays and not compiled.eager:
         lines.append("  not recorded yet: the first call warms up, the second is recorded")
+    shown: list[Replayer] = []
     for number, replayer in enumerate(compiled.replays):
+        alike = next((r for r in shown if r.kind == replayer.kind and r.size != replayer.size), None)
+        if alike is not None:
+            nodes, differs = len(replayer.made.built.program.graph.nodes), alike.capture.arguments.differs(replayer.capture.arguments)
+            lines.append(f"  recording {number}: {nodes} kernels for other sizes: {differs}")
+            continue
+        shown.append(replayer)
         guarded, changed = replayer.guard.places(), len(replayer.capture.effects)
         lines.append(f"  recording {number}: {guarded} places guarded, {changed} places changed, "
                      f"{replayer.recorder.inputs} numbers read at each call")  # fmt: skip

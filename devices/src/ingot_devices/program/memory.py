@@ -1,7 +1,8 @@
 """Where a program's temporaries lie: those that are never alive at once share memory.
 
 Each temp is alive from the first node that touches it to the last. In order of their births they take the free slot that
-fits best, or a new one; the slots are cut from one arena that the program owns (`memory.arena`).
+fits best, or a new one; the slots are cut from one arena (`memory.arena`) that the program owns, or shares with programs of
+the same function for other sizes.
 """
 
 from __future__ import annotations
@@ -65,9 +66,9 @@ def plan(graph: Graph) -> MemoryPlan:
     return MemoryPlan(tuple(sizes), slot_of, sum(graph.buffers[n].nbytes for n in slot_of))
 
 
-def placed(graph: Graph, made: MemoryPlan) -> tuple[Arena, dict[int, View]]:
-    """The arena of a plan, and each temp as a view into it."""
-    arena = Arena(graph.device.pool, made.sizes)
+def placed(graph: Graph, made: MemoryPlan, shared: Arena | None = None) -> tuple[Arena, dict[int, View]]:
+    """The arena of a plan, and each temp as a view into it; ``shared``: that of a program never run at the same time."""
+    arena = Arena(graph.device.pool, made.sizes, shared)
     views: dict[int, View] = {}
     limits: Any = graph.device.limits
     for number, slot in made.slot_of.items():
