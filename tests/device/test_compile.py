@@ -242,6 +242,19 @@ def test_pointwise_chains_are_one_kernel(t: Any, device: str) -> None:
     assert "at memory's speed" in text
 
 
+def test_sums_over_transposed_memory_keep_their_order(t: Any, device: str) -> None:
+    """A fused sum would go through memory, the eager one goes through the value: the order of the elements differs."""
+    functions = (
+        lambda x: (x.t() + 2).sum(), lambda x: (x.t() * 1.5).mean(0), lambda x: (x.t() * x.t()).sum(1, keepdim=True),
+        lambda x: ((x.reshape(2, -1, x.shape[1]).transpose(0, 1)) + 1).sum((0, 1)),
+    )  # fmt: skip
+    for function in functions:
+        compiled = t.compile(function, fullgraph=True)
+        for k in range(12):
+            x = t.randn(8 if k % 2 else 6, 7, device=device)
+            same(bits(compiled(x)), bits(function(x)))
+
+
 def test_special_values_survive_fusion(t: Any, device: str) -> None:
     values = [0.0, -0.0, float("inf"), -float("inf"), float("nan"), 1e-42, 3e38, -1.5]
 
