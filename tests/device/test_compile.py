@@ -49,6 +49,19 @@ def test_gradients_reach_what_is_before_a_compiled_module(t: Any, device: str) -
     assert len(compiled.replays) == 1
 
 
+def test_a_gradient_of_another_dtype_is_cast(t: Any, device: str) -> None:
+    function = lambda x: x.double() * 2  # noqa: E731
+    compiled = t.compile(function, fullgraph=True)
+    x = t.randn(3, 4, device=device).requires_grad_()
+    for dtype in (t.float64, t.float32, t.float32, t.bfloat16, t.float32):
+        given = t.randn(3, 4, device=device).to(dtype)
+        for seed in (given, given.t().clone().t()):
+            (mine,), (wanted,) = (t.autograd.grad(f(x), x, seed) for f in (compiled, function))
+            assert mine.dtype is wanted.dtype
+            same(bits(mine), bits(wanted))
+    assert len(compiled.replays) == 1
+
+
 def test_gradients_of_an_argument_are_left_in_it(t: Any, device: str) -> None:
     def step(x: Any) -> Any:
         loss = (x * x).sum()

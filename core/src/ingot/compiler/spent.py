@@ -70,7 +70,9 @@ class CompiledNode(Node):
         return found
 
     def _seed(self, grad: Any, layout: Any, builder: Any) -> Any:
-        """A gradient as the program takes it: dense."""
+        """A gradient as the program takes it: dense, and of the result's dtype, whatever the caller gave."""
         if grad is None:
             return builder.zeros(layout)
+        if grad._layout.dtype is not layout.dtype:
+            grad = builder.cast(grad, dtype=layout.dtype)
         return grad if grad._layout is layout or state.context.grad else builder.copy(grad)
