@@ -1,5 +1,5 @@
-"""What `Compiled.explain` says of a training step, beside numbers that are found another way: the pool's own peak, what an eager
-step dispatches, bytes counted by hand."""
+"""What `Compiled.explain` says of a training step, beside numbers that are found another way: the pool's own peak, and bytes
+counted by hand."""
 
 from __future__ import annotations
 

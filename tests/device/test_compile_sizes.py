@@ -63,17 +63,16 @@ def test_the_number_of_sizes_is_bounded(t: Any, device: str, monkeypatch: pytest
     wanted = grown(t, device, function, lengths)
     made, strict = t.compile(function), t.compile(function, fullgraph=True)
     with pytest.warns(CompileWarning) as told:
-        for _ in range(4):
-            same(grown(t, device, made, lengths), wanted)
-    assert [str(w.message).partition(";")[0] for w in told] == [
-        "test_the_number_of_sizes_is_bounded.<locals>.<lambda> was recorded for 1 sizes, each by itself: further ones are when they "
-        "come a second time, up to 3, and run eagerly the first time",
-        "test_the_number_of_sizes_is_bounded.<locals>.<lambda> was recorded for 3 sizes, each by itself: further ones run eagerly, "
-        "for 3 is the limit"]  # fmt: skip
+        same([grown(t, device, made, lengths) for _ in range(4)], [wanted] * 4)
+    later = "further ones are when they come a second time, up to 3, and run eagerly the first time"
+    said = [str(w.message).partition(" was recorded for ")[2].partition(";")[0] for w in told]
+    assert said == [f"1 sizes, each by itself: {later}",
+                    "3 sizes, each by itself: further ones run eagerly, for 3 is the limit"]  # fmt: skip
     assert len(made.replays) == 3
-    with pytest.warns(CompileWarning), pytest.raises(CompileError, match="recorded for 3 sizes"):
-        for _ in range(4):
-            grown(t, device, strict, lengths)
+    with pytest.warns(CompileWarning, match="recorded for 1 sizes"):
+        grown(t, device, strict, lengths)
+    with pytest.raises(CompileError, match="recorded for 3 sizes"):
+        grown(t, device, strict, [*lengths, *lengths])
 
 
 def test_sizes_and_kinds_are_counted_apart(t: Any, device: str) -> None:

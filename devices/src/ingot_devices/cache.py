@@ -25,6 +25,7 @@ _MAGIC = b"ingot-cache-2\n"
 _SUFFIX = ".entry"
 _TEMPORARY = ".partial"
 _PRIVATE = 0o700
+_READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
 _OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _HEADER = len(_MAGIC) + hashlib.sha256().digest_size
 _ABANDONED = 3600.0
@@ -196,7 +197,7 @@ def _fault(folder: Path) -> str:
 
 def _own_content(path: Path) -> bytes | None:
     """The content of a file of this user's that nobody else may write to; None for any other file."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0))
+    handle = os.open(path, _READ)
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode):

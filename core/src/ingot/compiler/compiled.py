@@ -17,18 +17,16 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ingot_devices.context import scope, state
+from ingot_devices.context import state
 from ingot_devices.observe import OBSERVERS, region
 
-from ..autograd import engine
-from ..autograd.eager import builder
-from ..autograd.node import LeafNode, next_seq
+from ..autograd.node import next_seq
 from . import verify
 from .arguments import Arguments
-from .capture import Capture, Changes, Source
-from .guard import Guard
-from .joined import Joined, Spent, graph_of, histories, is_spent, tensors_in
-from .recorder import Recorder
+from .capture import Capture, Changes
+from .joined import tensors_in
+from .making import replayer_of
+from .recorder import Recorder, listening
 from .replaying import MISS, Replayer
 from .sizes import KEPT, Sizes, kind_of, size_of
 from .watch import Watch, can_watch
@@ -177,7 +175,7 @@ class Compiled:
     def _refreshed(self, kind: Any, size: Any) -> bool:
         """True when a guard failed only because equal values are other objects now."""
         alike = [r for r in self._replays if r.size == size and r.kind == kind]
-        return any([not r.guard.why() for r in alike])
+        return [r.guard.why() for r in alike].count("") > 0
 
     def _sizes_of(self, kind: Any, size: Any) -> int:
         """How many sizes of such calls are recorded; 0 where something beside the size is new."""
@@ -240,7 +238,7 @@ class Compiled:
                 raise Unguardable(recorder.stopped or now.foreign)
             capture = Capture(recorder, world, before, after, given, origins, tensors_in(result), self._mode in GRAPHS,
                               self._mode != "max-autotune" or self._check, self._arena())  # fmt: skip
-            self._replays.insert(0, self._replayer(capture, result, plain, now))
+            self._replays.insert(0, replayer_of(capture, result, plain, now, self._function))
             self._recordings += another
         except Changes as e:
             self._attempts += 1
@@ -268,93 +266,6 @@ class Compiled:
         if self._attempts > ATTEMPTS * RECORDINGS:
             self._give_up("other code runs at each call")
 
-    def _replayer(self, capture: Capture, result: Any, context: Any, now: Watch) -> Replayer:
-        recorder = capture.recorder
-        roots = histories(result, recorder.first_seq)
-        nodes = graph_of(roots)
-        history: Any = Spent()
-        forward_only = list(recorder.applied)
-        escaping = [*tensors_in(result)] + [e.value for e in capture.effects if e.value is not None]
-        blocks = [recorder.number(t._block) for t in escaping if recorder.knows(t._block)]
-        if roots and not is_spent(nodes):
-            made, history = self._joined(capture, roots, nodes, forward_only, blocks, context, now)
-        else:
-            if recorder.outer:
-                raise Unguardable("its backward pass goes on into the history of a tensor from outside")
-            made = capture.program(forward_only, blocks, {})
-        capture.build(made)
-        moving = {id(s.tensor) for s in capture.moving()} | capture.replaced.keys()
-        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
-        replayer = Replayer(capture, made, result, guard, context, history)
-        capture.forget()
-        return replayer
-
-    def _joined(
-        self, capture: Capture, roots: list[Any], nodes: list[Any], forward: list[Any], blocks: list[int], context: Any,
-        now: Watch,
-    ) -> tuple[Any, Joined]:  # fmt: skip
-        """Record the backward pass, too; both programs."""
-        recorder = capture.recorder
-        arguments = [t for _, t in capture.arguments.tensors.values() if t._edge is not None]
-        leaves = [n.tensor() for n in nodes if isinstance(n, LeafNode)]
-        targets = [t for t in leaves if t is not None and not any(t is a for a in arguments)] + arguments
-        outside = [n for n in nodes if 0 < n.seq < recorder.first_seq and not any(a._edge[0] is n for a in arguments)]
-        if any(n.hooks for n in nodes):
-            raise Unguardable("a tensor in it has a gradient hook")
-        if outside and not all(any(a._edge[0].seq >= n.seq for a in arguments) for n in outside):
-            raise Unguardable("it reads a tensor that has a history of its own")
-        with scope(grad=False):
-            seeds = [builder.ones(r._layout) for r in roots]
-        given = {recorder.number(s._block): Source("seed", "a gradient", s, s._block, 0, s._layout) for s in seeds}
-        with now, listening(recorder):
-            found = engine.gradients(roots, seeds, targets, True, False)
-        if recorder.stopped or now.foreign:
-            raise Unguardable(recorder.stopped or now.foreign)
-        later = recorder.applied[len(forward):]
-        first = capture.program(forward, blocks, {})
-        sources = dict(given)
-        for number, buffer in first.buffer_of.items():
-            kept = first.graph.buffers[buffer]
-            block = recorder.block(number) or object()  # one that is gone is like no other
-            sources[number] = Source(f"made:{number}", "a saved value", None, block, 0, kept.layout)
-        ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
-        second = capture.program(later, ends, sources)
-        capture.build(second)
-        kept_blocks = [int(s.text[5:]) for s in second.inputs.values() if s.text.startswith("made:")]
-        for number in kept_blocks:
-            saved = first.graph.buffers[first.buffer_of[number]]
-            if saved.kind == "temp":
-                saved.kind = "output"
-        return first, Joined(capture, first, second, roots, targets, found, list(given.values()),
-                             self._function)
-
 
 def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:200]
-
-
-def _set_places(capture: Capture) -> set[tuple[int, Any]]:
-    """Places that each replay fills with a new tensor: their identity is no guard."""
-    return {(id(e.item.holder), e.key) for e in capture.effects if e.item.kind != "tensor"}
-
-
-class listening:
-    """``recorder`` is told of what runs in the block. ``moved``: the block left another mode than it found."""
-
-    moved = False
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-
-    def __enter__(self) -> listening:
-        self.before, self.outer = state.context, state.recorder
-        state.recorder, state.context = self.recorder, self.before.change(recording=True)
-        self.inside = state.context
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        left = state.context
-        state.context, state.recorder = self.before, self.outer
-        self.moved = left is not self.inside
-        if self.moved:
-            state.context = left.change(recording=False)  # a mode that was set to stay

@@ -29,8 +29,9 @@ def explain(compiled: Compiled, times: bool) -> str:
     for number, replayer in enumerate(compiled.replays):
         alike = next((r for r in shown if r.kind == replayer.kind and r.size != replayer.size), None)
         if alike is not None:
-            nodes, differs = len(replayer.made.built.program.graph.nodes), alike.capture.arguments.differs(replayer.capture.arguments)
-            lines.append(f"  recording {number}: {nodes} kernels for other sizes: {differs}")
+            differs = alike.capture.arguments.differs(replayer.capture.arguments)
+            kernels = len(replayer.made.built.program.graph.nodes)
+            lines.append(f"  recording {number}: {kernels} kernels for other sizes: {differs}")
             continue
         shown.append(replayer)
         guarded, changed = replayer.guard.places(), len(replayer.capture.effects)

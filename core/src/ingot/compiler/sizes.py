@@ -4,10 +4,10 @@
                                    ├─ later ones: eagerly when they come first, recorded when they come again
                                    └─ `KEPT` are recorded: eagerly
 
-Each size has a program of its own. What a program is made of follows from the sizes: divisors (a mean's), which kernel and which
-schedule computes an op, with them the order of sums, what may be fused to the bit, lifetimes in memory. What is shared between
-the programs is dear: machine code (kernels take sizes and strides as arguments, so a further size builds one only where its
-schedule is another), and temporaries, which lie in one arena as large as the largest size needs, or twice that.
+Each size has a program of its own. What a program is made of follows from the sizes: divisors (a mean's), which kernel and
+which schedule computes an op, with them the order of sums, what may be fused to the bit, lifetimes in memory. What is shared
+between the programs is dear: machine code (kernels take sizes and strides as arguments, so a further size builds one only
+where its schedule is another), and temporaries, in an arena as large as the largest size needs, or twice that.
 """
 
 from __future__ import annotations
