@@ -309,7 +309,13 @@ def test_turns_are_taken_by_threads_and_streams() -> None:
     arena = Arena(device.pool, [64])
     turn, order = arena.turn, list[str]()
     turn.begin()
-    other = threading.Thread(target=lambda: (turn.begin(), order.append("other"), turn.end()))
+
+    def work() -> None:
+        turn.begin()
+        order.append("other")
+        turn.end()
+
+    other = threading.Thread(target=work)
     other.start()
     other.join(0.2)
     assert order == [] and other.is_alive(), "it has to wait"

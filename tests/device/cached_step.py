@@ -57,7 +57,7 @@ def fault(arguments: list[str]) -> None:
                 raise OSError(28, "No space left on device")
         real(source, target)
 
-    os.replace = replace
+    vars(os)["replace"] = replace
 
 
 def main() -> None:

@@ -50,7 +50,9 @@ def test_gradients_reach_what_is_before_a_compiled_module(t: Any, device: str) -
 
 
 def test_a_gradient_of_another_dtype_is_cast(t: Any, device: str) -> None:
-    function = lambda x: x.double() * 2  # noqa: E731
+    def function(x: Any) -> Any:
+        return x.double() * 2
+
     compiled = t.compile(function, fullgraph=True)
     x = t.randn(3, 4, device=device).requires_grad_()
     for dtype in (t.float64, t.float32, t.float32, t.bfloat16, t.float32):
@@ -257,7 +259,7 @@ def test_pointwise_chains_are_one_kernel(t: Any, device: str) -> None:
 
 def test_sums_over_transposed_memory_keep_their_order(t: Any, device: str) -> None:
     """A fused sum would go through memory, the eager one goes through the value: the order of the elements differs."""
-    functions = (
+    functions: tuple[Step, ...] = (
         lambda x: (x.t() + 2).sum(), lambda x: (x.t() * 1.5).mean(0), lambda x: (x.t() * x.t()).sum(1, keepdim=True),
         lambda x: ((x.reshape(2, -1, x.shape[1]).transpose(0, 1)) + 1).sum((0, 1)),
     )  # fmt: skip

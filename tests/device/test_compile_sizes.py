@@ -35,7 +35,10 @@ def grown(t: Any, device: str, function: Any, lengths: Any) -> list[Any]:
 def test_a_sequence_that_grows(t: Any, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """More sizes than are recorded at once: eagerly when they come first, recorded when they come again, then replayed."""
     monkeypatch.setattr(sizes, "AT_ONCE", 3)
-    function = lambda x: ((x @ x.t()).softmax(-1) @ x).mean(0)  # noqa: E731 - as a user writes it
+
+    def function(x: Any) -> Any:
+        return ((x @ x.t()).softmax(-1) @ x).mean(0)
+
     lengths = range(1, 9)
     wanted = grown(t, device, function, lengths)
     made = t.compile(function, fullgraph=True)
@@ -58,7 +61,10 @@ def test_the_number_of_sizes_is_bounded(t: Any, device: str, monkeypatch: pytest
     monkeypatch.setattr(sizes, "AT_ONCE", 1)
     for module in (sizes, compiled):
         monkeypatch.setattr(module, "KEPT", 3)
-    function = lambda x: x.exp().sum()  # noqa: E731
+
+    def function(x: Any) -> Any:
+        return x.exp().sum()
+
     lengths = range(2, 8)
     wanted = grown(t, device, function, lengths)
     made, strict = t.compile(function), t.compile(function, fullgraph=True)
@@ -89,7 +95,10 @@ def test_sizes_and_kinds_are_counted_apart(t: Any, device: str) -> None:
 def test_sizes_share_temporaries(t: Any, device: str) -> None:
     """The memory of many sizes is that of the largest, or twice that."""
     net = t.nn.Sequential(t.nn.Linear(8, 64), t.nn.GELU(), t.nn.Linear(64, 8), t.nn.Softmax(-1), t.nn.Linear(8, 8)).to(device)
-    function = lambda x: net(net(x)).sum(0)  # noqa: E731
+
+    def function(x: Any) -> Any:
+        return net(net(x)).sum(0)
+
     made = t.compile(function, fullgraph=True)
     results: dict[int, Any] = {}
     for n in (4, 8, 12, 16, 20, 24, 28, 24, 16, 8):
@@ -136,17 +145,23 @@ def test_further_sizes_build_no_kernels(t: Any, device: str, monkeypatch: pytest
     opened = open_device(device)
     function = t.compile(lambda x: (x * 2 + 1).exp() - x, fullgraph=True)
     built: list[str] = []
+    owner: Any
     if device.startswith("cpu"):
         from ingot_cpu.native import jit
         try:
             machine = jit.jit()
         except jit.NoLLVM as reason:
             pytest.skip(str(reason))
-        link = machine._link
-        monkeypatch.setattr(machine, "_link", lambda data: built.append("code") or link(data))
+        owner, name = machine, "_link"
     else:
-        build = type(opened).build
-        monkeypatch.setattr(type(opened), "build", lambda self, source, name: built.append(name) or build(self, source, name))
+        owner, name = type(opened), "build"
+    make = getattr(owner, name)
+
+    def told(*args: Any) -> Any:
+        built.append(name)
+        return make(*args)
+
+    monkeypatch.setattr(owner, name, told)
     for n in (67, 67, 67, 75):
         function(t.ones(n, 7, device=device))
     built.clear()

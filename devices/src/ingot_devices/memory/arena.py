@@ -89,7 +89,7 @@ class Arena:
         for size in sizes:
             offsets.append(offsets[-1] + -(-max(size, 1) // step) * step)
         need, self.device = offsets[-1], pool.device
-        self.turn = Turn(pool.device) if shared is None else shared.turn
+        self.turn: Turn = Turn(pool.device) if shared is None else shared.turn
         if not (limits.suballocate and need <= limits.max_buffer):
             self.slots = tuple(Slot(pool.allocate(size), 0) for size in sizes)
             self.turn.blocks.update(slot.block for slot in self.slots)
