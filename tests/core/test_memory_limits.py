@@ -304,39 +304,25 @@ def test_an_arena_may_lend_its_memory() -> None:
     assert apart.whole is None and len({id(s.block) for s in apart.slots}) == 2
 
 
-def test_turns_are_taken_by_threads_and_streams() -> None:
+def test_a_turn_follows_on_another_stream_and_in_a_child() -> None:
     device = StreamedDevice()
     arena = Arena(device.pool, [64])
-    turn, order = arena.turn, list[str]()
-    turn.begin()
-
-    def work() -> None:
-        turn.begin()
-        order.append("other")
-        turn.end()
-
-    other = threading.Thread(target=work)
-    other.start()
-    other.join(0.2)
-    assert order == [] and other.is_alive(), "it has to wait"
-    order.append("first")
-    turn.end()
-    other.join(10)
-    assert order == ["first", "other"]
-    device.calls.clear()
-    turn.begin()
-    turn.end()
-    assert device.calls == [], "the same stream follows by itself"
+    turn = arena.turn
+    turn.follow()
+    assert device.calls.count("wait_event") == 0, "the same stream follows by itself"
     side = device.create_stream()
     device.set_stream(side)
+    device.calls.clear()
     for _ in range(2):
-        turn.begin()
-        turn.end()
+        turn.follow()
     assert device.calls == ["record_event", "wait_event"], "another one waits, once"
-    turn.begin()
-    turn.renew()  # as in a child of a fork
-    assert turn._lock.acquire(False)
-    turn._lock.release()
+    with turn.lock:
+        turn.renew()  # as in a child of a fork
+        found: list[bool] = []
+        other = threading.Thread(target=lambda: found.append(turn.lock.acquire(False)))
+        other.start()
+        other.join(10)
+        assert found == [True]
 
 
 def overlap(a: tuple[int, int, int], b: tuple[int, int, int]) -> bool:

@@ -67,20 +67,21 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._replays and self._lock.acquire(False):
             try:
-                made = self._replayed(args, kwargs)
+                made = self._replay(self._replays[0], args, kwargs)
+                if made is MISS:
+                    made = self._replayed(args, kwargs, 1)
                 if made is not MISS:
                     return made
             finally:
                 self._lock.release()
         return self._other(args, kwargs)
 
-    def _replayed(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _replayed(self, args: tuple[Any, ...], kwargs: dict[str, Any], first: int = 0) -> Any:
         """From the recording that fits, which is looked at first from then on; `MISS` where there is none."""
-        for place, replayer in enumerate(self._replays):
-            made = self._replay(replayer, args, kwargs)
+        for place in range(first, len(self._replays)):
+            made = self._replay(self._replays[place], args, kwargs)
             if made is not MISS:
-                if place:
-                    self._replays.insert(0, self._replays.pop(place))
+                self._replays.insert(0, self._replays.pop(place))
                 return made
         return MISS
 

@@ -33,37 +33,26 @@ class Slot(NamedTuple):
 
 
 class Turn:
-    """Whose turn it is with some memory of ``device``: between `begin` and `end`, that of the caller alone."""
+    """Whose turn it is with some memory of ``device``: that of who holds ``lock``, after `follow` where there are streams."""
 
     def __init__(self, device: Any) -> None:
-        self._device, self._lock = device, threading.RLock()
+        self._device, self.lock = device, threading.RLock()
         self.blocks: WeakSet[Block] = WeakSet()
         self._stream = device.current_stream() if device.streams else None  # the memory is new to any other
         _TURNS.add(self)
 
-    def begin(self) -> None:
-        """Wait for other threads; on another stream than before, make that wait for what the one before has queued."""
-        self._lock.acquire()
-        if not self._device.streams:
-            return
+    def follow(self) -> None:
+        """On another stream than before: make it wait for what the one before has queued."""
         stream = self._device.current_stream()
         if stream is not self._stream:
-            try:
-                self._device.wait_event(self._device.record_event(self._stream), stream)
-            except BaseException:
-                self._lock.release()
-                raise
+            self._device.wait_event(self._device.record_event(self._stream), stream)
             self._stream = stream
             for block in list(self.blocks):  # whoever takes it next waits for this stream, too
                 self._device.pool.note_use(block, stream)
 
-    def end(self) -> None:
-        """Let the next one begin."""
-        self._lock.release()
-
     def renew(self) -> None:
         """In a child of a fork: the thread that may have held it is not there."""
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
 
 
 _TURNS: WeakSet[Turn] = WeakSet()

@@ -81,11 +81,9 @@ class Captured:
     def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
         """Queue the whole program, in order. See `Program.run`."""
         turn = self.program.arena.turn
-        turn.begin()
-        try:
+        with turn.lock:
+            turn.follow()
             self._run(slots, numbers)
-        finally:
-            turn.end()
 
     def _run(self, slots: Sequence[Any], numbers: Sequence[Any]) -> None:
         self.numbers.write(numbers)

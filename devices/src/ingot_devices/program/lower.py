@@ -37,6 +37,7 @@ class Program:
         self.plan = memory.plan(self.graph)
         self.arena: Arena
         self.arena, views = memory.placed(self.graph, self.plan, shared)
+        self._turn, self._streams = self.arena.turn, graph.device.streams
         self.pinned = {**pinned, **views}
         self.sources: list[str] = []
         self.launches = self.runs = 0
@@ -47,19 +48,19 @@ class Program:
 
     def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
         """Queue the whole program, in order."""
-        turn = self.arena.turn
-        turn.begin()
-        token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
-        try:
+        with self._turn.lock:
+            if self._streams:
+                self._turn.follow()
             self.runs += 1
-            if self._only is not None:
-                self._only(slots, numbers)
-            else:
-                self.launch(slots, self.graph.every(numbers))
-        finally:
-            if token is not None:
-                loud(token)
-            turn.end()
+            token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
+            try:
+                if self._only is not None:
+                    self._only(slots, numbers)
+                else:
+                    self.launch(slots, self.graph.every(numbers))
+            finally:
+                if token is not None:
+                    loud(token)
 
     def launch(self, slots: Sequence[Any], every: Sequence[Any] = ()) -> None:
         """What a run queues; ``every`` are its numbers with those that are derived (`Graph.every`)."""
