@@ -64,6 +64,17 @@ def test_a_gradient_of_another_dtype_is_cast(t: Any, device: str) -> None:
     assert len(compiled.replays) == 1
 
 
+@pytest.mark.parametrize(("shape", "options"), [((), {}), ((1, 3), {"dim": 0}), ((3, 4), {"dim": 1})])
+def test_an_operand_that_is_not_loaded_has_memory(t: Any, device: str, shape: tuple[int, ...], options: dict[str, int]) -> None:
+    """A product of one number: its gradient pads what is left of none, and the kernel takes that as an operand."""
+    compiled = t.compile(lambda x: t.prod(x, **options), fullgraph=True)
+    for k in range(4):
+        x = t.full(shape, 1.5 + k, device=device).requires_grad_()
+        (mine,), (wanted,) = (t.autograd.grad(f(x).sum(), x) for f in (compiled, lambda x: t.prod(x, **options)))
+        same(bits(mine), bits(wanted))
+    assert len(compiled.replays) == 1
+
+
 def test_gradients_of_an_argument_are_left_in_it(t: Any, device: str) -> None:
     def step(x: Any) -> Any:
         loss = (x * x).sum()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..memory.arena import Arena
+from ..plan import Ref
 from ..view import View
 from .graph import Graph
 
@@ -33,10 +34,13 @@ class MemoryPlan:
 
 
 def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
-    """For each temp in use the places of the first and of the last node that touches it."""
+    """For each temp in use the places of the first and of the last node that names it.
+
+    One that a kernel takes and never loads (a pad's operand, of which nothing is left) needs memory, too.
+    """
     found: dict[int, tuple[int, int]] = {}
     for place, node in enumerate(graph.nodes):
-        for number in node.read_buffers() | node.written_buffers():
+        for number in {o.slot for o in node.operands if isinstance(o, Ref)}:
             if graph.buffers[number].kind == "temp":
                 first, _ = found.get(number, (place, place))
                 found[number] = first, place
