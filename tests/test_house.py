@@ -6,6 +6,7 @@ The packages are read, not run, wherever reading is enough.
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import tomllib
@@ -209,6 +210,13 @@ def test_the_readmes_example_runs() -> None:
     names: dict[str, object] = {}
     exec(compile(blocks[0], "README.md", "exec"), names)
     assert float(names["loss"]) < 1  # type: ignore[arg-type]
+
+
+def test_the_table_of_speeds_is_what_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "tools/bench"))
+    everything = importlib.import_module("everything")
+    text = (ROOT / "README.md").read_text()
+    assert everything.placed(text, everything.in_markdown(everything.table())) == text, "tools/bench/everything.py --draw"
 
 
 @EACH_PACKAGE

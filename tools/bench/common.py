@@ -12,6 +12,7 @@ was not quiet: the table is printed and no JSON is written.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +106,15 @@ def machine() -> dict[str, Any]:
     }
 
 
+def versions(*libraries: str) -> dict[str, str]:
+    """Which versions were measured; of those that are not installed, nothing."""
+    found = {}
+    for name in libraries:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 def _cpuinfo() -> list[str]:
     try:
         return Path("/proc/cpuinfo").read_text().splitlines()
@@ -123,6 +134,9 @@ def report(
         s = summary(values)
         print(f"  {name:<28} {s['median']:12.3f} µs   ({s['q1']:.3f} … {s['q3']:.3f})")
     for name, (peer, ours, must, aim) in ratios.items():
+        if peer not in found:
+            print(f"  {name:<28} left out: {peer!r} needs what is not installed here")
+            continue
         s = summary([p / o for p, o in zip(found[peer], found[ours], strict=True)])
         met = "met" if s["median"] >= must else "not met"
         rows[name] = {**s, "must": must, "aim": aim, "met": s["median"] >= must, "aim_met": s["median"] >= aim}

@@ -1,18 +1,20 @@
 """How fast is large pointwise and row work beside PyTorch, and what does small work cost beside PyTorch and NumPy?
 
 gelu, softmax and layer_norm of 4096², AdamW over a million parameters; sums and exponentials of a few elements. PyTorch is
-measured as users write it, and in its best form: writing into memory that exists (``out``), its fused AdamW. Each kernel's
-share of the floor (bytes over what a copy reaches in the same run) is in the JSON.
+measured as users write it, and in its best form: writing into memory that exists (``out``), its fused AdamW. The large work
+is measured in JAX too, where it is installed. Each kernel's share of the floor (bytes over what a copy reaches in the same run)
+is in the JSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import version
+from importlib.util import find_spec
 from typing import Any
 
-from common import parser, report, rounds, serve, summary
+import with_jax
+from common import parser, report, rounds, serve, summary, versions
 
 N, MILLION = 4096, 1 << 20
 Case = tuple[Callable[[], Any], int]
@@ -93,17 +95,20 @@ def main() -> int:
     options = parser(__doc__ or "").parse_args()
     if options.serve == "numpy":
         return serve(by_numpy())
+    if options.serve == "jax":
+        return serve(with_jax.pointwise(N, MILLION))
     if options.serve:
         lib = import_module(options.serve)
         return serve({**large(lib), **small(lib), **(best(lib) if options.serve == "torch" else {})})
     few = ["sum 10", "exp 10", "softmax 64x10"]
     cases = [*BOUNDS, *few]
-    found = rounds(__file__, {"torch": [*cases, *(f"{c} out" for c in BOUNDS)], "ingot": cases, "numpy": ["copy", *few]},
-                   options.rounds)  # fmt: skip
-    ratios = {}
+    sides = {"torch": [*cases, *(f"{c} out" for c in BOUNDS)], "ingot": cases, "numpy": ["copy", *few]}
+    found = rounds(__file__, {**sides, **({"jax": [*BOUNDS]} if find_spec("jax") else {})}, options.rounds)
+    ratios: dict[str, tuple[str, str, float, float]] = {}
     for case, (plain, out) in BOUNDS.items():
         ratios[case] = (f"torch {case}", f"ingot {case}", *plain)
         ratios[f"{case}, best form"] = (f"torch {case} out", f"ingot {case}", *out)
+        ratios[f"{case}, JAX"] = (f"jax {case}", f"ingot {case}", 1, 2)
     for case in few:
         ratios[f"{case}, PyTorch"] = (f"torch {case}", f"ingot {case}", 1, 2)
         ratios[f"{case}, NumPy"] = (f"numpy {case}", f"ingot {case}", 1, 2)
@@ -111,8 +116,8 @@ def main() -> int:
     floors = {c: copied * n / 2 / summary(found[f"ingot {c}"])["median"] for c, n in MOVED.items()}
     for case, share in floors.items():
         print(f"  {case}: {share:.0%} of what a copy on one thread reaches")
-    extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy"), "share of a copy": floors}
-    return report("Pointwise, row and optimizer kernels, ingot beside torch", found, ratios, "numpy copy", options, extra)
+    extra = {**versions("torch", "ingot", "numpy", "jax"), "share of a copy": floors}
+    return report("Pointwise, row and optimizer kernels, ingot beside its peers", found, ratios, "numpy copy", options, extra)
 
 
 if __name__ == "__main__":

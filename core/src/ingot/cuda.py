@@ -5,7 +5,8 @@ Programs ask them before they choose a device, whether or not the backend is ins
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,6 +121,30 @@ def _info(device: Any) -> Any:
     """What the probe said of a device."""
     kind, _, index = _named(device).partition(":")
     return discovery.record(kind).devices[int(index)]
+
+
+class nvtx:
+    """Ranges of one's own on the time line of the vendor's profiler; `profiler.emit_ranges` names all ops there."""
+
+    @staticmethod
+    def range_push(msg: str) -> None:
+        """Begin a range of this thread's work on the current device; ranges nest."""
+        discovery.open_device(KIND).push_range(msg)
+
+    @staticmethod
+    def range_pop() -> None:
+        """End the innermost range."""
+        discovery.open_device(KIND).pop_range()
+
+    @staticmethod
+    @contextmanager
+    def range(msg: str, *args: Any, **kwargs: Any) -> Iterator[None]:
+        """``with ingot.cuda.nvtx.range("epoch {}", k):`` a range around the block."""
+        nvtx.range_push(msg.format(*args, **kwargs))
+        try:
+            yield
+        finally:
+            nvtx.range_pop()
 
 
 def empty_cache() -> None:

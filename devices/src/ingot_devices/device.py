@@ -181,6 +181,15 @@ class Device:
         """Milliseconds between two done events."""
         return float(end - start) / 1e6
 
+    # ---- ranges on the time line of the vendor's own profiler ----------------------------------------------------
+    def push_range(self, name: str) -> None:
+        """Begin a named range of this thread's work; ranges nest."""
+        raise ContractError(f"{self.name} hands no ranges to a profiler of its vendor's")
+
+    def pop_range(self) -> None:
+        """End the innermost range that this thread began with `push_range`."""
+        raise ContractError(f"{self.name} hands no ranges to a profiler of its vendor's")
+
     # ---- memory that other libraries of the process use (`Backend.dlpack_type`) ---------------------------------
     def address(self, handle: Handle) -> int:
         """The address of ``handle``'s memory, as other libraries know it."""

@@ -41,6 +41,12 @@ class Observer:
         """
         return call()
 
+    def enter(self, name: str) -> Any:
+        """The user's own range ``name`` begins in this thread; what is returned comes back in `leave`."""
+
+    def leave(self, name: str, entered: Any) -> None:
+        """The same ends."""
+
     def attach(self, device: Device) -> None:
         """An open device is there: now, or later."""
 

@@ -6,7 +6,8 @@
     prof.export_chrome_trace("trace.json")        # opens in Perfetto
 
 `timeline` watches (host ops, launches, copies, allocations; device times from events), `trace` writes the Chrome trace,
-`table` sums up. Nothing of it is imported, and no op pays for it, until a profile begins.
+`table` sums up. `ranges` names the same work in the profiler that a device's vendor has, through the device. Nothing of it is
+imported, and no op pays for it, until a profile begins.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 
 from ingot_devices import observe
 
+from .ranges import Ranges
 from .table import Averages
 from .timeline import Event, Timeline
 from .trace import write_trace
@@ -61,15 +63,27 @@ class profile:
 @contextmanager
 def record_function(name: str) -> Iterator[Any]:
     """Name a range of the host's time line: ``with record_function("forward"): …``. Free when nothing is recorded."""
-    if not _current:
-        yield None
-        return
-    timeline = _current[0]
-    start = timeline.now()
+    entered = [(observer, observer.enter(name)) for observer in observe.OBSERVERS]
     try:
         yield None
     finally:
-        timeline.add("range", name, start)
+        for observer, token in reversed(entered):
+            observer.leave(name, token)
 
 
-__all__ = ["Averages", "Event", "Timeline", "profile", "record_function", "write_trace"]
+@contextmanager
+def emit_ranges() -> Iterator[None]:
+    """Name every op, compiled step and `record_function` on the time line of the vendor's own profiler, while the block runs.
+
+    Run the program under that profiler. RuntimeError, with each device's reason, where no open device takes ranges.
+    """
+    ranges = Ranges()
+    observe.begin(ranges)
+    try:
+        ranges.require()
+        yield
+    finally:
+        observe.end(ranges)
+
+
+__all__ = ["Averages", "Event", "Timeline", "emit_ranges", "profile", "record_function", "write_trace"]

@@ -114,6 +114,12 @@ class Timeline(Observer):
             self.add("op", name, start, route="replay")
         return made
 
+    def enter(self, name: str) -> int:
+        return self.now()
+
+    def leave(self, name: str, entered: int) -> None:
+        self.add("range", name, entered)
+
     # ---- devices -----------------------------------------------------------------------------------------------------
     def attach(self, device: Device) -> None:
         patches = self._patches[device] = Patches()

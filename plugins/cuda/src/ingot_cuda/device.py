@@ -16,7 +16,7 @@ from ingot_devices.codegen.schedule import ScheduleCodegen
 from ingot_devices.device import Arguments, Device, Handle
 from ingot_devices.errors import LaunchError
 
-from . import compiler, cublaslt, raw
+from . import compiler, cublaslt, ranges, raw
 from .dialect import RENDERER
 from .limits import BINDINGS, limits_of
 from .scope import HERE
@@ -155,6 +155,14 @@ class CUDADevice(StreamDevice):
             self.enter()
         free, total = drv.mem_get_info()
         return int(free), int(total)
+
+    def push_range(self, name: str) -> None:
+        """A range on NVTX's time line; ContractError where the package that hands it on is missing."""
+        ranges.push(self.name, name)
+
+    def pop_range(self) -> None:
+        """The end of the innermost one."""
+        ranges.pop(self.name)
 
     # ---- kernels ---------------------------------------------------------------------------------------------------
     def build(self, source: str, name: str, dynamic: int = 0) -> Kernel:

@@ -52,6 +52,8 @@ class SimDevice(Device):
         self.memory = Memory(self.config.memory)
         self.queue = Queue(self.config.seed)
         self.launches = 0
+        self.ranges: list[tuple[int, str]] = []  # what a vendor's profiler would show: how deep, and the name
+        self._open_ranges: dict[int, int] = {}  # thread → ranges that it has not ended
         self._lock = threading.RLock()
         self._current = threading.local()
 
@@ -251,6 +253,22 @@ class SimDevice(Device):
         if start.time_ns is None or end.time_ns is None:
             raise LaunchError(f"{self.name}: elapsed time needs two events that are done")
         return (end.time_ns - start.time_ns) / 1e6
+
+    def push_range(self, name: str) -> None:
+        """Begin a range: kept in `ranges`."""
+        thread = threading.get_ident()
+        with self._lock:
+            depth = self._open_ranges.get(thread, 0)
+            self.ranges.append((depth, name))
+            self._open_ranges[thread] = depth + 1
+
+    def pop_range(self) -> None:
+        """End the innermost range of this thread; an error where there is none."""
+        thread = threading.get_ident()
+        with self._lock:
+            if not self._open_ranges.get(thread):
+                raise ContractError(f"{self.name}: pop_range without a push_range in this thread")
+            self._open_ranges[thread] -= 1
 
     def close(self) -> None:
         """Drop what is left. Work after it is refused."""

@@ -59,14 +59,18 @@ def an_index_out_of_range_is_refused(bench: Bench) -> None:
 
 
 def broken_source_is_refused(bench: Bench) -> None:
-    """`build` of nonsense raises (KernelBuildError, with the log) and leaves the device as it was."""
+    """`build` of nonsense raises (KernelBuildError, which names the kernel and holds its source), and the device works on."""
     from ingot_devices.errors import ContractError, KernelBuildError
 
     if bench.device.codegen is None or bench.device.host_visible:
         raise NotPresent("the device builds no kernels from source")
+    source = "this is no source of anything }{"
     try:
-        bench.device.build("this is no source of anything }{", "nonsense")
-    except (KernelBuildError, ContractError) as error:
+        bench.device.build(source, "nonsense")
+    except KernelBuildError as error:
+        assert "nonsense" in str(error), f"the error does not name the kernel: {error}"
+        assert source in error.source, f"KernelBuildError.source is {error.source!r}, not what was to be built"
+    except ContractError as error:
         assert str(error), "the error says nothing"
     except Exception as error:
         raise AssertionError(f"build raised {type(error).__name__}; it must be KernelBuildError: {error}") from error

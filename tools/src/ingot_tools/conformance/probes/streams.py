@@ -10,6 +10,7 @@ import threading
 from typing import Any
 
 import numpy as np
+from ingot_devices.errors import ContractError
 
 from ..bench import Bench, NotPresent, Probe, pattern, same
 
@@ -176,6 +177,19 @@ def streams_belong_to_a_thread(bench: Bench) -> None:
     assert seen[0] is not stream, "another thread's work goes to a stream that this thread has set"
 
 
+def ranges_nest(bench: Bench) -> None:
+    """Ranges for the vendor's profiler begin and end one within the other, and work goes on in them."""
+    try:
+        bench.device.push_range("outer")
+    except ContractError as error:
+        raise NotPresent(str(error)) from error
+    bench.device.push_range("inner")
+    doubled = bench.tensor([1.0, 2.0]) * 2
+    bench.device.pop_range()
+    bench.device.pop_range()
+    np.testing.assert_array_equal(bench.subject.read(doubled), [2.0, 4.0])
+
+
 PROBES: tuple[Probe, ...] = (
     work_is_done_in_order,
     a_copy_waits_for_the_kernel,
@@ -186,4 +200,5 @@ PROBES: tuple[Probe, ...] = (
     kernels_wait_for_events,
     events_end,
     streams_belong_to_a_thread,
+    ranges_nest,
 )
