@@ -123,5 +123,8 @@ class StreamedDevice(PretendDevice):
     def event_done(self, event: Event) -> bool:
         return event.stream.done >= event.at
 
+    def wait_event(self, event: Event, stream: Any = None) -> None:
+        self.calls.append("wait_event")
+
     def synchronize_event(self, event: Event) -> None:
         event.stream.run()

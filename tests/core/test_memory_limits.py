@@ -291,6 +291,40 @@ def test_arena_keeps_its_memory(limits: Limits) -> None:
     assert device.pool.stats().used == 0
 
 
+def test_an_arena_may_lend_its_memory() -> None:
+    """One that is large enough serves as it is; for a larger one a block is taken that is twice as large."""
+    device = PretendDevice()
+    first = Arena(device.pool, [1000, 64])
+    small = Arena(device.pool, [10, 500], first)
+    assert {s.block for s in small.slots} == {first.whole} and small.turn is first.turn
+    large = Arena(device.pool, [first.nbytes, 64], small)
+    assert large.whole is not first.whole and large.nbytes >= 2 * first.nbytes and large.turn is first.turn
+    assert Arena(device.pool, [2 * first.nbytes - 64], large).whole is large.whole
+    apart = Arena(PretendDevice(limits=Limits(suballocate=False)).pool, [10, 20], None)
+    assert apart.whole is None and len({id(s.block) for s in apart.slots}) == 2
+
+
+def test_a_turn_follows_on_another_stream_and_in_a_child() -> None:
+    device = StreamedDevice()
+    arena = Arena(device.pool, [64])
+    turn = arena.turn
+    turn.follow()
+    assert device.calls.count("wait_event") == 0, "the same stream follows by itself"
+    side = device.create_stream()
+    device.set_stream(side)
+    device.calls.clear()
+    for _ in range(2):
+        turn.follow()
+    assert device.calls == ["record_event", "wait_event"], "another one waits, once"
+    with turn.lock:
+        turn.renew()  # as in a child of a fork
+        found: list[bool] = []
+        other = threading.Thread(target=lambda: found.append(turn.lock.acquire(False)))
+        other.start()
+        other.join(10)
+        assert found == [True]
+
+
 def overlap(a: tuple[int, int, int], b: tuple[int, int, int]) -> bool:
     return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
 

@@ -2,8 +2,9 @@
 
 A program is Python source, drawn from a seed: pointwise chains, views, reductions, products, writes in place, random numbers,
 control flow on attributes, a training step with a schedule, state that lives on, and now and then a foreign side effect.
-Between its calls things change that it depends on: attributes, rates, batch sizes, parameters. Two worlds are made from one
-seed; in one of them the program is compiled. After each call both must be equal to the bit.
+Between its calls things change that it depends on: attributes, rates, parameters; of every third program also the number of
+rows, so that sizes come and come again. Two worlds are made from one seed; in one of them the program is compiled. After each
+call both must be equal to the bit.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ from __future__ import annotations
 import random
 import warnings
 from typing import Any
+from unittest import mock
 
 import numpy as np
+from ingot.compiler import sizes
 
 CALLS = 7
+SIZED_CALLS = 12
 
 
 class Mismatch(AssertionError):
@@ -30,6 +34,7 @@ class Writer:
         self.values: dict[str, tuple[int, ...]] = {}
         self.trains = self.r.random() < 0.5
         self.foreign = self.r.random() < 0.06
+        self.sized = random.Random(f"sized {seed}").random() < 1 / 3
 
     def source(self) -> str:
         rows, columns = self.r.randint(1, 5), self.r.randint(1, 5)
@@ -189,8 +194,8 @@ class Box:
 class World:
     """All that one program can reach, made from a seed."""
 
-    def __init__(self, t: Any, device: str, source: str, shape: tuple[int, int]) -> None:
-        self.t, self.device, self.shape = t, device, shape
+    def __init__(self, t: Any, device: str, source: str, shape: tuple[int, int], sized: bool) -> None:
+        self.t, self.device, self.shape, self.sized = t, device, shape, sized
         t.manual_seed(11)
         self.box = Box()
         self.box.table["k"] = t.zeros((), device=device)
@@ -232,6 +237,7 @@ class World:
 
     def arguments(self, r: random.Random) -> tuple[Any, ...]:
         t, (rows, columns) = self.t, self.shape
+        rows += r.choice((0, 0, 1, 2, 3)) if self.sized else 0
         n = r.choice([2, 2, 2, 3, 2.5])
         t.manual_seed(r.randrange(1 << 30))
         data = t.randn(rows + 2, columns, device=self.device)
@@ -251,19 +257,19 @@ def run(t: Any, device: str, seed: int) -> bool:
     """Draw the program of ``seed`` and run it both ways; True when it was replayed. `Mismatch` shows its source."""
     writer = Writer(seed)
     source = writer.source()
-    eager, other = (World(t, device, source, writer.shape) for _ in range(2))
+    eager, other = (World(t, device, source, writer.shape, writer.sized) for _ in range(2))
     compiled = t.compile(other.program)
-    for call in range(CALLS):
-        outcomes = []
-        for world, function in ((eager, eager.program), (other, compiled)):
-            r = random.Random(f"{seed} {call}")
-            if call > 2:
-                world.change(r)
-            arguments = world.arguments(r)
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                outcomes.append(_outcome(world, function, arguments))
-        _compare(outcomes, f"seed {seed}, call {call} on {device}\n{source}")
+    with mock.patch.object(sizes, "AT_ONCE", 2), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=".*its program cannot be built")
+        for call in range(SIZED_CALLS if writer.sized else CALLS):
+            outcomes = []
+            for world, function in ((eager, eager.program), (other, compiled)):
+                r = random.Random(f"{seed} {call}")
+                if call > 2 and (call % 3 == 0 or not writer.sized):  # a size has to come back to the same world
+                    world.change(r)
+                outcomes.append(_outcome(world, function, world.arguments(r)))
+            _compare(outcomes, f"seed {seed}, call {call} on {device}\n{source}")
     return bool(compiled.replays)
 
 

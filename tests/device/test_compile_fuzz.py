@@ -19,7 +19,7 @@ from faults_of_compile import FAULTS, Plant
 PROGRAMS = {"cpu": 300}
 OTHERWISE = 24
 """On a device that is slower to compile for or that interprets."""
-FIXED = (0, 1, 2, 9, 2012)
+FIXED = (0, 1, 2, 9, 2012, 991290)
 TRIES = 150
 SECONDS = 100
 

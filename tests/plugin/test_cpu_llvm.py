@@ -314,6 +314,24 @@ def test_without_native_code_numpy_computes() -> None:
     assert result.startswith("True 20.08553")
 
 
+HELD = """
+import gc, weakref, ingot
+gc.disable()
+def first():
+    x = ingot.ones(3).requires_grad_()
+    y = (x * x).exp().sum()
+    y.backward()
+    return weakref.ref(y)
+assert first()() is None, "the reason why there is no native code holds what was on the stack when it was found"
+"""
+
+
+def test_without_native_code_nothing_is_held() -> None:
+    done = subprocess.run([sys.executable, "-c", HELD], env={**os.environ, "INGOT_CPU_LLVM": "0"}, capture_output=True,
+                          text=True, timeout=120, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
 def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("INGOT_CPU_ISA", "mmx")
     with pytest.raises(ValueError, match=r"INGOT_CPU_ISA=mmx is (not known; it may be native, sse2, avx2, avx512|a level)"):

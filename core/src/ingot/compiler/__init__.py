@@ -4,7 +4,7 @@ for what ``mode="max-autotune"`` lists.
 The compiled flow, file by file: `compiled` (warm up, record, replay) → `watch` (which code ran) and `world` (what it depends
 on) → `recorder` (what dispatch did) → `capture` (inputs, outputs, effects) → `ingot_devices.program` (simplify, epilogues,
 fuse, gather, plan, lower) → `replaying` (one Python function) behind a `guard`. `joined` joins a forward and a backward
-program to the tape.
+program to the tape; `sizes` says which sizes have recordings.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def compile(
     on is as it was. What cannot be recorded runs eagerly, and a `CompileWarning` says why (``fullgraph=True``: `CompileError`).
     ``mode``: "default"; "reduce-overhead" replays as one graph of the device; "max-autotune" does so, and lets a vendor's
     kernel do the activation behind a product, which rounds once less (`Compiled.explain` lists it). ``dynamic`` is accepted:
-    sizes are never baked in unseen.
+    sizes are never baked in unseen, and each has a recording of its own (`sizes`).
     """
     chosen = mode or "default"
     if chosen not in MODES:

@@ -85,18 +85,19 @@ class Capture:
     """One recorded call. Raises `Unguardable` with the reason why it cannot be replayed.
 
     ``results`` are the tensors that it returned; ``graphs``: replay as one graph of the device, where it has them;
-    ``exact``: with the eager call's bits, also where a kernel could do more at once.
+    ``exact``: with the eager call's bits, also where a kernel could do more at once; ``arena``: memory that its programs may
+    share with others of the function.
     """
 
     def __init__(
         self, recorder: Recorder, world: World, before: list[dict[Any, Any]], after: list[dict[Any, Any]],
         arguments: Arguments, origins: Mapping[int, tuple[Any, int, Any]], results: Sequence[Any], graphs: bool,
-        exact: bool = True,
+        exact: bool = True, arena: Any = None,
     ) -> None:  # fmt: skip
         self.recorder, self.world, self.before, self.after = recorder, world, before, after
         self.arguments, self.origins = arguments, origins
         self.results = {recorder.number(t._block) for t in results if recorder.knows(t._block)}
-        self.graphs, self.exact = graphs, exact
+        self.graphs, self.exact, self.arena = graphs, exact, arena
         self._check_events()
         self.claims = _claims(recorder, world)
         self.effects = self._effects()
@@ -259,7 +260,10 @@ class Capture:
 
     def build(self, made: Programs) -> None:
         """Take the graph through the stages."""
-        made.built = stages.build(made.graph, made.pinned(), made.loose(self.results) if self.graphs else None)
+        arena = self.arena if self.arena is not None and self.arena.device is self.device else None
+        loose = made.loose(self.results) if self.graphs else None
+        made.built = stages.build(made.graph, made.pinned(), loose, arena)
+        self.arena = made.built.program.arena
         dispatch.programs.add(made.built.program)
 
 

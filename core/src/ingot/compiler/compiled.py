@@ -4,6 +4,7 @@
               │ no
               ├─ first of all: run, and see which code runs (`Watch`)
               ├─ then: run while dispatch is recorded, and make a program of it (`Capture`, `Replayer`)
+              ├─ another size of a kind that was recorded: the same, or run (`Sizes`)
               └─ not recordable, or too many kinds of calls: run; one warning says why
 """
 
@@ -16,24 +17,23 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
-from ingot_devices.context import scope, state
+from ingot_devices.context import state
 from ingot_devices.observe import OBSERVERS, region
 
-from ..autograd import engine
-from ..autograd.eager import builder
-from ..autograd.node import LeafNode, next_seq
+from ..autograd.node import next_seq
 from . import verify
 from .arguments import Arguments
-from .capture import Capture, Changes, Source
-from .guard import Guard
-from .joined import Joined, Spent, graph_of, histories, is_spent, tensors_in
-from .recorder import Recorder
+from .capture import Capture, Changes
+from .joined import tensors_in
+from .making import replayer_of
+from .recorder import Recorder, listening
 from .replaying import MISS, Replayer
+from .sizes import KEPT, Sizes, kind_of, size_of
 from .watch import Watch, can_watch
 from .world import Unguardable, World
 
 RECORDINGS = 8
-"""How many kinds of calls one function is compiled for."""
+"""How many kinds of calls one function is compiled for, their sizes apart."""
 ATTEMPTS = 4
 """How often a recording is begun anew because code ran that was not seen before."""
 MODES = ("default", "reduce-overhead", "max-autotune")
@@ -57,23 +57,33 @@ class Compiled:
         self._replays: list[Replayer] = []
         self._seen: Watch | None = None
         self._attempts = self._recordings = 0
+        self._sizes, self._told = Sizes(), 0
         self._eager = "INGOT_COMPILE=off" if os.environ.get("INGOT_COMPILE") == "off" else ""
         self._check = os.environ.get("INGOT_COMPILE") == "verify"
         self._lock = threading.RLock()
         self._owner = os.getpid()
-        self._last_miss = ""
         functools.update_wrapper(self, function, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._replays and self._lock.acquire(False):
             try:
-                for replayer in self._replays:
-                    made = self._replay(replayer, args, kwargs)
-                    if made is not MISS:
-                        return made
+                made = self._replay(self._replays[0], args, kwargs)
+                if made is MISS:
+                    made = self._replayed(args, kwargs, 1)
+                if made is not MISS:
+                    return made
             finally:
                 self._lock.release()
         return self._other(args, kwargs)
+
+    def _replayed(self, args: tuple[Any, ...], kwargs: dict[str, Any], first: int = 0) -> Any:
+        """From the recording that fits, which is looked at first from then on; `MISS` where there is none."""
+        for place in range(first, len(self._replays)):
+            made = self._replay(self._replays[place], args, kwargs)
+            if made is not MISS:
+                self._replays.insert(0, self._replays.pop(place))
+                return made
+        return MISS
 
     def _replay(self, replayer: Replayer, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._check:
@@ -98,7 +108,7 @@ class Compiled:
         return explain(self, times)
 
     def stage(self, name: str, recording: int = 0) -> str:
-        """The program of a recording (0 is the latest) after a stage: "lift", "simplify", "epilogues", "fuse", "gather",
+        """The program of a recording (0 was used last) after a stage: "lift", "simplify", "epilogues", "fuse", "gather",
         "plan" or "lower"."""
         if not 0 <= recording < len(self._replays):
             raise IndexError(f"there are {len(self._replays)} recordings; number {recording} is none of them")
@@ -121,7 +131,7 @@ class Compiled:
 
     @property
     def replays(self) -> tuple[Replayer, ...]:
-        """The recordings, the latest first."""
+        """The recordings; the one that was used last is the first."""
         return tuple(self._replays)
 
     # ---- when nothing fits ---------------------------------------------------------------------------------------------
@@ -132,24 +142,29 @@ class Compiled:
             return self._function(*args, **kwargs)
         try:
             if self._owner != os.getpid():  # after a fork: what devices hold of the parent's is gone
-                self._replays, self._owner = [], os.getpid()
+                self._replays, self._recordings, self._owner = [], 0, os.getpid()
             return self._record_or_run(args, kwargs)
         finally:
             self._lock.release()
 
     def _record_or_run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         given = Arguments(args, kwargs)
-        if self._refreshed(given):
-            for replayer in self._replays:
-                made = self._replay(replayer, args, kwargs)
-                if made is not MISS:
-                    return made
+        kind, size = kind_of(given), size_of(given)
+        if self._refreshed(kind, size):
+            made = self._replayed(args, kwargs)
+            if made is not MISS:
+                return made
         if self._seen is None:
+            self._sizes.meet((kind, size))
             return self._warm_up(args, kwargs)
-        if self._recordings >= RECORDINGS:
-            self._give_up(f"it was recorded {RECORDINGS} times and still meets calls of another kind: {self._last_miss}")
+        recorded = self._sizes_of(kind, size)
+        if recorded and not self._sizes.wanted((kind, size), recorded):
+            self._tell_sizes(given, recorded)
             return self._function(*args, **kwargs)
-        return self._record(given)
+        if not recorded and self._recordings >= RECORDINGS:
+            self._give_up(f"it was recorded {RECORDINGS} times and still meets calls of another kind: {self._miss(given)}")
+            return self._function(*args, **kwargs)
+        return self._record(given, another=not recorded)
 
     def _warm_up(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """An eager run that shows which code runs; what dispatch tells is thrown away."""
@@ -158,27 +173,48 @@ class Compiled:
         self._seen = seen
         return made
 
-    def _refreshed(self, given: Arguments) -> bool:
+    def _refreshed(self, kind: Any, size: Any) -> bool:
         """True when a guard failed only because equal values are other objects now."""
-        refreshed = False
-        for replayer in self._replays:
-            differs = replayer.capture.arguments.differs(given)
-            differs = differs or replayer.guard.why()
-            refreshed = refreshed or not differs
-            if replayer is self._replays[0]:
-                self._last_miss = differs or "two inputs share memory, a mode changed, or a number became zero"
-        return refreshed
+        alike = [r for r in self._replays if r.size == size and r.kind == kind]
+        return [r.guard.why() for r in alike].count("") > 0
 
-    def _give_up(self, reason: str) -> None:
+    def _sizes_of(self, kind: Any, size: Any) -> int:
+        """How many sizes of such calls are recorded; 0 where something beside the size is new."""
+        alike = [r for r in self._replays if r.size != size and r.kind == kind]
+        fits = any(r.guard.holds() for r in alike) or (bool(alike) and not alike[0].guard.why())
+        return len(alike) if fits else 0
+
+    def _miss(self, given: Arguments) -> str:
+        """What tells a call from those of the recording that was used last."""
+        last = self._replays[0]
+        return (last.capture.arguments.differs(given) or last.guard.why()
+                or "two inputs share memory, a mode changed, or a number became zero")  # fmt: skip
+
+    def _tell_sizes(self, given: Arguments, recorded: int) -> None:
+        """One warning when sizes are no more recorded as they come, another when they are not at all."""
+        if recorded >= KEPT:
+            later, at = f"further ones run eagerly, for {KEPT} is the limit", 2
+        else:
+            later, at = f"further ones are when they come a second time, up to {KEPT}, and run eagerly the first time", 1
+        if self._told >= at:
+            return
+        self._told = at
+        text = f"{self.label} was recorded for {recorded} sizes, each by itself: {later}; {self._miss(given)}"
+        if at == 2 and self._fullgraph:
+            raise CompileError(text)
+        warnings.warn(text, CompileWarning, stacklevel=6)
+
+    def _give_up(self, reason: str, cause: BaseException | None = None) -> None:
         """Run eagerly from now on."""
         self._eager = reason
         text = f"{self.label} is not compiled: {reason}"
         if self._fullgraph:
-            raise CompileError(text)
+            raise CompileError(text) from cause
         warnings.warn(text, CompileWarning, stacklevel=5)
 
     # ---- recording -----------------------------------------------------------------------------------------------------
-    def _record(self, given: Arguments) -> Any:
+    def _record(self, given: Arguments, another: bool) -> Any:
+        """An eager run that is recorded; ``another``: of a kind that was not met before."""
         assert self._seen is not None
         try:
             world = World({"the function": self._function, **given.others}, self._seen)
@@ -203,16 +239,23 @@ class Compiled:
             if recorder.stopped or now.foreign:
                 raise Unguardable(recorder.stopped or now.foreign)
             capture = Capture(recorder, world, before, after, given, origins, tensors_in(result), self._mode in GRAPHS,
-                              self._mode != "max-autotune" or self._check)  # fmt: skip
-            self._replays.insert(0, self._replayer(capture, result, plain, now))
-            self._recordings += 1
+                              self._mode != "max-autotune" or self._check, self._arena())  # fmt: skip
+            self._replays.insert(0, replayer_of(capture, result, plain, now, self._function))
+            self._recordings += another
         except Changes as e:
             self._attempts += 1
             if self._attempts > ATTEMPTS:
                 self._give_up(str(e))
         except Unguardable as e:
             self._give_up(str(e))
+        except Exception as e:  # the call itself was good: its result stands, whatever became of the program
+            self._give_up(f"its program cannot be built: {type(e).__name__}: {_first_line(e)}", e)
         return result
+
+    def _arena(self) -> Any:
+        """The largest arena of the recordings so far: programs of one function take turns with it."""
+        built = [b for r in self._replays for b in (r.made.built, *r.history.programs().values())]
+        return max((b.program.arena for b in built), key=lambda arena: arena.nbytes, default=None)
 
     def _meet(self, now: Watch) -> None:
         """Code ran that was not seen before: what it depends on was not looked at, so the next call is recorded."""
@@ -225,89 +268,6 @@ class Compiled:
         if self._attempts > ATTEMPTS * RECORDINGS:
             self._give_up("other code runs at each call")
 
-    def _replayer(self, capture: Capture, result: Any, context: Any, now: Watch) -> Replayer:
-        recorder = capture.recorder
-        roots = histories(result, recorder.first_seq)
-        nodes = graph_of(roots)
-        history: Any = Spent()
-        forward_only = list(recorder.applied)
-        escaping = [*tensors_in(result)] + [e.value for e in capture.effects if e.value is not None]
-        blocks = [recorder.number(t._block) for t in escaping if recorder.knows(t._block)]
-        if roots and not is_spent(nodes):
-            made, history = self._joined(capture, roots, nodes, forward_only, blocks, context, now)
-        else:
-            if recorder.outer:
-                raise Unguardable("its backward pass goes on into the history of a tensor from outside")
-            made = capture.program(forward_only, blocks, {})
-        capture.build(made)
-        moving = {id(s.tensor) for s in capture.moving()} | capture.replaced.keys()
-        guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
-        replayer = Replayer(capture, made, result, guard, context, history)
-        capture.forget()
-        return replayer
 
-    def _joined(
-        self, capture: Capture, roots: list[Any], nodes: list[Any], forward: list[Any], blocks: list[int], context: Any,
-        now: Watch,
-    ) -> tuple[Any, Joined]:  # fmt: skip
-        """Record the backward pass, too; both programs."""
-        recorder = capture.recorder
-        arguments = [t for _, t in capture.arguments.tensors.values() if t._edge is not None]
-        leaves = [n.tensor() for n in nodes if isinstance(n, LeafNode)]
-        targets = [t for t in leaves if t is not None and not any(t is a for a in arguments)] + arguments
-        outside = [n for n in nodes if 0 < n.seq < recorder.first_seq and not any(a._edge[0] is n for a in arguments)]
-        if any(n.hooks for n in nodes):
-            raise Unguardable("a tensor in it has a gradient hook")
-        if outside and not all(any(a._edge[0].seq >= n.seq for a in arguments) for n in outside):
-            raise Unguardable("it reads a tensor that has a history of its own")
-        with scope(grad=False):
-            seeds = [builder.ones(r._layout) for r in roots]
-        given = {recorder.number(s._block): Source("seed", "a gradient", s, s._block, 0, s._layout) for s in seeds}
-        with now, listening(recorder):
-            found = engine.gradients(roots, seeds, targets, True, False)
-        if recorder.stopped or now.foreign:
-            raise Unguardable(recorder.stopped or now.foreign)
-        later = recorder.applied[len(forward):]
-        first = capture.program(forward, blocks, {})
-        sources = dict(given)
-        for number, buffer in first.buffer_of.items():
-            kept = first.graph.buffers[buffer]
-            block = recorder.block(number) or object()  # one that is gone is like no other
-            sources[number] = Source(f"made:{number}", "a saved value", None, block, 0, kept.layout)
-        ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
-        second = capture.program(later, ends, sources)
-        capture.build(second)
-        kept_blocks = [int(s.text[5:]) for s in second.inputs.values() if s.text.startswith("made:")]
-        for number in kept_blocks:
-            saved = first.graph.buffers[first.buffer_of[number]]
-            if saved.kind == "temp":
-                saved.kind = "output"
-        return first, Joined(capture, first, second, roots, targets, found, list(given.values()),
-                             self._function)
-
-
-def _set_places(capture: Capture) -> set[tuple[int, Any]]:
-    """Places that each replay fills with a new tensor: their identity is no guard."""
-    return {(id(e.item.holder), e.key) for e in capture.effects if e.item.kind != "tensor"}
-
-
-class listening:
-    """``recorder`` is told of what runs in the block. ``moved``: the block left another mode than it found."""
-
-    moved = False
-
-    def __init__(self, recorder: Recorder) -> None:
-        self.recorder = recorder
-
-    def __enter__(self) -> listening:
-        self.before, self.outer = state.context, state.recorder
-        state.recorder, state.context = self.recorder, self.before.change(recording=True)
-        self.inside = state.context
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        left = state.context
-        state.context, state.recorder = self.before, self.outer
-        self.moved = left is not self.inside
-        if self.moved:
-            state.context = left.change(recording=False)  # a mode that was set to stay
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0][:200]

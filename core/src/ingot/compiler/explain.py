@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ingot_devices.program.stages import Built
 
     from .compiled import Compiled
+    from .replaying import Replayer
 
 
 NO_REASSOCIATIONS = ("none: results are the eager ones, bit for bit",)
@@ -24,7 +25,15 @@ def explain(compiled: Compiled, times: bool) -> str:
         lines.append(f"  runs eagerly: {compiled.eager}")
     if not compiled.replays and not compiled.eager:
         lines.append("  not recorded yet: the first call warms up, the second is recorded")
+    shown: list[Replayer] = []
     for number, replayer in enumerate(compiled.replays):
+        alike = next((r for r in shown if r.kind == replayer.kind and r.size != replayer.size), None)
+        if alike is not None:
+            differs = alike.capture.arguments.differs(replayer.capture.arguments)
+            kernels = len(replayer.made.built.program.graph.nodes)
+            lines.append(f"  recording {number}: {kernels} kernels for other sizes: {differs}")
+            continue
+        shown.append(replayer)
         guarded, changed = replayer.guard.places(), len(replayer.capture.effects)
         lines.append(f"  recording {number}: {guarded} places guarded, {changed} places changed, "
                      f"{replayer.recorder.inputs} numbers read at each call")  # fmt: skip
@@ -46,7 +55,7 @@ def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
         f"  ops captured       {ops if not name else len(lifted.nodes)}",
         f"  kernels            {len(lifted.nodes)} recorded, {len(graph.nodes)} after fusion",
         f"  bytes moved        {before:,} recorded, {after:,} after fusion",
-        f"  peak memory        {peak(lifted):,} bytes if each temporary goes at its last use, {planned:,} planned",
+        f"  peak memory        {peak(lifted):,} bytes eagerly, {planned:,} planned: {kept:,} of results and",
         f"                     {made.plan}",
         f"  replay             {replay(built)}",
         *(f"  reassociations     {text}" for text in graph.reassociations or NO_REASSOCIATIONS),
@@ -73,14 +82,20 @@ def replay(built: Built) -> str:
 
 
 def peak(graph: Graph) -> int:
-    """Most bytes of temporaries and outputs at one time, each from its first node to its last."""
-    lives = lifetimes(graph)
+    """Most bytes of temporaries and outputs at one time where each is allocated by the kernel that first writes it, as eagerly;
+    a temporary goes with its last use, an output stays."""
+    lives = {number: last for number, (_, last) in lifetimes(graph).items()}
     change = [0] * (len(graph.nodes) + 1)
-    for number, (first, last) in lives.items():
-        change[first] += graph.buffers[number].nbytes
-        change[last + 1] -= graph.buffers[number].nbytes
+    born: set[int] = set()
+    for place, node in enumerate(graph.nodes):
+        for number in node.written_buffers() - born:
+            born.add(number)
+            buffer = graph.buffers[number]
+            if buffer.kind != "input":
+                change[place] += buffer.nbytes
+                change[lives.get(number, len(graph.nodes) - 1) + 1] -= buffer.nbytes
     most = now = 0
     for step in change:
         now += step
         most = max(most, now)
-    return most + sum(b.nbytes for b in graph.buffers.values() if b.kind == "output")
+    return most

@@ -201,3 +201,25 @@ class Recorder:
             self.stop(f"{op.name}: its seeds do not come from one draw of a generator")
             return
         values[start : start + 4] = [Input(found[0] + n) for n in range(4)]
+
+
+class listening:
+    """``recorder`` is told of what runs in the block. ``moved``: the block left another mode than it found."""
+
+    moved = False
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+
+    def __enter__(self) -> listening:
+        self.before, self.outer = state.context, state.recorder
+        state.recorder, state.context = self.recorder, self.before.change(recording=True)
+        self.inside = state.context
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        left = state.context
+        state.context, state.recorder = self.before, self.outer
+        self.moved = left is not self.inside
+        if self.moved:
+            state.context = left.change(recording=False)  # a mode that was set to stay

@@ -19,6 +19,7 @@ from ..devices import get_default_device
 from .capture import Capture, Effect, Programs, Source
 from .guard import Guard
 from .recorder import Event, Place
+from .sizes import kind_of, size_of
 from .world import Unguardable
 
 EPOCH = [0]
@@ -70,6 +71,7 @@ class Replayer:
     def __init__(self, capture: Capture, made: Programs, result: Any, guard: Guard, context: Any, history: Any) -> None:
         self.capture, self.made, self.guard, self.history = capture, made, guard, history
         self.recorder = capture.recorder
+        self.kind, self.size = kind_of(capture.arguments), size_of(capture.arguments)
         self.captured_ops = len(self.recorder.applied)
         self.text = Text()
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}

@@ -7,6 +7,7 @@ from typing import Any
 
 from ingot_devices.context import state
 
+from ..autograd.engine import fit
 from ..autograd.node import Node, next_seq
 
 
@@ -70,7 +71,8 @@ class CompiledNode(Node):
         return found
 
     def _seed(self, grad: Any, layout: Any, builder: Any) -> Any:
-        """A gradient as the program takes it: dense."""
+        """A gradient as the program takes it: dense, and of the result's shape and dtype, whatever the caller gave."""
         if grad is None:
             return builder.zeros(layout)
+        grad = fit(grad, layout)
         return grad if grad._layout is layout or state.context.grad else builder.copy(grad)

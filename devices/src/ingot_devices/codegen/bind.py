@@ -63,7 +63,8 @@ class Loops:
     """A bound definition: axes of known extents, stages over them, writes. ``stages`` keep their numbers.
 
     ``parts``: the axes that are cut, so that several work-items or groups share the walk along them. ``aligned``: that
-    operands begin at multiples of as many elements as a schedule takes together; else it takes them one by one.
+    operands begin at multiples of as many elements as a schedule takes together; else it takes them one by one. ``origin``:
+    the definition's axes that each axis was merged from, the slowest first; without it each is itself (`walked`).
     """
 
     name: str
@@ -72,6 +73,11 @@ class Loops:
     writes: tuple[Write, ...]
     parts: Mapping[int, Part] = field(default_factory=dict)
     aligned: bool = True
+    origin: tuple[tuple[int, ...], ...] = ()
+
+    def walked(self, axis: int) -> tuple[int, ...]:
+        """The definition's axes that a walk along ``axis`` goes through, the slowest first."""
+        return self.origin[axis] if axis < len(self.origin) else (axis,)
 
     def roots(self) -> tuple[Expr, ...]:
         """Every expression in it."""

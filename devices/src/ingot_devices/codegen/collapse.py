@@ -2,7 +2,8 @@
 
 Second step of a scheduled kernel (see `bind`). ``i`` and ``j`` of extents m and n are one axis of extent m·n when in
 every linear form the coefficient of ``i`` is n times that of ``j``, and every stage and write runs over both or
-neither. A dense pointwise op of any rank ends as one axis, so that its kernel is the same for all shapes.
+neither. A dense pointwise op of any rank ends as one axis, so that its kernel is the same for all shapes. Axes that are
+reduced may be merged in the order of memory, which need not be the definition's: ``Loops.origin`` keeps it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def _merge_once(loops: Loops) -> Loops | None:
                 extents = list(loops.extents)
                 extents[inner] *= extents[outer]
                 extents[outer] = 1
-                return _regrouped(loops, tuple(extents), {outer})
+                origin = [loops.walked(a) for a in range(len(extents))]
+                origin[inner] = origin[outer] + origin[inner]
+                return _regrouped(replace(loops, origin=tuple(origin)), tuple(extents), {outer})
     return None
 
 
@@ -116,7 +119,8 @@ def _renumbered(loops: Loops) -> Loops:
         replace(w, axes=tuple(numbers[a] for a in w.axes), parallel=frozenset(numbers[a] for a in w.parallel))
         for w in loops.writes
     )
-    return replace(loops, extents=tuple(loops.extents[a] for a in used), stages=stages, writes=writes)
+    return replace(loops, extents=tuple(loops.extents[a] for a in used), stages=stages, writes=writes,
+                   origin=tuple(loops.walked(a) for a in used))  # fmt: skip
 
 
 def _moved(stage: Stage, numbers: dict[int, int]) -> Stage:

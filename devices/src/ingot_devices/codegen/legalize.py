@@ -38,7 +38,7 @@ def legalize(loops: Loops, limits: Limits, rows: frozenset[str] | None, index_bi
     values = _Values(limits, index_bits, rows is not None and BRAIN in rows)
     changed = loops.rewrite(values)
     writes = tuple(_stored(w, old, values) for w, old in zip(changed.writes, loops.writes, strict=True))
-    changed = Loops(changed.name, changed.extents, changed.stages, writes)
+    changed = Loops(changed.name, changed.extents, changed.stages, writes, origin=changed.origin)
     if rows is not None:
         changed = changed.rewrite(Expand(rows))
     return changed.rewrite(_Unsigned(index_bits))

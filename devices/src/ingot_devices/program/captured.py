@@ -59,6 +59,7 @@ class Captured:
         views = {n: View.make(block, buffers[n].layout, 0, native) for n, (block, native) in held.items()}
         self._in = [(n, v) for n, v in views.items() if buffers[n].kind == "input"]
         self._out = [(n, v) for n, v in views.items() if buffers[n].kind == "output"]
+        program.arena.turn.blocks.update(block for block, _ in held.values())
         written = set().union(*(n.written_buffers() for n in program.graph.nodes))
         self._back = [(n, v) for n, v in self._in if n in written]  # an argument that the program writes to
         apart = [b for b in buffers.values() if b.kind == "output" and b.number not in set(loose)]
@@ -79,6 +80,12 @@ class Captured:
 
     def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
         """Queue the whole program, in order. See `Program.run`."""
+        turn = self.program.arena.turn
+        with turn.lock:
+            turn.follow()
+            self._run(slots, numbers)
+
+    def _run(self, slots: Sequence[Any], numbers: Sequence[Any]) -> None:
         self.numbers.write(numbers)
         if self.reason:
             self.program.run(slots)

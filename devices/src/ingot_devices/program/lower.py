@@ -28,14 +28,16 @@ class Program:
     """A program ready to run on one device, again and again; it owns its temporaries.
 
     ``run(slots, numbers)``: ``slots[n]`` is the `View` of input or output buffer n (None where it is pinned or a temp), in
-    the layout that the graph's buffer has; ``numbers`` are those that change.
+    the layout that the graph's buffer has; ``numbers`` are those that change. Runs in several threads, or on several streams,
+    come one after the other: they use the same temporaries. ``shared``: the arena of a program that may lend its memory.
     """
 
-    def __init__(self, graph: Graph, pinned: Mapping[int, View]) -> None:
+    def __init__(self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None) -> None:
         self.graph = _buildable(graph)
         self.plan = memory.plan(self.graph)
         self.arena: Arena
-        self.arena, views = memory.placed(self.graph, self.plan)
+        self.arena, views = memory.placed(self.graph, self.plan, shared)
+        self._turn, self._streams = self.arena.turn, graph.device.streams
         self.pinned = {**pinned, **views}
         self.sources: list[str] = []
         self.launches = self.runs = 0
@@ -46,16 +48,19 @@ class Program:
 
     def run(self, slots: Sequence[Any], numbers: Sequence[Any] = ()) -> None:
         """Queue the whole program, in order."""
-        self.runs += 1
-        token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
-        try:
-            if self._only is not None:
-                self._only(slots, numbers)
-            else:
-                self.launch(slots, self.graph.every(numbers))
-        finally:
-            if token is not None:
-                loud(token)
+        with self._turn.lock:
+            if self._streams:
+                self._turn.follow()
+            self.runs += 1
+            token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
+            try:
+                if self._only is not None:
+                    self._only(slots, numbers)
+                else:
+                    self.launch(slots, self.graph.every(numbers))
+            finally:
+                if token is not None:
+                    loud(token)
 
     def launch(self, slots: Sequence[Any], every: Sequence[Any] = ()) -> None:
         """What a run queues; ``every`` are its numbers with those that are derived (`Graph.every`)."""

@@ -3,7 +3,7 @@
 Each temp is alive from the first node that touches it to the last. Where a device lets a block be cut up, all of them lie in
 one, the largest placed first, each in the smallest gap that those alive beside it leave ("greedy by size": Pisarchyk and Lee,
 2020). Elsewhere, in order of their births, they take the free slot that fits best, or a new one. The program owns the memory
-(`memory.arena`).
+(`memory.arena`), or shares it with programs of the same function for other sizes.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..memory.arena import Arena, step_of
+from ..plan import Ref
 from ..view import View
 from .graph import Graph
 
@@ -35,10 +36,13 @@ class MemoryPlan:
 
 
 def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
-    """For each temp in use the places of the first and of the last node that touches it."""
+    """For each temp in use the places of the first and of the last node that names it.
+
+    One that a kernel takes and never loads (a pad's operand, of which nothing is left) needs memory, too.
+    """
     found: dict[int, tuple[int, int]] = {}
     for place, node in enumerate(graph.nodes):
-        for number in node.read_buffers() | node.written_buffers():
+        for number in {o.slot for o in node.operands if isinstance(o, Ref)}:
             if graph.buffers[number].kind == "temp":
                 first, _ = found.get(number, (place, place))
                 found[number] = first, place
@@ -103,9 +107,9 @@ def _slots(lives: dict[int, tuple[int, int]], needs: dict[int, int]) -> tuple[li
     return sizes, slot_of
 
 
-def placed(graph: Graph, made: MemoryPlan) -> tuple[Arena, dict[int, View]]:
-    """The arena of a plan, and each temp as a view into it."""
-    arena = Arena(graph.device.pool, made.sizes)
+def placed(graph: Graph, made: MemoryPlan, shared: Arena | None = None) -> tuple[Arena, dict[int, View]]:
+    """The arena of a plan, and each temp as a view into it; ``shared``: that of a program never run at the same time."""
+    arena = Arena(graph.device.pool, made.sizes, shared)
     views: dict[int, View] = {}
     limits: Any = graph.device.limits
     for number, (slot, inner) in made.place_of.items():

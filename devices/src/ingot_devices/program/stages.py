@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..codegen import Unsupported
+from ..memory.arena import Arena
 from ..view import View
 from .captured import Captured, refusal
 from .epilogues import epilogues
@@ -53,10 +54,13 @@ class Built:
         return str(self.after[stage])
 
 
-def build(graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | None = None) -> Built:
+def build(
+    graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | None = None, shared: Arena | None = None
+) -> Built:
     """The program of ``graph``; ``pinned`` are the inputs whose views are the same at each run.
 
     ``loose``: it is to be replayed as one graph of the device, and these are its arguments and results (`captured`).
+    ``shared``: the arena of another program, never run at the same time, whose memory may serve for this one.
     """
     check(graph, "lift")
     after = {"lift": graph}
@@ -64,24 +68,26 @@ def build(graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | Non
         graph = stage(graph)
         check(graph, name)
         after[name] = graph
-    built = _built(graph, pinned, after, loose)
+    built = _built(graph, pinned, after, loose, shared)
     for name in dumped():
         print(f"---- {name}\n{built.text(name)}", file=sys.stderr)
     return built
 
 
 def _built(
-    graph: Graph, pinned: Mapping[int, View], after: Mapping[str, Graph], loose: Collection[int] | None
-) -> Built:
+    graph: Graph, pinned: Mapping[int, View], after: Mapping[str, Graph], loose: Collection[int] | None,
+    shared: Arena | None,
+) -> Built:  # fmt: skip
     refused = "" if loose is None else refusal(graph)
     if loose is None or refused:
-        return Built(Program(graph, pinned), after, refused=refused)
+        return Built(Program(graph, pinned, shared), after, refused=refused)
     try:
         rewritten, numbers = in_memory(graph)
-        program = Program(rewritten, {**pinned, **numbers.views})
+        program = Program(rewritten, {**pinned, **numbers.views}, shared)
         captured = Captured(program, numbers, loose)
+        program.arena.turn.blocks.update([] if numbers.block is None else [numbers.block])
     except Unsupported as error:
-        return Built(Program(graph, pinned), after, refused=str(error))
+        return Built(Program(graph, pinned, shared), after, refused=str(error))
     return Built(program, after, captured)
 
 

@@ -1,7 +1,8 @@
 """The order in which a kernel combines what it reduces, as far as its definition and layouts decide it.
 
-A reduction's tree is fixed by its length and the schedule that a device chooses. A fused kernel must have the tree of the
-kernel that it takes the place of, or its sums would round otherwise: fusion compares the two `shape_of`.
+A reduction's tree is fixed by its length, the schedule that a device chooses, and the order in which the definition's axes are
+walked: over transposed memory that is another. A fused kernel must have the tree of the kernel that it takes the place of, or
+its sums would round otherwise: fusion compares the two `shape_of`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def shape_of(node: Node, device: Any) -> Any:
     if own is not None:
         return own(node.definition, layouts_of(node))
     loops = collapse(monoids.rewrite(bind(node.definition, layouts_of(node))))
-    stages = [(s.kind, s.monoid, tuple(loops.extents[a] for a in s.over)) for s in loops.stages]
+    stages = [(s.kind, s.monoid, tuple((loops.extents[a], loops.walked(a)) for a in s.over)) for s in loops.stages]
     return stages, [order(loops, group, device.limits) for group in split(loops)]
 
 

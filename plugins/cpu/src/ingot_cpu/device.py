@@ -7,6 +7,7 @@ has no registered kernel is generated: natively, or as NumPy source (`ingot_cpu.
 from __future__ import annotations
 
 import os
+import platform
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,6 +17,7 @@ from ingot_devices.memory.block import HostMemory, held
 
 from . import memory
 from .native.codegen import CpuCodegen
+from .native.jit import NoLLVM, jit
 
 if TYPE_CHECKING:
     from ingot_devices.layout import Layout
@@ -81,6 +83,13 @@ class CpuDevice(Device):
     def window(self, handle: Any, offset: int, nbytes: int) -> Any:
         """A slice of the array."""
         return self.host_bytes(handle)[offset : offset + nbytes].view(HostMemory)
+
+    def fingerprint(self) -> str:
+        """Processor and code generator: a home folder may be shared by machines, and what was tuned on one is of one."""
+        try:
+            return f"cpu/{jit().fingerprint()}/{os.cpu_count()}"
+        except NoLLVM:
+            return f"cpu/numpy {np.__version__}/{platform.machine()}/{platform.processor()}/{os.cpu_count()}"
 
     def memory_info(self) -> tuple[int, int] | None:
         """(available, total) bytes of the machine, where the system tells them."""

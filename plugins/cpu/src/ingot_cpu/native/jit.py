@@ -149,17 +149,18 @@ _lock = threading.Lock()
 
 
 @cache
-def _opened() -> Jit | NoLLVM:
+def _opened() -> Jit | str:
+    """The reason why there is none as text: an exception that is kept keeps all that was on the stack."""
     try:
         return Jit()
     except NoLLVM as e:
-        return e
+        return str(e)
 
 
 def jit() -> Jit:
     """The process's; `NoLLVM` says why there is none."""
     with _lock:
         found = _opened()
-    if isinstance(found, NoLLVM):
-        raise found
+    if isinstance(found, str):
+        raise NoLLVM(found)
     return found

@@ -104,24 +104,24 @@ def check_layout() -> None:
 
 
 @cache
-def _opened() -> Runtime | NoLLVM:
+def _opened() -> Runtime | str:
     try:
         return Runtime(jit())
     except NoLLVM as e:
-        return e
+        return str(e)
 
 
 def runtime() -> Runtime:
     """The process's; `NoLLVM` says why there is none."""
     found = _opened()
-    if isinstance(found, NoLLVM):
-        raise found
+    if isinstance(found, str):
+        raise NoLLVM(found)
     return found
 
 
 def usable() -> bool:
     """True where native kernels can be made."""
-    return not isinstance(_opened(), NoLLVM)
+    return not isinstance(_opened(), str)
 
 
 # ---- one kernel ----------------------------------------------------------------------------------------------------------
