@@ -102,7 +102,8 @@ class Tile:
         self.f = self.access.f
         self.units = loops.extents[plan.batch] if plan.batch >= 0 else 1
         self.parallel = plan.batch >= 0
-        self.trees: list[Any] = [("product", "in order", plan.x.dtype.name, loops.extents[plan.summed])]
+        walked = (loops.extents[plan.summed], *loops.walked(plan.summed))
+        self.trees: list[Any] = [("product", "in order", plan.x.dtype.name, walked)]
         d = plan.x.dtype
         vector = 64 // d.itemsize
         vectors = min(4, -(-loops.extents[plan.columns] // vector)) if target.wide else 1
