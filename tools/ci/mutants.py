@@ -289,7 +289,8 @@ def fresh(mutant: Mutant) -> dict[str, Any]:
         install(new.backend("acme", home / "ingot-acme", native=True), home / "site")
         os.environ.update(INGOT_CACHE_DIR=str(home / "cache"), INGOT_DISABLE="opencl,cuda,webgpu,sim", INGOT_FALLBACK="allow")
         found = run(mutant, home)
-    state = "same" if found.get("same") else "killed" if "killed" in found else "SURVIVED"
+    lives = "right" if mutant is RIGHT else "SURVIVED"
+    state = "same" if found.get("same") else "killed" if "killed" in found else lives
     print(f"{state:9}{mutant}  {found.get('killed', '')}", flush=True)
     return found
 
