@@ -34,6 +34,11 @@ class Target:
     masked: frozenset[int]
     halves: bool  # converts float16 by an instruction
 
+    @property
+    def wide(self) -> bool:
+        """It has 32 registers of 64 bytes."""
+        return 1 in self.masked
+
 
 class NoLLVM(Exception):
     """llvmlite is missing, switched off or of no use here; the text is the reason."""

@@ -1,0 +1,189 @@
+"""What a convolution is asked for, as numbers; and how it is cut into chunks whose memory stays in the cache of a core.
+
+A chunk is some whole pictures, or a band of one: its padded pixels, its results and what lies between them are the scratch of
+one thread. No result depends on the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from ingot_devices.codegen import Unsupported
+from ingot_devices.opset.window import each, pads
+from ingot_devices.registry import Request
+
+from .code import FLOAT, LANES, Tiling
+from .winograd import PLACES, SEEN, TILE
+
+CACHE = 1_500_000
+"""Bytes of scratch that a chunk aims at: most of what a core has for itself."""
+LINE = 64
+"""Bytes of a line of the cache, and what the counter of chunks takes for itself."""
+Pair = tuple[int, int]
+
+
+class Window(NamedTuple):
+    """Windows over ``batch`` pictures of ``channels`` × ``sizes``, giving ``outputs`` × ``counts``.
+
+    ``output`` and ``input`` are distances in the weight, in floats; ``flipped``: its taps are read from the last on.
+    """
+
+    batch: int
+    channels: int
+    sizes: Pair
+    outputs: int
+    counts: Pair
+    taps: Pair
+    stride: Pair
+    dilation: Pair
+    before: Pair
+    output: int
+    input: int
+    flipped: bool = False
+
+    @property
+    def work(self) -> int:
+        """Multiplications of the direct form."""
+        return self.batch * self.outputs * self.counts[0] * self.counts[1] * self.channels * self.taps[0] * self.taps[1]
+
+
+def asked(request: Request) -> Window:
+    """The windows of a convolution, or of the gradient of its input where that is one. `Unsupported` says why not."""
+    to_input = request.op == "convolution_input"
+    x, weight, out = request.layouts[0].shape, request.layouts[1].shape, request.outputs[0].shape
+    attrs, rank = request.attributes, len(x) - 2
+    if rank > 2 or attrs["groups"] != 1:
+        raise Unsupported(f"it takes one or two spatial axes and one group; {rank} and {attrs['groups']} were asked for")
+    if min(*x, *weight, *out) == 0:
+        raise Unsupported("there is nothing to multiply")
+
+    def pair(values: tuple[int, ...], fill: int) -> Pair:
+        return (fill, values[0]) if rank == 1 else (values[0], values[1])
+
+    taps = pair(weight[2:], 1)
+    stride, dilation = (pair(each(attrs[name], rank), 1) for name in ("stride", "dilation"))
+    before = pair(tuple(a for a, _ in pads(attrs["padding"], rank)), 0)
+    size = taps[0] * taps[1]
+    if not to_input:
+        return Window(x[0], x[1], pair(x[2:], 1), weight[0], pair(out[2:], 1), taps, stride, dilation, before, x[1] * size, size)
+    if stride != (1, 1):
+        raise Unsupported(f"a gradient of the input is a convolution at stride 1 alone; {list(stride)} was asked for")
+    turned = ((taps[0] - 1) * dilation[0] - before[0], (taps[1] - 1) * dilation[1] - before[1])
+    if min(turned) < 0:
+        raise Unsupported("the padding is larger than the windows")
+    return Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, turned, size, out[1] * size, True)
+
+
+class Cut(NamedTuple):
+    """``images`` pictures at once in whole, or ``bands`` of ``rows`` of one."""
+
+    images: int
+    rows: int
+    bands: int
+    chunks: int
+
+
+def cut(batch: int, high: int, threads: int, nbytes: Callable[[int, int], int]) -> Cut:
+    """Chunks of at most `CACHE` bytes, where they can be, and some for each thread. ``nbytes(images, rows)``: what one takes."""
+    bands = 1
+    while bands < high and (nbytes(1, -(-high // bands)) > CACHE or batch * bands < 2 * threads):
+        bands += 1
+    rows = -(-high // bands)
+    bands, images = -(-high // rows), 1
+    while bands == 1 and images < -(-batch // threads) and nbytes(images + 1, rows) <= CACHE:
+        images += 1
+    return Cut(images, rows, bands, -(-batch // images) * bands)
+
+
+class Layout(NamedTuple):
+    """Constants of the launch by name, and the bytes of the workspace that they suppose."""
+
+    constants: Mapping[str, int]
+    nbytes: int
+
+
+def _rounded(value: int, to: int) -> int:
+    return -(-value // to) * to
+
+
+def _laid(first: int, sections: Mapping[str, int]) -> tuple[dict[str, int], int]:
+    """Where sections of these bytes begin, and where they end."""
+    places, at = {}, first
+    for name, nbytes in sections.items():
+        places[name] = at
+        at += _rounded(nbytes, LINE)
+    return places, at
+
+
+def _layout(
+    w: Window, tiling: Tiling, threads: int, high: int, sections: Callable[[int, int], Mapping[str, int]], rows: int,
+    more: Mapping[str, int],
+) -> Layout:  # fmt: skip
+    """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each a panel wide."""
+    made = cut(w.batch, high, threads, lambda images, lines: sum(sections(images, lines).values()))
+    panels = -(-w.outputs // tiling.width)
+    places, scratch = _laid(0, sections(made.images, made.rows))
+    packed = panels * rows * tiling.width * FLOAT
+    start = LINE + _rounded(packed, LINE)
+    places = {name: at + start for name, at in places.items()}
+    constants = {
+        "batch": w.batch, **made._asdict(), "scratch": scratch, "packed": LINE, **places,
+        "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0], "left": w.before[1],
+        "outputs": w.outputs, "side": panels * tiling.width, "area": w.counts[0] * w.counts[1], "count": w.counts[1],
+        "high": high, "panels": panels, **_weights(w, rows), **more,
+    }  # fmt: skip
+    return Layout(constants, start + scratch * threads)
+
+
+def _weights(w: Window, rows: int) -> dict[str, int]:
+    """How `parts.pack` walks the weight. One tap alone: its channels, which lie side by side, are walked as taps are."""
+    taps = w.taps[0] * w.taps[1]
+    if taps == 1 and w.input == 1:
+        return {"inputs": 1, "output": w.output, "input": 1, "taps": w.channels}
+    return {"inputs": w.channels, "output": w.output, "input": w.input, "taps": taps}
+
+
+def direct(w: Window, tiling: Tiling, threads: int) -> Layout:
+    """The constants of `direct.text`."""
+    tall, broad = ((t - 1) * d + 1 for t, d in zip(w.taps, w.dilation, strict=True))
+    wide = max(w.before[1] + w.sizes[1], (w.counts[1] - 1) * w.stride[1] + broad)
+    side = _rounded(w.outputs, tiling.width)
+    deep = w.channels
+
+    def sections(images: int, rows: int) -> dict[str, int]:
+        reach, results = (rows - 1) * w.stride[0] + tall, images * rows * w.counts[1]
+        return {
+            "pixels": (images * reach * wide * deep + LANES * (deep + 1)) * FLOAT,
+            "places": (results + tiling.rows[0]) * 8,
+            "results": (results + LANES) * side * FLOAT,
+        }
+
+    apart = w.dilation[1] > 1
+    more = {
+        "wide": wide, "deep": deep, "tall": tall, "down": w.stride[0], "across": w.stride[1],
+        "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": w.taps[1] if apart else 1,
+        "part": w.dilation[1] * deep, "length": deep if apart else deep * w.taps[1],
+    }  # fmt: skip
+    return _layout(w, tiling, threads, w.counts[0], sections, w.taps[0] * w.taps[1] * w.channels, more)
+
+
+def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
+    """The constants of `winograd.text`."""
+    high, tiles = (-(-n // TILE) for n in w.counts)
+    wide = max(w.before[1] + w.sizes[1], tiles * TILE + SEEN - TILE)
+    deep, side = _rounded(w.channels, LANES), _rounded(w.outputs, tiling.width)
+
+    def sections(images: int, rows: int) -> dict[str, int]:
+        tiled = _rounded(images * rows * tiles, tiling.rows[0])
+        results = images * rows * TILE * w.counts[1] + (TILE - 1) * w.counts[1] + TILE
+        return {
+            "pixels": (images * (rows * TILE + SEEN - TILE) * wide * deep + LANES * (deep + 1)) * FLOAT,
+            "seen": PLACES * tiled * deep * FLOAT,
+            "products": PLACES * tiled * side * FLOAT,
+            "results": (results + LANES) * side * FLOAT,
+        }
+
+    made = _layout(w, tiling, threads, high, sections, PLACES * w.channels, {"wide": wide, "deep": deep, "tiles": tiles})
+    tiled = _rounded(made.constants["images"] * made.constants["rows"] * tiles, tiling.rows[0])
+    return made._replace(constants={**made.constants, "tiled": tiled})

@@ -1,0 +1,194 @@
+"""What all convolutions are made of: weights to panels, pixels gathered channel by channel, results scattered back.
+
+Outside, pictures are (N, C, H, W). Inside a chunk they lie with the channels side by side, so that one vector is 16 channels
+of a pixel; the two ways are 16×16 transposes between memory and the cache. A store of 16 lanes may go past a row: what comes
+after is written later, in every loop here, and each buffer has room for it at its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from ingot_devices import dtypes as dt
+
+from ..emit import Value
+from .code import LANES, Code, Tiling
+
+Put = Callable[[Value, Value, Value, Value, Sequence[Value]], None]
+"""What becomes of 16 taps of 16 outputs: (panel, first output in it, q, first tap, a vector for each tap)."""
+End = Callable[[Value, Value, Value, str], None]
+"""What becomes of 16 results: (output, place in the picture, vector, mask)."""
+Finish = Callable[[Code], End]
+
+
+def least(c: Code, index: Value, count: Value) -> Value:
+    """``index``, or the last one below ``count``."""
+    return c.least(index, c.sum(count, -1))
+
+
+def block(c: Code, base: str, apart: Value, first: Value, count: Value, mask: str) -> list[Value]:
+    """16 rows of 16 floats, ``apart`` floats from each other, transposed. Rows from ``count`` on repeat the last one."""
+    rows = [c.float_at(base, c.times(least(c, c.sum(first, k), count), apart)) for k in range(LANES)]
+    return c.transposed([c.read(row, mask) for row in rows])
+
+
+# ---- weights -----------------------------------------------------------------------------------------------------------
+def pack(c: Code, tiling: Tiling, put: Put) -> None:
+    """Read a weight for the panels ``lo`` to ``hi``: ``put`` gets 16 outputs of up to 16 taps at a time.
+
+    Constants: ``outputs``, ``inputs`` (numbers q), ``output`` and ``input`` (floats from one to the next), ``taps``.
+    """
+
+    def panel(number: Value) -> None:
+        for half in range(tiling.vectors):
+            first = c.sum(c.product(number, tiling.width), half * LANES)
+
+            def one(q: Value, first: Value = first, half: int = half) -> None:
+                base = c.float_at("%weight", c.product(q, c["input"]))
+
+                def taps(t: Value) -> None:
+                    count = c.least(c.minus(c["taps"], t), c.number(LANES))
+                    made = block(c, c.float_at(base, t), c["output"], first, c["outputs"], c.first(count))
+                    put(number, c.number(half * LANES), q, t, made)
+
+                c.each(0, c["taps"], taps, LANES)
+
+            c.each(0, c["inputs"], one)
+
+    c.each(Value("%lo", dt.index), Value("%hi", dt.index), panel)
+
+
+def reset(c: Code) -> None:
+    """The counter of chunks at the workspace's begin becomes 0: done by the first unit of the first group."""
+    start = c.op("icmp eq i64 %lo, 0", dt.bool_, 0)
+    c.when(start, lambda: c.do("store i64 0, ptr %space, align 8"))
+
+
+def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
+    """The group that packs a weight: panels × (tap, q) × outputs of a panel. ``flipped``: the taps from the last on."""
+    c = Code(names)
+    reset(c)
+    target = c.byte_at("%space", c["packed"])
+
+    def put(panel: Value, half: Value, q: Value, first: Value, made: Sequence[Value]) -> None:
+        start = c.product(panel, c["taps"], c["inputs"])
+        for k, value in enumerate(made):
+            tap = c.sum(first, k)
+            place = c.minus(c.sum(c["taps"], -1), tap) if flipped else tap
+            address = c.float_at(target, c.product(c.sum(start, c.times(place, c["inputs"]), q), tiling.width), half)
+            c.when(c.below(tap, c["taps"]), partial(c.store, value, address))
+
+    pack(c, tiling, put)
+    return c.text()
+
+
+# ---- chunks --------------------------------------------------------------------------------------------------------------
+def chunks(c: Code, body: Callable[[Value, Value, Value, Value], None]) -> None:
+    """``body(first image, images, first row, scratch)`` for each chunk that a thread takes; units are threads."""
+
+    def unit(worker: Value) -> None:
+        scratch = c.product(worker, c["scratch"])
+
+        def turn(_: Value) -> None:
+            number = c.taken("%space")
+
+            def take() -> None:
+                group, band = c.divide(number, c["bands"])
+                first = c.times(group, c["images"])
+                images = c.least(c.minus(c["batch"], first), c["images"])
+                body(first, images, c.times(band, c["rows"]), scratch)
+
+            c.when(c.below(number, c["chunks"]), take)
+
+        c.each(0, c["chunks"], turn)
+
+    c.each(Value("%lo", dt.index), Value("%hi", dt.index), unit)
+
+
+def gather(c: Code, pixels: str, first: Value, images: Value, top: Value, rows: Value) -> None:
+    """Rows of pictures from row ``top`` on (it may lie above), channels side by side, with zeros around.
+
+    Constants: ``height``, ``width``, ``channels``, ``left`` (zeros before), ``wide`` (pixels of a row with zeros), ``deep``
+    (floats of a pixel).
+    """
+    plane = c.times(c["height"], c["width"])
+
+    def image(n: Value) -> None:
+        source = c.float_at("%x", c.product(c.sum(first, n), c["channels"], plane))
+        place = c.product(n, rows, c["wide"], c["deep"])
+
+        def row(y: Value) -> None:
+            at, line = c.sum(top, y), c.product(c["wide"], c["deep"])
+            target = c.float_at(pixels, place, c.times(y, line))
+            inside = c.op(f"icmp ult i64 {at.text}, {c['height'].text}", dt.bool_, 0)
+            outside = c.op(f"xor i1 {inside.text}, true", dt.bool_, 0)
+            c.when(outside, lambda: c.zero(target, line))
+            c.when(inside, lambda: _row(c, c.float_at(source, c.times(at, c["width"])), target, plane))
+
+        c.each(0, rows, row)
+
+    c.each(0, images, image)
+
+
+def _row(c: Code, source: str, target: str, plane: Value) -> None:
+    """One row: the zeros on the left, the pixels, and over what these left behind the zeros on the right."""
+    before = c.times(c["left"], c["deep"])
+    c.zero(target, before)
+    blocks = c.divide(c.sum(c["channels"], LANES - 1), c.number(LANES))[0]
+
+    def some(w: Value) -> None:
+        mask = c.first(c.least(c.minus(c["width"], w), c.number(LANES)))
+
+        def channels(k: Value) -> None:  # from the last on, whose stores go past the pixel
+            first = c.product(c.minus(c.sum(blocks, -1), k), LANES)
+            made = block(c, c.float_at(source, w), plane, first, c["channels"], mask)
+            for j, value in enumerate(made):
+                c.store(value, c.float_at(target, before, c.times(c.sum(w, j), c["deep"]), first))
+
+        c.each(0, blocks, channels)
+
+    c.each(0, c["width"], some, LANES)
+    filled = c.sum(before, c.times(c["width"], c["deep"]))
+    c.zero(c.float_at(target, filled), c.minus(c.times(c["wide"], c["deep"]), filled))
+
+
+def scatter(c: Code, results: str, first: Value, images: Value, start: Value, count: Value, finish: End) -> None:
+    """Results (pixel, outputs side by side) to (N, O, pixels): ``count`` pixels of each image from ``start`` on.
+
+    Constants: ``outputs``, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
+    """
+
+    def image(n: Value) -> None:
+        held = c.float_at(results, c.product(n, count, c["side"]))
+        number = c.sum(first, n)
+
+        def outputs(o: Value) -> None:
+            def some(p: Value) -> None:
+                mask = c.first(c.least(c.minus(count, p), c.number(LANES)))
+                rows = [c.read(c.float_at(held, c.times(c.sum(p, k), c["side"]), o)) for k in range(LANES)]
+                for k, value in enumerate(c.transposed(rows)):
+                    output = c.sum(o, k)
+                    place = c.sum(c.product(c.sum(c.times(number, c["outputs"]), output), c["area"]), start, p)
+                    finish(output, place, value, c.where(c.below(output, c["outputs"]), mask))
+
+            c.each(0, count, some, LANES)
+
+        c.each(0, c["outputs"], outputs, LANES)
+
+    c.each(0, images, image)
+
+
+def plain(c: Code) -> End:
+    """A result as it is."""
+    return lambda output, place, value, mask: c.store(value, c.float_at("%out", place), mask)
+
+
+def biased(c: Code) -> End:
+    """A result with its output's bias added."""
+
+    def end(output: Value, place: Value, value: Value, mask: str) -> None:
+        bias = c.scalar(c.float_at("%bias", least(c, output, c["outputs"])))
+        c.store(c.plus(value, bias), c.float_at("%out", place), mask)
+
+    return end
