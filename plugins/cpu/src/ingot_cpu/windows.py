@@ -7,18 +7,21 @@ be less than exact ("high", as it does at first and as PyTorch does on a GPU); a
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices import precision
 from ingot_devices.codegen import Compiled, Unsupported
+from ingot_devices.opset.op import Spec
+from ingot_devices.opset.pool import sliding
 from ingot_devices.registry import Kernel, Request
 
 from .native.jit import Target, jit
 from .native.kernel import Native, pack, runtime, usable
-from .native.recipe import ABSENT, ARRAY, Part, Recipe
-from .native.windows import direct, geometry, parts, winograd
+from .native.recipe import ABSENT, ARRAY, GRAIN, Part, Recipe
+from .native.windows import direct, geometry, parts, pooling, winograd
 from .native.windows.code import tiling
 from .native.windows.geometry import Layout, Window
 
@@ -90,8 +93,30 @@ def _asked(request: Request) -> Window:
     return geometry.asked(request)
 
 
-KERNELS = tuple(
+def max_pool(request: Request) -> Compiled:
+    """The greatest of each window over the last two axes, and its place."""
+    if not usable():
+        raise Unsupported("there is no native code here")
+    shape, out = request.layouts[0].shape, request.outputs[0].shape
+    attrs = {k: v for k, v in request.attributes.items() if k not in ("shape", "divisor")}
+    lead, axes = sliding("max_pool", Spec.of(shape, dt.float32), **attrs)
+    if len(axes) != 2 or axes[1].stride not in pooling.APART or any(a.misses for a in axes) or not math.prod(out):
+        raise Unsupported(f"it takes two axes, windows {pooling.APART} apart along the last, and none that is empty")
+    if math.prod(shape[-2:]) >= 1 << 31:
+        raise Unsupported("a plane has too many elements")
+    (down, across), planes = axes, math.prod(lead)
+    constants = (down.size, across.size, down.count, across.count, down.kernel, across.kernel, down.stride, down.dilation,
+                 across.dilation, down.pad, across.pad)  # fmt: skip
+    text, here = pooling.text(across.stride), jit()
+    cost = 3 * NANOSECONDS * down.kernel * across.kernel * math.prod(out)
+    grain = max(1, min(planes, round(GRAIN * planes / cost))) if cost >= 2 * GRAIN else 0
+    recipe = Recipe((ARRAY, ARRAY, ARRAY), (Part(text, constants, planes, grain, cost),), [])
+    kernel = Native(pack(recipe, [here.address(text, "max_pool")]), recipe)
+    return Compiled(runtime().function("ingot_call", kernel.packed), kernel.source)
+
+
+KERNELS = (*(
     Kernel(op, "cpu", made, (dt.float32,), "dense", priority=priority)
     for op in ("convolution", "convolution_input")
     for made, priority in ((made_winograd, 20), (made_direct, 10))
-)
+), Kernel("max_pool", "cpu", max_pool, (dt.float32,), "dense", priority=10))

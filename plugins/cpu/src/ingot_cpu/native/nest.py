@@ -10,6 +10,7 @@ the bits do not depend on threads or on the width of the processor's vectors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -35,6 +36,8 @@ SHORT = 32
 """An axis up to this length has one loop, under a mask, instead of one for whole vectors and one for the rest."""
 COLUMNS = 256
 """The same where a stage runs in every lane."""
+LINE = 16
+"""Elements of a line of the cache, roughly."""
 WIDE = 1024
 """Columns from which each step of such a stage takes many at once. No result depends on it."""
 BLOCK = 128
@@ -451,23 +454,25 @@ class Nest:
         scans = {a for s in self.stages if s.kind == "scan" for a in s.over}
         serial = {a for w in self.writes for a in w.axes if a not in w.parallel}
         free = [a for a in used if a not in scans and a not in serial]
-        return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
+        return max(free, key=lambda a: (_score(offsets, a, self.loops.extents), a), default=-1)
 
     def _best(self, axes: Sequence[int], roots: Sequence[Expr]) -> int:
         """The best of ``axes`` for the lanes of a loop over them."""
         if self.axis in axes:
             return self.axis
         offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
-        return max(axes, key=lambda a: (_score(offsets, a), a))
+        return max(axes, key=lambda a: (_score(offsets, a, self.loops.extents), a))
 
 
-def _score(offsets: Sequence[Expr], axis: int) -> int:
+def _score(offsets: Sequence[Expr], axis: int, extents: Sequence[int]) -> int:
+    """How many elements lie side by side along ``axis``, less half of those that lie a line of the cache apart or more."""
     total = 0
     for form in offsets:
         terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
+        elements = math.prod(extents[n.value] for n in walk(form) if n.op == "index")
         for atom, factor in terms.items():
             if atom.op == "index" and atom.value == axis:
-                total += 2 if factor == 1 else -1
+                total += elements * (2 if factor == 1 else -1 if abs(factor) >= LINE else 0)
     return total
 
 
