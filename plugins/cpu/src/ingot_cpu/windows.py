@@ -21,13 +21,15 @@ from ingot_devices.registry import Kernel, Request
 from .native.jit import Target, jit
 from .native.kernel import Native, pack, runtime, usable
 from .native.recipe import ABSENT, ARRAY, GRAIN, Part, Recipe
-from .native.windows import direct, geometry, parts, pooling, winograd
+from .native.windows import direct, geometry, parts, pooling, weights, winograd
 from .native.windows.code import tiling
 from .native.windows.geometry import Layout, Window
 
 Array = Any
 NANOSECONDS = 0.02
 """What a multiplication and addition takes, roughly."""
+MOVED = 0.5
+"""The same of an element that is moved to another order."""
 NARROW = 16
 """Channels and outputs from which on the transforms are worth it."""
 WEIGHTS = ("outputs", "inputs", "output", "input", "taps", "packed", "panels")
@@ -41,33 +43,35 @@ def _texts(form: str, bias: bool, flipped: bool, target: Target) -> tuple[str, s
     return packs(WEIGHTS, tiles, flipped), made.text(tiles, parts.biased if bias else parts.plain)
 
 
-def _native(form: str, w: Window, made: Layout, bias: bool) -> Native:
-    """The kernel over (x, weight, bias, out, workspace)."""
-    here, threads = jit(), runtime().threads()
-    texts = _texts(form, bias, w.flipped, here.target)
-    names = (WEIGHTS, winograd.NAMES if form == "winograd" else direct.NAMES)
-    units, grain = (made.constants["panels"], threads), (1, int(threads > 1))
-    groups = tuple(
-        Part(text, tuple(made.constants[n] for n in name), unit, each, w.work * NANOSECONDS / 2)
-        for text, name, unit, each in zip(texts, names, units, grain, strict=True)
-    )
-    recipe = Recipe((ARRAY, ARRAY, ARRAY if bias else ABSENT, ARRAY, ARRAY), groups, [])
-    return Native(pack(recipe, [here.address(p.text, form) for p in groups]), recipe)
-
-
 def _compiled(form: str, request: Request, w: Window) -> Compiled:
-    """The launch; its workspace comes from the pool."""
-    made = getattr(geometry, form)(w, tiling(jit().target), runtime().threads())
+    """The launch of a convolution."""
+    here, threads = jit(), runtime().threads()
+    made: Layout = getattr(geometry, form)(w, tiling(here.target), threads)
     bias = len(request.layouts) > 2 and request.layouts[2] is not None
-    kernel = _native(form, w, made, bias)
-    call, pool, nbytes = runtime().function("ingot_call", kernel.packed), request.device.pool, made.nbytes
+    names = (WEIGHTS, winograd.NAMES if form == "winograd" else direct.NAMES)
+    sizes, costs = (made.constants["panels"], threads), (w.outputs * w.channels * MOVED, w.work * NANOSECONDS / 2)
+    groups = tuple(
+        Part(text, tuple(made.constants[n] for n in name), units, int(threads > 1), cost)
+        for text, name, units, cost in zip(_texts(form, bias, w.flipped, here.target), names, sizes, costs, strict=True)
+    )
+    kinds = (ARRAY, ARRAY, ARRAY if bias else ABSENT, ARRAY, ARRAY)
+    return _in_workspace(request, groups, kinds, made.nbytes, f"{form} windows of {w}")
 
-    def run(x: Array, weight: Array, *rest: Array) -> None:
-        bias, out = rest if len(rest) > 1 else (None, rest[0])
+
+def _in_workspace(
+    request: Request, groups: tuple[Part, ...], kinds: tuple[int, ...], nbytes: int, doc: str
+) -> Compiled:
+    """The launch of groups over (operands…, result, workspace); the workspace comes from the pool."""
+    recipe = Recipe(kinds, groups, [])
+    kernel = Native(pack(recipe, [jit().address(p.text, request.op) for p in groups]), recipe)
+    call, pool, short = runtime().function("ingot_call", kernel.packed), request.device.pool, len(kinds) - 1
+
+    def run(*operands: Any) -> None:
         space = pool.allocate(nbytes)
-        call(x, weight, bias, out, space.handle)
+        missing = (None,) * (short - len(operands))  # a gradient has no bias
+        call(*operands[:2], *missing, *operands[2:], space.handle)
 
-    return Compiled(run, f"; {form} windows of {w} in {nbytes} bytes\n{kernel.source}")
+    return Compiled(run, f"; {doc} in {nbytes} bytes\n{kernel.source}")
 
 
 def made_direct(request: Request) -> Compiled:
@@ -85,6 +89,26 @@ def made_winograd(request: Request) -> Compiled:
     if min(w.channels, w.outputs) < NARROW or w.counts[0] * w.counts[1] < NARROW:
         raise Unsupported(f"Winograd is for {NARROW} channels, outputs and results of each and more")
     return _compiled("winograd", request, w)
+
+
+def made_weight(request: Request) -> Compiled:
+    """The gradient of a weight of one group."""
+    w, here = _asked(request), jit()
+    tiles = tiling(here.target)
+    made = geometry.weights(w, tiles)
+    constants = tuple(made.constants[n] for n in weights.NAMES)
+    spread, text = _weight_texts(here.target)
+    moved = w.batch * w.channels * w.sizes[0] * w.sizes[1] * MOVED
+    groups = (
+        Part(spread, constants, w.batch, 1, moved),
+        Part(text, constants, -(-w.outputs // tiles.rows[0]), 1, w.work * NANOSECONDS / 2),
+    )
+    return _in_workspace(request, groups, (ARRAY,) * 4, made.nbytes, f"gradient of the weight of {w}")
+
+
+@cache
+def _weight_texts(target: Target) -> tuple[str, str]:
+    return weights.spread(), weights.text(tiling(target))
 
 
 def _asked(request: Request) -> Window:
@@ -119,4 +143,5 @@ KERNELS = (*(
     Kernel(op, "cpu", made, (dt.float32,), "dense", priority=priority)
     for op in ("convolution", "convolution_input")
     for made, priority in ((made_winograd, 20), (made_direct, 10))
-), Kernel("max_pool", "cpu", max_pool, (dt.float32,), "dense", priority=10))
+), Kernel("convolution_weight", "cpu", made_weight, (dt.float32,), "dense", priority=10),
+    Kernel("max_pool", "cpu", max_pool, (dt.float32,), "dense", priority=10))

@@ -49,9 +49,12 @@ class Window(NamedTuple):
 
 
 def asked(request: Request) -> Window:
-    """The windows of a convolution, or of the gradient of its input where that is one. `Unsupported` says why not."""
+    """The windows of a convolution (of that whose weight has the gradient), or of the gradient of its input where that is a
+    convolution. `Unsupported` says why not."""
     to_input = request.op == "convolution_input"
     x, weight, out = request.layouts[0].shape, request.layouts[1].shape, request.outputs[0].shape
+    if request.op == "convolution_weight":
+        x, weight, out = weight, out, x
     attrs, rank = request.attributes, len(x) - 2
     if rank > 2 or attrs["groups"] != 1:
         raise Unsupported(f"it takes one or two spatial axes and one group; {rank} and {attrs['groups']} were asked for")
@@ -187,3 +190,25 @@ def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
     made = _layout(w, tiling, threads, high, sections, PLACES * w.channels, {"wide": wide, "deep": deep, "tiles": tiles})
     tiled = _rounded(made.constants["images"] * made.constants["rows"] * tiles, tiling.rows[0])
     return made._replace(constants={**made.constants, "tiled": tiled})
+
+
+def weights(w: Window, tiling: Tiling) -> Layout:
+    """The constants of `weights.text`."""
+    high, count = w.counts
+    tall, broad = ((n - 1) * s + (t - 1) * d + 1 for n, s, t, d in zip(w.counts, w.stride, w.taps, w.dilation, strict=True))
+    wide, deep, apart = max(w.before[1] + w.sizes[1], broad), w.channels, w.dilation[1] > 1
+    length = deep if apart else deep * w.taps[1]
+    strips, parts = -(-length // tiling.width), w.taps[1] if apart else 1
+    each_, row = tall * wide * deep, w.taps[0] * parts * strips * tiling.width
+    places, nbytes = _laid(0, {
+        "pixels": (w.batch * each_ + LANES * (deep + 1) + tiling.width) * FLOAT,
+        "totals": _rounded(w.outputs, tiling.rows[0]) * row * FLOAT,
+    })  # fmt: skip
+    constants = {
+        "batch": w.batch, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0],
+        "left": w.before[1], "wide": wide, "deep": deep, "tall": tall, "each": each_, **places, "outputs": w.outputs,
+        "high": high, "count": count, "down": w.stride[0], "across": w.stride[1], "lines": w.taps[0],
+        "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep, "strips": strips, "row": row,
+        "taps": w.taps[0] * w.taps[1], "broad": w.taps[1], "beside": strips * tiling.width if apart else deep,
+    }  # fmt: skip
+    return Layout(constants, nbytes)
