@@ -21,7 +21,7 @@ from ingot_devices.registry import Kernel, Request
 from .native.jit import Target, jit
 from .native.kernel import Native, pack, runtime, usable
 from .native.recipe import ABSENT, ARRAY, GRAIN, Part, Recipe
-from .native.windows import direct, geometry, parts, pooling, weights, winograd
+from .native.windows import direct, geometry, panels, parts, pooling, weights, winograd
 from .native.windows.code import tiling
 from .native.windows.geometry import Layout, Window
 
@@ -33,14 +33,21 @@ MOVED = 0.5
 NARROW = 16
 """Channels and outputs from which on the transforms are worth it."""
 WEIGHTS = ("outputs", "inputs", "output", "input", "taps", "packed", "panels")
+NAMES = {
+    "direct": (WEIGHTS, direct.NAMES), "winograd": (WEIGHTS, winograd.NAMES), "panels": (panels.NAMES, panels.NAMES),
+}  # fmt: skip
+"""The constants of each form's two groups."""
 
 
 @cache
 def _texts(form: str, bias: bool, flipped: bool, target: Target) -> tuple[str, str]:
-    """The two groups of a kernel: weights to panels, then chunk after chunk."""
-    made, tiles = {"direct": direct, "winograd": winograd}[form], tiling(target)
-    packs = winograd.panels if form == "winograd" else parts.panels
-    return packs(WEIGHTS, tiles, flipped), made.text(tiles, parts.biased if bias else parts.plain)
+    """The two groups of a kernel: what is prepared, then what is shared by threads."""
+    tiles, finish = tiling(target), parts.biased if bias else parts.plain
+    if form == "panels":
+        return panels.tiles(), panels.text(tiles, finish, flipped)
+    if form == "winograd":
+        return winograd.panels(WEIGHTS, tiles, flipped), winograd.text(tiles, finish)
+    return parts.panels(WEIGHTS, tiles, flipped), direct.text(tiles, finish)
 
 
 def _compiled(form: str, request: Request, w: Window) -> Compiled:
@@ -48,11 +55,15 @@ def _compiled(form: str, request: Request, w: Window) -> Compiled:
     here, threads = jit(), runtime().threads()
     made: Layout = getattr(geometry, form)(w, tiling(here.target), threads)
     bias = len(request.layouts) > 2 and request.layouts[2] is not None
-    names = (WEIGHTS, winograd.NAMES if form == "winograd" else direct.NAMES)
-    sizes, costs = (made.constants["panels"], threads), (w.outputs * w.channels * MOVED, w.work * NANOSECONDS / 2)
+    first, second = NAMES[form]
+    moved = (w.batch * w.channels * w.sizes[0] * w.sizes[1] if form == "panels" else w.outputs * w.channels) * MOVED
+    rows = (
+        (first, w.batch if form == "panels" else made.constants["panels"], moved),
+        (second, threads, w.work * NANOSECONDS / 2),
+    )
     groups = tuple(
-        Part(text, tuple(made.constants[n] for n in name), units, int(threads > 1), cost)
-        for text, name, units, cost in zip(_texts(form, bias, w.flipped, here.target), names, sizes, costs, strict=True)
+        Part(text, tuple(made.constants[n] for n in names), units, int(threads > 1), cost)
+        for text, (names, units, cost) in zip(_texts(form, bias, w.flipped, here.target), rows, strict=True)
     )
     kinds = (ARRAY, ARRAY, ARRAY if bias else ABSENT, ARRAY, ARRAY)
     return _in_workspace(request, groups, kinds, made.nbytes, f"{form} windows of {w}")
@@ -88,7 +99,8 @@ def made_winograd(request: Request) -> Compiled:
         raise Unsupported("Winograd takes windows of 3×3 at stride 1, not dilated")
     if min(w.channels, w.outputs) < NARROW or w.counts[0] * w.counts[1] < NARROW:
         raise Unsupported(f"Winograd is for {NARROW} channels, outputs and results of each and more")
-    return _compiled("winograd", request, w)
+    tiled, paneled = geometry.reads(w, tiling(jit().target), runtime().threads())
+    return _compiled("winograd" if tiled <= paneled else "panels", request, w)
 
 
 def made_weight(request: Request) -> Compiled:

@@ -4,5 +4,7 @@
     code       the words that the parts are written in: vectors of 16 floats, 16×16 transposes, addresses
     product    rows times a packed panel, held in registers
     parts      what every kernel is made of: pack weights, gather pixels, scatter results
-    direct, winograd, weights   the three kernels: any window; 3×3 by F(4×4, 3×3); the gradient of the weight
+    direct, winograd, panels    the kernels: any window; 3×3 by F(4×4, 3×3), tile after tile or panel after panel
+    weights                     the gradient of the weight
+    pooling                     the greatest of each window
 """

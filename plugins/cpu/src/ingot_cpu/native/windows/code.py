@@ -101,6 +101,10 @@ class Code(Function):
 
         self.loop(first, last, self.number(step), [], one)
 
+    def units(self, body: Callable[[Value], None]) -> None:
+        """``body`` for each unit that this call was given."""
+        self.each(Value("%lo", dt.index), Value("%hi", dt.index), body)
+
     # ---- memory ----------------------------------------------------------------------------------------------------
     def float_at(self, base: str, *offset: Value | int) -> str:
         """The address of a float: ``base`` and a sum of whole numbers further."""

@@ -11,7 +11,7 @@ from ingot_devices import dtypes as dt
 from ..emit import Value
 from . import product
 from .code import Code, Tiling
-from .parts import Finish, chunks, gather, scatter
+from .parts import Finish, Piece, chunks, gather, scatter
 
 NAMES = (
     "batch", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "places", "results",
@@ -33,7 +33,8 @@ def text(tiling: Tiling, finish: Finish) -> str:
         total = c.product(images, rows, c["count"])
         _places(c, places, images, rows, reach, tiling)
         c.each(0, c["panels"], lambda panel: _products(c, (pixels, places, results), panel, total, tiling))
-        scatter(c, results, first, images, c.times(row, c["count"]), c.times(rows, c["count"]), finish(c))
+        piece = Piece(first, images, c.times(row, c["count"]), c.times(rows, c["count"]), c.number(0))
+        scatter(c, results, piece, finish(c))
 
     chunks(c, chunk)
     return c.text()

@@ -14,10 +14,13 @@ from ingot_devices.opset.window import each, pads
 from ingot_devices.registry import Request
 
 from .code import FLOAT, LANES, Tiling
+from .panels import DEPTH
 from .winograd import PLACES, SEEN, TILE
 
 CACHE = 1_500_000
 """Bytes of scratch that a chunk aims at: most of what a core has for itself."""
+ENOUGH = 48
+"""Rows of a product from which on it pays to read the weights from further away."""
 LINE = 64
 """Bytes of a line of the cache, and what the counter of chunks takes for itself."""
 Pair = tuple[int, int]
@@ -87,14 +90,22 @@ class Cut(NamedTuple):
     chunks: int
 
 
-def cut(batch: int, high: int, threads: int, nbytes: Callable[[int, int], int]) -> Cut:
-    """Chunks of at most `CACHE` bytes, where they can be, and some for each thread. ``nbytes(images, rows)``: what one takes."""
+def cut(batch: int, high: int, threads: int, nbytes: Callable[[int, int], int], enough: int) -> Cut:
+    """Chunks of at most `CACHE` bytes and some for each thread, where they can be; but not below ``enough`` rows.
+
+    ``nbytes(images, rows)`` is what one takes. With few rows in a product its weights are read for little.
+    """
     bands = 1
-    while bands < high and (nbytes(1, -(-high // bands)) > CACHE or batch * bands < 2 * threads):
+    while bands < high:
+        fewer = -(-high // (bands + 1))
+        if batch * bands >= 2 * threads and (nbytes(1, -(-high // bands)) <= CACHE or fewer < enough):
+            break
         bands += 1
     rows = -(-high // bands)
     bands, images = -(-high // rows), 1
-    while bands == 1 and images < -(-batch // threads) and nbytes(images + 1, rows) <= CACHE:
+    while bands == 1 and images < -(-batch // threads):
+        if images * rows >= enough and nbytes(images + 1, rows) > CACHE:
+            break
         images += 1
     return Cut(images, rows, bands, -(-batch // images) * bands)
 
@@ -121,10 +132,11 @@ def _laid(first: int, sections: Mapping[str, int]) -> tuple[dict[str, int], int]
 
 def _layout(
     w: Window, tiling: Tiling, threads: int, high: int, sections: Callable[[int, int], Mapping[str, int]], rows: int,
-    more: Mapping[str, int],
+    along: int, more: Mapping[str, int],
 ) -> Layout:  # fmt: skip
-    """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each a panel wide."""
-    made = cut(w.batch, high, threads, lambda images, lines: sum(sections(images, lines).values()))
+    """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each a panel wide;
+    ``along``: rows of a product in one of ``high``."""
+    made = cut(w.batch, high, threads, lambda images, lines: sum(sections(images, lines).values()), -(-ENOUGH // along))
     panels = -(-w.outputs // tiling.width)
     places, scratch = _laid(0, sections(made.images, made.rows))
     packed = panels * rows * tiling.width * FLOAT
@@ -134,12 +146,12 @@ def _layout(
         "batch": w.batch, **made._asdict(), "scratch": scratch, "packed": LINE, **places,
         "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0], "left": w.before[1],
         "outputs": w.outputs, "side": panels * tiling.width, "area": w.counts[0] * w.counts[1], "count": w.counts[1],
-        "high": high, "panels": panels, **_weights(w, rows), **more,
+        "high": high, "panels": panels, **_weights(w), **more,
     }  # fmt: skip
     return Layout(constants, start + scratch * threads)
 
 
-def _weights(w: Window, rows: int) -> dict[str, int]:
+def _weights(w: Window) -> dict[str, int]:
     """How `parts.pack` walks the weight. One tap alone: its channels, which lie side by side, are walked as taps are."""
     taps = w.taps[0] * w.taps[1]
     if taps == 1 and w.input == 1:
@@ -168,7 +180,7 @@ def direct(w: Window, tiling: Tiling, threads: int) -> Layout:
         "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": w.taps[1] if apart else 1,
         "part": w.dilation[1] * deep, "length": deep if apart else deep * w.taps[1],
     }  # fmt: skip
-    return _layout(w, tiling, threads, w.counts[0], sections, w.taps[0] * w.taps[1] * w.channels, more)
+    return _layout(w, tiling, threads, w.counts[0], sections, w.taps[0] * w.taps[1] * w.channels, w.counts[1], more)
 
 
 def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
@@ -187,9 +199,41 @@ def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
             "results": (results + LANES) * side * FLOAT,
         }
 
-    made = _layout(w, tiling, threads, high, sections, PLACES * w.channels, {"wide": wide, "deep": deep, "tiles": tiles})
+    made = _layout(w, tiling, threads, high, sections, PLACES * w.channels, tiles, {"wide": wide, "deep": deep, "tiles": tiles})
     tiled = _rounded(made.constants["images"] * made.constants["rows"] * tiles, tiling.rows[0])
     return made._replace(constants={**made.constants, "tiled": tiled})
+
+
+def panels(w: Window, tiling: Tiling, threads: int) -> Layout:
+    """The constants of `panels.text`."""
+    high, tiles = (-(-n // TILE) for n in w.counts)
+    wide = max(w.before[1] + w.sizes[1], tiles * TILE + SEEN - TILE)
+    deep, tiled = _rounded(w.channels, LANES), _rounded(w.batch * high * tiles, tiling.rows[0])
+    area, count = w.counts[0] * w.counts[1], -(-w.outputs // tiling.width)
+    each_ = (high * TILE + SEEN - TILE) * wide * deep + LANES * (deep + 1)
+    shared, start = _laid(LINE, {"pixels": w.batch * each_ * FLOAT, "seen": PLACES * tiled * deep * FLOAT})
+    own, scratch = _laid(0, {
+        "packed": PLACES * DEPTH * tiling.width * FLOAT,
+        "products": PLACES * tiled * tiling.width * FLOAT,
+        "results": (w.batch * area + (TILE - 1) * w.counts[1] + TILE + LANES) * tiling.width * FLOAT,
+    })  # fmt: skip
+    constants = {
+        "batch": w.batch, "scratch": scratch, **shared, "each": each_, **{n: at + start for n, at in own.items()},
+        "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0], "left": w.before[1],
+        "wide": wide, "deep": deep, "outputs": w.outputs, "side": tiling.width, "area": area, "high": high,
+        "count": w.counts[1], "tiles": tiles, "tiled": tiled, "panels": count, **_weights(w),
+    }  # fmt: skip
+    return Layout(constants, start + scratch * threads)
+
+
+def reads(w: Window, tiling: Tiling, threads: int) -> tuple[int, int]:
+    """Bytes of large operands that `winograd` and `panels` move: the transformed weight for each chunk, the tiles for each panel."""
+    high, tiles = (-(-n // TILE) for n in w.counts)
+    outputs = _rounded(w.outputs, tiling.width)
+    weight = PLACES * w.channels * outputs * FLOAT
+    seen = PLACES * w.channels * w.batch * high * tiles * FLOAT
+    chunks = winograd(w, tiling, threads).constants["chunks"]
+    return weight * (2 + chunks), seen * outputs // tiling.width
 
 
 def weights(w: Window, tiling: Tiling) -> Layout:

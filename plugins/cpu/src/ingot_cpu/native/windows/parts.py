@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from ingot_devices import dtypes as dt
 
 from ..emit import Value
 from .code import LANES, Code, Tiling
 
-Put = Callable[[Value, Value, Value, Value, Sequence[Value]], None]
-"""What becomes of 16 taps of 16 outputs: (panel, first output in it, q, first tap, a vector for each tap)."""
+Put = Callable[[Value, Value, Value, Sequence[Value]], None]
+"""What becomes of 16 taps of 16 outputs: (first output in the panel, q, first tap, a vector for each tap)."""
 End = Callable[[Value, Value, Value, str], None]
 """What becomes of 16 results: (output, place in the picture, vector, mask)."""
 Finish = Callable[[Code], End]
@@ -34,29 +35,24 @@ def block(c: Code, base: str, apart: Value, first: Value, count: Value, mask: st
 
 
 # ---- weights -----------------------------------------------------------------------------------------------------------
-def pack(c: Code, tiling: Tiling, put: Put) -> None:
-    """Read a weight for the panels ``lo`` to ``hi``: ``put`` gets 16 outputs of up to 16 taps at a time.
+def pack(c: Code, tiling: Tiling, panel: Value, start: Value, stop: Value, put: Put) -> None:
+    """Read what a weight has for a panel and the q from ``start`` to ``stop``: ``put`` gets 16 outputs of up to 16 taps at a time.
 
-    Constants: ``outputs``, ``inputs`` (numbers q), ``output`` and ``input`` (floats from one to the next), ``taps``.
+    Constants: ``outputs``, ``output`` and ``input`` (floats from one output to the next, and from one q), ``taps``.
     """
+    for half in range(0, tiling.width, LANES):
+        first = c.sum(c.product(panel, tiling.width), half)
 
-    def panel(number: Value) -> None:
-        for half in range(tiling.vectors):
-            first = c.sum(c.product(number, tiling.width), half * LANES)
+        def one(q: Value, first: Value = first, half: int = half) -> None:
+            base = c.float_at("%weight", c.product(q, c["input"]))
 
-            def one(q: Value, first: Value = first, half: int = half) -> None:
-                base = c.float_at("%weight", c.product(q, c["input"]))
+            def taps(t: Value) -> None:
+                count = c.least(c.minus(c["taps"], t), c.number(LANES))
+                put(c.number(half), q, t, block(c, c.float_at(base, t), c["output"], first, c["outputs"], c.first(count)))
 
-                def taps(t: Value) -> None:
-                    count = c.least(c.minus(c["taps"], t), c.number(LANES))
-                    made = block(c, c.float_at(base, t), c["output"], first, c["outputs"], c.first(count))
-                    put(number, c.number(half * LANES), q, t, made)
+            c.each(0, c["taps"], taps, LANES)
 
-                c.each(0, c["taps"], taps, LANES)
-
-            c.each(0, c["inputs"], one)
-
-    c.each(Value("%lo", dt.index), Value("%hi", dt.index), panel)
+        c.each(start, stop, one)
 
 
 def reset(c: Code) -> None:
@@ -71,39 +67,47 @@ def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
     reset(c)
     target = c.byte_at("%space", c["packed"])
 
-    def put(panel: Value, half: Value, q: Value, first: Value, made: Sequence[Value]) -> None:
-        start = c.product(panel, c["taps"], c["inputs"])
-        for k, value in enumerate(made):
-            tap = c.sum(first, k)
-            place = c.minus(c.sum(c["taps"], -1), tap) if flipped else tap
-            address = c.float_at(target, c.product(c.sum(start, c.times(place, c["inputs"]), q), tiling.width), half)
-            c.when(c.below(tap, c["taps"]), partial(c.store, value, address))
+    def panel(number: Value) -> None:
+        start = c.product(number, c["taps"], c["inputs"])
 
-    pack(c, tiling, put)
+        def put(half: Value, q: Value, first: Value, made: Sequence[Value]) -> None:
+            for k, value in enumerate(made):
+                tap = c.sum(first, k)
+                place = c.minus(c.sum(c["taps"], -1), tap) if flipped else tap
+                address = c.float_at(target, c.product(c.sum(start, c.times(place, c["inputs"]), q), tiling.width), half)
+                c.when(c.below(tap, c["taps"]), partial(c.store, value, address))
+
+        pack(c, tiling, number, c.number(0), c["inputs"], put)
+
+    c.units(panel)
     return c.text()
 
 
 # ---- chunks --------------------------------------------------------------------------------------------------------------
-def chunks(c: Code, body: Callable[[Value, Value, Value, Value], None]) -> None:
-    """``body(first image, images, first row, scratch)`` for each chunk that a thread takes; units are threads."""
+def shares(c: Code, count: Value, body: Callable[[Value, Value], None]) -> None:
+    """``body(number, scratch)`` for each of ``count`` numbers, which threads take in turn; units are threads."""
 
     def unit(worker: Value) -> None:
         scratch = c.product(worker, c["scratch"])
 
         def turn(_: Value) -> None:
             number = c.taken("%space")
+            c.when(c.below(number, count), lambda: body(number, scratch))
 
-            def take() -> None:
-                group, band = c.divide(number, c["bands"])
-                first = c.times(group, c["images"])
-                images = c.least(c.minus(c["batch"], first), c["images"])
-                body(first, images, c.times(band, c["rows"]), scratch)
+        c.each(0, count, turn)
 
-            c.when(c.below(number, c["chunks"]), take)
+    c.units(unit)
 
-        c.each(0, c["chunks"], turn)
 
-    c.each(Value("%lo", dt.index), Value("%hi", dt.index), unit)
+def chunks(c: Code, body: Callable[[Value, Value, Value, Value], None]) -> None:
+    """``body(first image, images, first row, scratch)`` for each chunk that a thread takes."""
+
+    def chunk(number: Value, scratch: Value) -> None:
+        group, band = c.divide(number, c["bands"])
+        first = c.times(group, c["images"])
+        body(first, c.least(c.minus(c["batch"], first), c["images"]), c.times(band, c["rows"]), scratch)
+
+    shares(c, c["chunks"], chunk)
 
 
 def gather(c: Code, pixels: str, first: Value, images: Value, top: Value, rows: Value) -> None:
@@ -153,30 +157,41 @@ def _row(c: Code, source: str, target: str, plane: Value) -> None:
     c.zero(c.float_at(target, filled), c.minus(c.times(c["wide"], c["deep"]), filled))
 
 
-def scatter(c: Code, results: str, first: Value, images: Value, start: Value, count: Value, finish: End) -> None:
-    """Results (pixel, outputs side by side) to (N, O, pixels): ``count`` pixels of each image from ``start`` on.
+class Piece(NamedTuple):
+    """Results of a chunk: ``count`` pixels of each of some images from ``start`` on, of outputs from ``base`` on."""
+
+    first: Value
+    images: Value
+    start: Value
+    count: Value
+    base: Value
+
+
+def scatter(c: Code, results: str, piece: Piece, finish: End) -> None:
+    """Results (pixel, outputs side by side) to (N, O, pixels).
 
     Constants: ``outputs``, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
     """
+    count = piece.count
 
     def image(n: Value) -> None:
         held = c.float_at(results, c.product(n, count, c["side"]))
-        number = c.sum(first, n)
+        number = c.sum(piece.first, n)
 
         def outputs(o: Value) -> None:
             def some(p: Value) -> None:
                 mask = c.first(c.least(c.minus(count, p), c.number(LANES)))
                 rows = [c.read(c.float_at(held, c.times(c.sum(p, k), c["side"]), o)) for k in range(LANES)]
                 for k, value in enumerate(c.transposed(rows)):
-                    output = c.sum(o, k)
-                    place = c.sum(c.product(c.sum(c.times(number, c["outputs"]), output), c["area"]), start, p)
+                    output = c.sum(piece.base, o, k)
+                    place = c.sum(c.product(c.sum(c.times(number, c["outputs"]), output), c["area"]), piece.start, p)
                     finish(output, place, value, c.where(c.below(output, c["outputs"]), mask))
 
             c.each(0, count, some, LANES)
 
-        c.each(0, c["outputs"], outputs, LANES)
+        c.each(0, c["side"], outputs, LANES)
 
-    c.each(0, images, image)
+    c.each(0, piece.images, image)
 
 
 def plain(c: Code) -> End:

@@ -34,7 +34,7 @@ def text(apart: int) -> str:
 
         c.each(0, c["high"], row)
 
-    c.each(Value("%lo", dt.index), Value("%hi", dt.index), plane)
+    c.units(plane)
     return c.text()
 
 

@@ -31,7 +31,7 @@ def spread() -> str:
         place = c.float_at(c.byte_at("%space", c["pixels"]), c.times(n, c["each"]))
         gather(c, place, n, c.number(1), top, c["tall"])
 
-    c.each(Value("%lo", dt.index), Value("%hi", dt.index), picture)
+    c.units(picture)
     return c.text()
 
 
@@ -54,7 +54,7 @@ def text(tiling: Tiling) -> str:
         c.each(0, c["batch"], picture)
         c.each(0, count, lambda k: _finish(c, c.sum(start, k), c.float_at(held, c.times(k, c["row"]))))
 
-    c.each(Value("%lo", dt.index), Value("%hi", dt.index), unit)
+    c.units(unit)
     return c.text()
 
 

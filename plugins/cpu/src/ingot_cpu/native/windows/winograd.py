@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from ..emit import Value
 from . import product
 from .code import LANES, Code, Tiling
-from .parts import Finish, chunks, gather, pack, reset, scatter
+from .parts import Finish, Piece, chunks, gather, pack, reset, scatter
 
 TILE, SEEN, PLACES = 4, 6, 36
 NAMES = (
@@ -67,19 +67,27 @@ def both_axes(c: Code, along: Line, grid: Sequence[Sequence[Value]]) -> list[lis
 
 
 # ---- the groups ----------------------------------------------------------------------------------------------------------
+def transformed(c: Code, taps: Sequence[Value], flipped: bool) -> list[Value]:
+    """The 36 places of 9 taps."""
+    held = taps[8::-1] if flipped else taps[:9]
+    return _flat(both_axes(c, of_taps, [held[:3], held[3:6], held[6:9]]))
+
+
 def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
     """The group that packs a weight: 36 places × panels × q × outputs of a panel."""
     c = Code(names)
     reset(c)
     target = c.byte_at("%space", c["packed"])
 
-    def put(panel: Value, half: Value, q: Value, first: Value, taps: Sequence[Value]) -> None:
-        held = taps[8::-1] if flipped else taps[:9]
-        for k, value in enumerate(sum(both_axes(c, of_taps, [held[:3], held[3:6], held[6:9]]), [])):
-            row = c.sum(c.times(c.sum(c.product(c["panels"], k), panel), c["inputs"]), q)
-            c.store(value, c.float_at(target, c.product(row, tiling.width), half))
+    def panel(number: Value) -> None:
+        def put(half: Value, q: Value, first: Value, taps: Sequence[Value]) -> None:
+            for k, value in enumerate(transformed(c, taps, flipped)):
+                row = c.sum(c.times(c.sum(c.product(c["panels"], k), number), c["inputs"]), q)
+                c.store(value, c.float_at(target, c.product(row, tiling.width), half))
 
-    pack(c, tiling, put)
+        pack(c, tiling, number, c.number(0), c["inputs"], put)
+
+    c.units(panel)
     return c.text()
 
 
@@ -95,30 +103,34 @@ def text(tiling: Tiling, finish: Finish) -> str:
         begin = c.product(row, TILE)
         rows = c.least(c.minus(c.divide(c["area"], c["count"])[0], begin), c.product(bands, TILE))  # of results
         gather(c, pixels, first, images, c.minus(begin, c["top"]), c.sum(c.product(bands, TILE), SEEN - TILE))
-        _forth(c, pixels, seen, images, bands)
+        forth(c, pixels, seen, images, bands, c.number(0))
         total = c.product(images, bands, c["tiles"])
         c.each(0, PLACES, lambda k: _products(c, seen, made, k, total, tiling))
-        _back(c, made, results, images, bands, rows)
-        scatter(c, results, first, images, c.times(begin, c["count"]), c.times(rows, c["count"]), finish(c))
+        back(c, made, results, images, bands, rows)
+        scatter(c, results, Piece(first, images, c.times(begin, c["count"]), c.times(rows, c["count"]), c.number(0)), finish(c))
 
     chunks(c, chunk)
     return c.text()
 
 
-def _forth(c: Code, pixels: str, seen: str, images: Value, bands: Value) -> None:
-    """Tiles of pixels to 36 matrices (tiles × channels)."""
+def _flat(grid: Sequence[Sequence[Value]]) -> list[Value]:
+    return [value for line in grid for value in line]
+
+
+def forth(c: Code, pixels: str, seen: str, images: Value, bands: Value, start: Value) -> None:
+    """Tiles of pixels to 36 matrices (tiles × channels), from row ``start`` of each on."""
 
     def tile(n: Value, y: Value, x: Value) -> None:
         line = c.sum(c.times(n, c.sum(c.product(bands, TILE), SEEN - TILE)), c.product(y, TILE))
         corner = c.times(c.sum(c.times(line, c["wide"]), c.product(x, TILE)), c["deep"])
-        number = c.sum(c.times(c.sum(c.times(n, bands), y), c["tiles"]), x)
+        number = c.sum(start, c.times(c.sum(c.times(n, bands), y), c["tiles"]), x)
 
         def channels(k: Value) -> None:
             grid = [
                 [c.read(c.float_at(pixels, corner, c.times(c.sum(c.product(c["wide"], i), j), c["deep"]), k))
                  for j in range(SEEN)] for i in range(SEEN)
             ]  # fmt: skip
-            for place, value in enumerate(sum(both_axes(c, of_pixels, grid), [])):
+            for place, value in enumerate(_flat(both_axes(c, of_pixels, grid))):
                 row = c.sum(c.product(c["tiled"], place), number)
                 c.store(value, c.float_at(seen, c.times(row, c["deep"]), k))
 
@@ -146,7 +158,7 @@ def _products(c: Code, seen: str, made: str, place: Value, total: Value, tiling:
     c.each(0, c["panels"], panel)
 
 
-def _back(c: Code, made: str, results: str, images: Value, bands: Value, rows: Value) -> None:
+def back(c: Code, made: str, results: str, images: Value, bands: Value, rows: Value) -> None:
     """36 matrices to pixels of results. What hangs over an edge is overwritten by the tile that belongs there."""
 
     def tile(n: Value, y: Value, back: Value) -> None:
