@@ -117,6 +117,54 @@ def test_a_view_between_two_kernels_is_followed(drawing: Drawing) -> None:
     np.testing.assert_array_equal(run(built, {x.slot: values})[out.slot], values.T * 2.0 + 1)
 
 
+def in_place(drawing: Drawing, name: str, x: Ref, *operands: Any) -> None:
+    """An op that leaves its result where ``x`` lies, as a recorder writes it down."""
+    made = drawing.op(name, x, *operands)
+    node = drawing.graph.nodes[-1]
+    node.operands = tuple(x if o == made else o for o in node.operands)
+
+
+def test_what_replaces_a_value_in_place_is_joined(drawing: Drawing) -> None:
+    x = drawing.input(4, 3)
+    held = drawing.op("mul", x, 2.0)
+    in_place(drawing, "neg", held)
+    in_place(drawing, "add", held, 1.0)
+    drawing.keep(held)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["mul+neg+add"]
+    values = np.arange(12).reshape(4, 3)
+    np.testing.assert_array_equal(run(built, {x.slot: values})[held.slot], -(values * 2.0) + 1)
+
+
+def test_what_replaces_a_value_that_somebody_reads_stays_behind_the_reader(drawing: Drawing) -> None:
+    x = drawing.input(4, 3)
+    held = drawing.op("mul", x, 2.0)
+    other = drawing.op("sum", held, axes=(-2, -1), keepdim=False)
+    in_place(drawing, "neg", held)
+    drawing.keep(held, other)
+    made = run(stages.build(drawing.graph, {}), {x.slot: np.arange(12).reshape(4, 3)})
+    np.testing.assert_array_equal(made[held.slot], np.arange(12).reshape(4, 3) * -2.0)
+    assert made[other.slot] == 132
+
+
+def test_a_kernel_rises_to_its_producer_past_one_that_reads_another_result(drawing: Drawing) -> None:
+    """batch_norm, a sum of its means, relu: the producer cannot sink past the sum, so its consumer rises."""
+    x = drawing.input(6, 2, 4)
+    plan = resolve(OPS["batch_norm"], [x.layout, None, None, float], (), drawing.device)
+    out, mean, _, _ = lift.apply(drawing.graph, plan, [x, None, None, 1e-5])
+    total = drawing.op("sum", mean, axes=(-1,), keepdim=False)
+    in_place(drawing, "relu", out)
+    drawing.keep(out, total)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["batch_norm+relu", "sum"]
+    values = np.random.default_rng(0).normal(size=(6, 2, 4))
+    made = run(built, {x.slot: values})
+    centred = values - values.mean((0, 2), keepdims=True)
+    normal = centred / np.sqrt((centred**2).mean((0, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(made[out.slot], np.maximum(normal, 0), atol=1e-5)
+    np.testing.assert_allclose(made[total.slot], values.mean((0, 2)).sum(), atol=1e-6)
+
+
 def test_no_kernel_moves_past_a_write_to_what_it_reads(drawing: Drawing) -> None:
     x, y = drawing.input(4), drawing.input(4)
     old = drawing.op("mul", x, 2.0)

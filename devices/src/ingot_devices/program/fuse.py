@@ -1,8 +1,8 @@
 """Which kernels become one: less memory moved, fewer launches, the same bits.
 
 A pass over the program in order; each node is joined (`merge.join`) with the nodes behind it that read what it made, or that
-run over the same points, as long as that is legal (`_may_sink`, `_may_rise`), pays (`_pays`) and the device's code generator gives the
-same bits (`kinds_of`).
+run over the same points, as long as that is legal (`_may_sink`, `_may_rise`), pays (`_pays`) and the device's code generator
+gives the same bits (`kinds_of`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""Convolutions in two dimensions by native code, as kernels for the rows ``convolution`` and ``convolution_input``.
+"""Windows over two axes by native code: convolution, its gradients, max pooling.
 
-Registered through the hook ``ingot_kernels``, above NumPy's (`convolution`), which has what these refuse. 3×3 windows at stride 1
-go by Winograd's F(4×4, 3×3), a third of the multiplications or less, where `ingot_devices.precision` lets float32 convolutions
-be less than exact ("high", as it does at first and as PyTorch does on a GPU); all others by the direct form.
+Registered through the hook ``ingot_kernels``, above NumPy's (`convolution`, `pooling`), which have what these refuse. Windows
+of 3×3 at stride 1 go by Winograd's F(4×4, 3×3), a quarter of the multiplications, where `ingot_devices.precision` lets a
+convolution of float32 be less than exact ("high", as at first). It errs by about 1e-5 of the largest result where the direct
+form errs by 1e-6; and a value that is not finite, or within a hundredth of the largest float, spoils the 4×4 results of its
+tile. All others, and ``"highest"``, take the direct form.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from ingot_devices import precision
 from ingot_devices.codegen import Compiled, Unsupported
 from ingot_devices.opset.op import Spec
 from ingot_devices.opset.pool import sliding
+from ingot_devices.opset.window import Sliding
 from ingot_devices.registry import Kernel, Request
 
 from .native.jit import Target, jit
@@ -130,17 +133,17 @@ def _asked(request: Request) -> Window:
 
 
 def max_pool(request: Request) -> Compiled:
-    """The greatest of each window over the last two axes, and its place."""
+    """The greatest of each window over the last axis or two, and its place."""
     if not usable():
         raise Unsupported("there is no native code here")
     shape, out = request.layouts[0].shape, request.outputs[0].shape
     attrs = {k: v for k, v in request.attributes.items() if k not in ("shape", "divisor")}
     lead, axes = sliding("max_pool", Spec.of(shape, dt.float32), **attrs)
-    if len(axes) != 2 or axes[1].stride not in pooling.APART or any(a.misses for a in axes) or not math.prod(out):
-        raise Unsupported(f"it takes two axes, windows {pooling.APART} apart along the last, and none that is empty")
-    if math.prod(shape[-2:]) >= 1 << 31:
+    if len(axes) > 2 or axes[-1].stride not in pooling.APART or any(a.misses for a in axes) or not math.prod(out):
+        raise Unsupported(f"it takes one axis or two, windows {pooling.APART} apart along the last, and none that is empty")
+    if math.prod(a.size for a in axes) >= 1 << 31:
         raise Unsupported("a plane has too many elements")
-    (down, across), planes = axes, math.prod(lead)
+    (down, across), planes = axes if len(axes) == 2 else (Sliding(1, 1, 1, 0, 1, 1), axes[0]), math.prod(lead)
     constants = (down.size, across.size, down.count, across.count, down.kernel, across.kernel, down.stride, down.dilation,
                  across.dilation, down.pad, across.pad)  # fmt: skip
     text, here = pooling.text(across.stride), jit()

@@ -91,15 +91,15 @@ class Code(Function):
         """True where a < b."""
         return self.op(f"icmp slt i64 {a.text}, {b.text}", dt.bool_, 0)
 
-    def each(self, start: Value | int, stop: Value | int, body: Callable[[Value], None], step: int = 1) -> None:
+    def each(self, start: Value | int, stop: Value | int, body: Callable[[Value], None], step: Value | int = 1) -> None:
         """``body`` for each of a range."""
-        first, last = (self.number(v) if isinstance(v, int) else v for v in (start, stop))
+        first, last, apart = (self.number(v) if isinstance(v, int) else v for v in (start, stop, step))
 
         def one(index: Value, carried: list[Value]) -> list[Value]:
             body(index)
             return carried
 
-        self.loop(first, last, self.number(step), [], one)
+        self.loop(first, last, apart, [], one)
 
     def units(self, body: Callable[[Value], None]) -> None:
         """``body`` for each unit that this call was given."""

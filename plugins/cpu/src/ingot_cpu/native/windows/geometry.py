@@ -21,6 +21,8 @@ CACHE = 1_500_000
 """Bytes of scratch that a chunk aims at: most of what a core has for itself."""
 ENOUGH = 48
 """Rows of a product from which on it pays to read the weights from further away."""
+CHAIN = 256
+"""Pixels of slopes that are summed in one chain, roughly: a long one rounds too often."""
 LINE = 64
 """Bytes of a line of the cache, and what the counter of chunks takes for itself."""
 Pair = tuple[int, int]
@@ -72,13 +74,15 @@ def asked(request: Request) -> Window:
     before = pair(tuple(a for a, _ in pads(attrs["padding"], rank)), 0)
     size = taps[0] * taps[1]
     if not to_input:
-        return Window(x[0], x[1], pair(x[2:], 1), weight[0], pair(out[2:], 1), taps, stride, dilation, before, x[1] * size, size)
+        distances = (x[1] * size, size)
+        return Window(x[0], x[1], pair(x[2:], 1), weight[0], pair(out[2:], 1), taps, stride, dilation, before, *distances)
     if stride != (1, 1):
         raise Unsupported(f"a gradient of the input is a convolution at stride 1 alone; {list(stride)} was asked for")
     turned = ((taps[0] - 1) * dilation[0] - before[0], (taps[1] - 1) * dilation[1] - before[1])
     if min(turned) < 0:
         raise Unsupported("the padding is larger than the windows")
-    return Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, turned, size, out[1] * size, True)
+    distances = (size, out[1] * size)
+    return Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, turned, *distances, True)
 
 
 class Cut(NamedTuple):
@@ -121,6 +125,11 @@ def _rounded(value: int, to: int) -> int:
     return -(-value // to) * to
 
 
+def _past(deep: int) -> int:
+    """Floats that `parts.gather` may write behind the last row: another thread must not have its own there."""
+    return LANES * (deep + 1)
+
+
 def _laid(first: int, sections: Mapping[str, int]) -> tuple[dict[str, int], int]:
     """Where sections of these bytes begin, and where they end."""
     places, at = {}, first
@@ -134,8 +143,8 @@ def _layout(
     w: Window, tiling: Tiling, threads: int, high: int, sections: Callable[[int, int], Mapping[str, int]], rows: int,
     along: int, more: Mapping[str, int],
 ) -> Layout:  # fmt: skip
-    """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each a panel wide;
-    ``along``: rows of a product in one of ``high``."""
+    """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each as wide as
+    a panel; ``along``: rows of a product in one of ``high``."""
     made = cut(w.batch, high, threads, lambda images, lines: sum(sections(images, lines).values()), -(-ENOUGH // along))
     panels = -(-w.outputs // tiling.width)
     places, scratch = _laid(0, sections(made.images, made.rows))
@@ -169,7 +178,7 @@ def direct(w: Window, tiling: Tiling, threads: int) -> Layout:
     def sections(images: int, rows: int) -> dict[str, int]:
         reach, results = (rows - 1) * w.stride[0] + tall, images * rows * w.counts[1]
         return {
-            "pixels": (images * reach * wide * deep + LANES * (deep + 1)) * FLOAT,
+            "pixels": (images * reach * wide * deep + _past(deep)) * FLOAT,
             "places": (results + tiling.rows[0]) * 8,
             "results": (results + LANES) * side * FLOAT,
         }
@@ -193,7 +202,7 @@ def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
         tiled = _rounded(images * rows * tiles, tiling.rows[0])
         results = images * rows * TILE * w.counts[1] + (TILE - 1) * w.counts[1] + TILE
         return {
-            "pixels": (images * (rows * TILE + SEEN - TILE) * wide * deep + LANES * (deep + 1)) * FLOAT,
+            "pixels": (images * (rows * TILE + SEEN - TILE) * wide * deep + _past(deep)) * FLOAT,
             "seen": PLACES * tiled * deep * FLOAT,
             "products": PLACES * tiled * side * FLOAT,
             "results": (results + LANES) * side * FLOAT,
@@ -210,7 +219,7 @@ def panels(w: Window, tiling: Tiling, threads: int) -> Layout:
     wide = max(w.before[1] + w.sizes[1], tiles * TILE + SEEN - TILE)
     deep, tiled = _rounded(w.channels, LANES), _rounded(w.batch * high * tiles, tiling.rows[0])
     area, count = w.counts[0] * w.counts[1], -(-w.outputs // tiling.width)
-    each_ = (high * TILE + SEEN - TILE) * wide * deep + LANES * (deep + 1)
+    each_ = (high * TILE + SEEN - TILE) * wide * deep + _past(deep)
     shared, start = _laid(LINE, {"pixels": w.batch * each_ * FLOAT, "seen": PLACES * tiled * deep * FLOAT})
     own, scratch = _laid(0, {
         "packed": PLACES * DEPTH * tiling.width * FLOAT,
@@ -227,7 +236,7 @@ def panels(w: Window, tiling: Tiling, threads: int) -> Layout:
 
 
 def reads(w: Window, tiling: Tiling, threads: int) -> tuple[int, int]:
-    """Bytes of large operands that `winograd` and `panels` move: the transformed weight for each chunk, the tiles for each panel."""
+    """Bytes that `winograd` and `panels` move: the transformed weight for each chunk, or all tiles for each panel."""
     high, tiles = (-(-n // TILE) for n in w.counts)
     outputs = _rounded(w.outputs, tiling.width)
     weight = PLACES * w.channels * outputs * FLOAT
@@ -243,16 +252,16 @@ def weights(w: Window, tiling: Tiling) -> Layout:
     wide, deep, apart = max(w.before[1] + w.sizes[1], broad), w.channels, w.dilation[1] > 1
     length = deep if apart else deep * w.taps[1]
     strips, parts = -(-length // tiling.width), w.taps[1] if apart else 1
-    each_, row = tall * wide * deep, w.taps[0] * parts * strips * tiling.width
+    each_, row = tall * wide * deep + _past(deep), w.taps[0] * parts * strips * tiling.width
     places, nbytes = _laid(0, {
-        "pixels": (w.batch * each_ + LANES * (deep + 1) + tiling.width) * FLOAT,
+        "pixels": (w.batch * each_ + tiling.width) * FLOAT,
         "totals": _rounded(w.outputs, tiling.rows[0]) * row * FLOAT,
     })  # fmt: skip
     constants = {
         "batch": w.batch, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0],
         "left": w.before[1], "wide": wide, "deep": deep, "tall": tall, "each": each_, **places, "outputs": w.outputs,
-        "high": high, "count": count, "down": w.stride[0], "across": w.stride[1], "lines": w.taps[0],
-        "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep, "strips": strips, "row": row,
+        "high": high, "band": max(1, CHAIN // count), "count": count, "down": w.stride[0], "across": w.stride[1],
+        "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep, "strips": strips, "row": row,
         "taps": w.taps[0] * w.taps[1], "broad": w.taps[1], "beside": strips * tiling.width if apart else deep,
     }  # fmt: skip
     return Layout(constants, nbytes)

@@ -36,7 +36,7 @@ def block(c: Code, base: str, apart: Value, first: Value, count: Value, mask: st
 
 # ---- weights -----------------------------------------------------------------------------------------------------------
 def pack(c: Code, tiling: Tiling, panel: Value, start: Value, stop: Value, put: Put) -> None:
-    """Read what a weight has for a panel and the q from ``start`` to ``stop``: ``put`` gets 16 outputs of up to 16 taps at a time.
+    """Read what a weight has for a panel and the q from ``start`` to ``stop``: ``put`` gets 16 taps of 16 outputs at a time.
 
     Constants: ``outputs``, ``output`` and ``input`` (floats from one output to the next, and from one q), ``taps``.
     """
@@ -158,12 +158,12 @@ def _row(c: Code, source: str, target: str, plane: Value) -> None:
 
 
 class Piece(NamedTuple):
-    """Results of a chunk: ``count`` pixels of each of some images from ``start`` on, of outputs from ``base`` on."""
+    """Results of a chunk: ``pixels`` of each of some images from ``start`` on, of outputs from ``base`` on."""
 
     first: Value
     images: Value
     start: Value
-    count: Value
+    pixels: Value
     base: Value
 
 
@@ -172,7 +172,7 @@ def scatter(c: Code, results: str, piece: Piece, finish: End) -> None:
 
     Constants: ``outputs``, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
     """
-    count = piece.count
+    count = piece.pixels
 
     def image(n: Value) -> None:
         held = c.float_at(results, c.product(n, count, c["side"]))

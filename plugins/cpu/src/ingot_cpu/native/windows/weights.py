@@ -1,8 +1,8 @@
 """The gradient of a weight: for each tap, slopes (outputs × pixels) times what the tap saw (pixels × channels).
 
 One group lays all pictures out with their channels side by side; in the other each unit is some outputs, and sums over the
-pixels of one picture after the other. Slopes are read as they lie. Each sum is a chain over the pixels of a picture, and
-pictures are added in their order, so no bit depends on the threads.
+pixels of one picture after the other. Slopes are read as they lie. Each sum is a chain over some rows of a picture, and these
+are added in their order, so no bit depends on the threads.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from .parts import gather, least
 OPERANDS = ("grad", "x", "out", "space")
 NAMES = (
     "batch", "height", "width", "channels", "top", "left", "wide", "deep", "tall", "each", "pixels", "totals",
-    "outputs", "high", "count", "down", "across", "lines", "line", "parts", "part", "strips", "row", "taps", "broad", "beside",
+    "outputs", "high", "band", "count", "down", "across", "lines", "line", "parts", "part", "strips", "row", "taps", "broad",
+    "beside",
 )  # fmt: skip
 """Constants of the launch; `geometry.weights` gives them."""
 
@@ -67,22 +68,26 @@ def _picture(c: Code, n: Value, first: Value, rows: int, seen: str, held: str, t
     ]
     step = c.times(c["across"], c["deep"])
 
-    def strip(i: Value, j: Value, k: Value) -> None:
+    def strip(i: Value, j: Value, k: Value, start: Value) -> None:
         corner = c.sum(c.times(i, c["line"]), c.times(j, c["part"]), c.product(k, tiling.width))
+        stop = c.least(c.sum(start, c["band"]), c["high"])
 
         def down(y: Value, sums: list[Value]) -> list[Value]:
             line = c.float_at(seen, corner, c.product(y, c["down"], c["wide"], c["deep"]))
             left = [c.float_at(s, c.times(y, c["count"])) for s in slopes]
             return product.run(c, sums, left, line, c["count"], tiling, step)
 
-        sums = c.loop(c.number(0), c["high"], c.number(1), product.zeros(c, rows, tiling), down)
+        sums = c.loop(start, stop, c.number(1), product.zeros(c, rows, tiling), down)
         place = c.product(c.sum(c.times(c.sum(c.times(i, c["parts"]), j), c["strips"]), k), tiling.width)
         for m, value in enumerate(sums):
             row, vector = divmod(m, tiling.vectors)
             address = c.float_at(held, c.product(c["row"], row), place, LANES * vector)
             c.store(c.plus(c.read(address), value), address)
 
-    c.each(0, c["lines"], lambda i: c.each(0, c["parts"], lambda j: c.each(0, c["strips"], lambda k: strip(i, j, k))))
+    def strips(i: Value, j: Value) -> None:
+        c.each(0, c["strips"], lambda k: c.each(0, c["high"], lambda y: strip(i, j, k, y), c["band"]))
+
+    c.each(0, c["lines"], lambda i: c.each(0, c["parts"], lambda j: strips(i, j)))
 
 
 def _finish(c: Code, output: Value, held: str) -> None:
