@@ -261,7 +261,8 @@ def weights(w: Window, tiling: Tiling) -> Layout:
         "batch": w.batch, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0],
         "left": w.before[1], "wide": wide, "deep": deep, "tall": tall, "each": each_, **places, "outputs": w.outputs,
         "high": high, "band": max(1, CHAIN // count), "count": count, "down": w.stride[0], "across": w.stride[1],
-        "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep, "strips": strips, "row": row,
+        "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep,
+        "strips": strips, "row": row,
         "taps": w.taps[0] * w.taps[1], "broad": w.taps[1], "beside": strips * tiling.width if apart else deep,
     }  # fmt: skip
     return Layout(constants, nbytes)
