@@ -10,12 +10,15 @@ tile. All others, and ``"highest"``, take the direct form.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices import precision
 from ingot_devices.codegen import Compiled, Unsupported
+from ingot_devices.ir.definition import Definition
 from ingot_devices.opset.op import Spec
 from ingot_devices.opset.pool import sliding
 from ingot_devices.opset.window import Sliding
@@ -27,8 +30,9 @@ from .native.recipe import ABSENT, ARRAY, GRAIN, Part, Recipe
 from .native.windows import direct, geometry, panels, parts, pooling, weights, winograd
 from .native.windows.code import tiling
 from .native.windows.geometry import Layout, Window
+from .native.windows.tail import Computed, Tail, tail
 
-Array = Any
+Call = Callable[..., Any]
 NANOSECONDS = 0.02
 """What a multiplication and addition takes, roughly."""
 MOVED = 0.5
@@ -43,47 +47,72 @@ NAMES = {
 
 
 @cache
-def _texts(form: str, bias: bool, flipped: bool, target: Target) -> tuple[str, str]:
-    """The two groups of a kernel: what is prepared, then what is shared by threads."""
-    tiles, finish = tiling(target), parts.biased if bias else parts.plain
+def _prepares(form: str, flipped: bool, target: Target) -> str:
+    """The first group of a kernel: weights to panels, or pictures to tiles."""
     if form == "panels":
-        return panels.tiles(), panels.text(tiles, finish, flipped)
-    if form == "winograd":
-        return winograd.panels(WEIGHTS, tiles, flipped), winograd.text(tiles, finish)
-    return parts.panels(WEIGHTS, tiles, flipped), direct.text(tiles, finish)
+        return panels.tiles()
+    return (winograd if form == "winograd" else parts).panels(WEIGHTS, tiling(target), flipped)
 
 
-def _compiled(form: str, request: Request, w: Window) -> Compiled:
-    """The launch of a convolution."""
-    here, threads = jit(), runtime().threads()
-    made: Layout = getattr(geometry, form)(w, tiling(here.target), threads)
+def _shares(form: str, flipped: bool, target: Target, finish: parts.Finish) -> str:
+    """The second group, which threads share."""
+    if form == "panels":
+        return panels.text(tiling(target), finish, flipped)
+    return (winograd if form == "winograd" else direct).text(tiling(target), finish)
+
+
+@cache
+def _plainly(form: str, flipped: bool, target: Target, bias: bool) -> str:
+    return _shares(form, flipped, target, parts.biased if bias else parts.plain)
+
+
+def _compiled(form: str, request: Request, w: Window, then: Tail | None = None) -> Compiled:
+    """The launch of a convolution, of what follows from its results where that is given."""
+    target, threads = jit().target, runtime().threads()
+    made: Layout = getattr(geometry, form)(w, tiling(target), threads)
     bias = len(request.layouts) > 2 and request.layouts[2] is not None
     first, second = NAMES[form]
-    moved = (w.batch * w.channels * w.sizes[0] * w.sizes[1] if form == "panels" else w.outputs * w.channels) * MOVED
-    rows = (
-        (first, w.batch if form == "panels" else made.constants["panels"], moved),
-        (second, threads, w.work * NANOSECONDS / 2),
+    constants = [tuple(made.constants[n] for n in names) for names in (first, second)]
+    if then is None:
+        text = _plainly(form, w.flipped, target, bias)
+    else:
+        finish = Computed(then, second, bias, target)
+        text = _shares(form, w.flipped, target, finish)
+        constants[1] += finish.constants
+    moved = w.batch * w.channels * w.sizes[0] * w.sizes[1] if form == "panels" else w.outputs * w.channels
+    units, grain = w.batch if form == "panels" else made.constants["panels"], int(threads > 1)
+    groups = (
+        Part(_prepares(form, w.flipped, target), constants[0], units, grain, moved * MOVED),
+        Part(text, constants[1], threads, grain, w.work * NANOSECONDS / 2),
     )
-    groups = tuple(
-        Part(text, tuple(made.constants[n] for n in names), units, int(threads > 1), cost)
-        for text, (names, units, cost) in zip(_texts(form, bias, w.flipped, here.target), rows, strict=True)
-    )
-    kinds = (ARRAY, ARRAY, ARRAY if bias else ABSENT, ARRAY, ARRAY)
-    return _in_workspace(request, groups, kinds, made.nbytes, f"{form} windows of {w}")
+    kinds = (ARRAY, ARRAY, ARRAY if bias else ABSENT, ARRAY if then is None else ABSENT, ARRAY, *(then.kinds if then else ()))
+    doc = f"{form} windows of {w}" + (", and what follows" if then else "")
+
+    def attach(definition: Definition, result: int, layouts: Mapping[int, Any]) -> Call:
+        return _compiled(form, request, w, tail(definition, result, layouts)).call
+
+    return replace(_in_workspace(request, groups, kinds, made.nbytes, doc), attach=attach)
 
 
 def _in_workspace(
     request: Request, groups: tuple[Part, ...], kinds: tuple[int, ...], nbytes: int, doc: str
 ) -> Compiled:
-    """The launch of groups over (operands…, result, workspace); the workspace comes from the pool."""
+    """The launch of groups over (operands…, result, workspace, more…); the workspace comes from the pool.
+
+    A kernel of five operands or more has room for a bias, which a gradient has not.
+    """
     recipe = Recipe(kinds, groups, [])
     kernel = Native(pack(recipe, [jit().address(p.text, request.op) for p in groups]), recipe)
-    call, pool, short = runtime().function("ingot_call", kernel.packed), request.device.pool, len(kinds) - 1
+    call, pool, given = runtime().function("ingot_call", kernel.packed), request.device.pool, len(request.layouts)
+    missing = (None,) * (min(len(kinds), 5) - 2 - given)
+    inside = 5 < len(kinds)  # the result is among what follows
 
     def run(*operands: Any) -> None:
         space = pool.allocate(nbytes)
-        missing = (None,) * (short - len(operands))  # a gradient has no bias
-        call(*operands[:2], *missing, *operands[2:], space.handle)
+        if inside:
+            call(*operands[:given], *missing, None, space.handle, *operands[given:])
+        else:
+            call(*operands[:given], *missing, operands[given], space.handle)
 
     return Compiled(run, f"; {doc} in {nbytes} bytes\n{kernel.source}")
 

@@ -18,9 +18,11 @@ from .code import LANES, Code, Tiling
 
 Put = Callable[[Value, Value, Value, Sequence[Value]], None]
 """What becomes of 16 taps of 16 outputs: (first output in the panel, q, first tap, a vector for each tap)."""
-End = Callable[[Value, Value, Value, str], None]
-"""What becomes of 16 results: (output, place in the picture, vector, mask)."""
-Finish = Callable[[Code], End]
+End = Callable[[Value, Value, Value, Value, str], None]
+"""What becomes of 16 results side by side: (vector, place in the batch, pixel, how many of them there are, mask)."""
+Ends = Callable[[Value, Sequence[Value]], Sequence[End]]
+"""What is known before the pixels of (image, 16 outputs): an end for each of the outputs."""
+Finish = Callable[[Code], Ends]
 
 
 def least(c: Code, index: Value, count: Value) -> Value:
@@ -167,7 +169,7 @@ class Piece(NamedTuple):
     base: Value
 
 
-def scatter(c: Code, results: str, piece: Piece, finish: End) -> None:
+def scatter(c: Code, results: str, piece: Piece, ends: Ends) -> None:
     """Results (pixel, outputs side by side) to (N, O, pixels).
 
     Constants: ``outputs``, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
@@ -179,13 +181,17 @@ def scatter(c: Code, results: str, piece: Piece, finish: End) -> None:
         number = c.sum(piece.first, n)
 
         def outputs(o: Value) -> None:
+            every = [c.sum(piece.base, o, k) for k in range(LANES)]
+            there = [c.below(output, c["outputs"]) for output in every]
+            planes = [c.times(c.sum(c.times(number, c["outputs"]), output), c["area"]) for output in every]
+            known = ends(number, [least(c, output, c["outputs"]) for output in every])
+
             def some(p: Value) -> None:
-                mask = c.first(c.least(c.minus(count, p), c.number(LANES)))
+                left = c.least(c.minus(count, p), c.number(LANES))
+                mask, pixel = c.first(left), c.sum(piece.start, p)
                 rows = [c.read(c.float_at(held, c.times(c.sum(p, k), c["side"]), o)) for k in range(LANES)]
                 for k, value in enumerate(c.transposed(rows)):
-                    output = c.sum(piece.base, o, k)
-                    place = c.sum(c.product(c.sum(c.times(number, c["outputs"]), output), c["area"]), piece.start, p)
-                    finish(output, place, value, c.where(c.below(output, c["outputs"]), mask))
+                    known[k](value, c.sum(planes[k], pixel), pixel, left, c.where(there[k], mask))
 
             c.each(0, count, some, LANES)
 
@@ -194,16 +200,30 @@ def scatter(c: Code, results: str, piece: Piece, finish: End) -> None:
     c.each(0, piece.images, image)
 
 
-def plain(c: Code) -> End:
-    """A result as it is."""
-    return lambda output, place, value, mask: c.store(value, c.float_at("%out", place), mask)
+def plain(c: Code) -> Ends:
+    """Results as they are."""
+
+    def end(value: Value, place: Value, pixel: Value, count: Value, mask: str) -> None:
+        c.store(value, c.float_at("%out", place), mask)
+
+    return lambda image, outputs: [end] * LANES
 
 
-def biased(c: Code) -> End:
-    """A result with its output's bias added."""
+def added(c: Code, outputs: Sequence[Value]) -> list[Value]:
+    """The bias of each output, in all lanes."""
+    return [c.scalar(c.float_at("%bias", output)) for output in outputs]
 
-    def end(output: Value, place: Value, value: Value, mask: str) -> None:
-        bias = c.scalar(c.float_at("%bias", least(c, output, c["outputs"])))
-        c.store(c.plus(value, bias), c.float_at("%out", place), mask)
 
-    return end
+def biased(c: Code) -> Ends:
+    """Results with their output's bias added."""
+
+    def ends(image: Value, outputs: Sequence[Value]) -> list[End]:
+        def one(bias: Value) -> End:
+            def end(value: Value, place: Value, pixel: Value, count: Value, mask: str) -> None:
+                c.store(c.plus(value, bias), c.float_at("%out", place), mask)
+
+            return end
+
+        return [one(bias) for bias in added(c, outputs)]
+
+    return ends
