@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +182,63 @@ def test_the_switch_of_pytorch() -> None:
     exact = ingot.nn.functional.conv2d(x, weight, padding=1).numpy()
     assert (fast != exact).any()
     np.testing.assert_allclose(fast, exact, rtol=0, atol=WINOGRAD * np.abs(exact).max())
+
+
+# ---- what follows ------------------------------------------------------------------------------------------------------
+F = ingot.nn.functional
+Follow = Callable[..., Any]
+
+
+def normalised(y: Any, channel: Any, more: Any) -> Any:
+    return F.batch_norm(y, channel, channel.exp(), channel, channel)
+
+
+FOLLOWS: dict[str, Follow] = {
+    "relu": lambda y, channel, more: F.relu(y),
+    "in place": lambda y, channel, more: y.mul_(2).relu_(),
+    "normalised": lambda y, channel, more: F.relu(normalised(y, channel, more)),
+    "with what was there": lambda y, channel, more: F.relu(normalised(y, channel, more) + more),
+    "a factor of each row": lambda y, channel, more: y * more[:1, :1] - 0.5,
+    "compared": lambda y, channel, more: ingot.where(y > more, y, more * 3),
+}
+"""What follows a convolution in the same kernel: functions of its result, a number of each output, a tensor of its shape."""
+FORMS = [cases.WINOGRAD[2], cases.WINOGRAD[4], cases.WINOGRAD[-1], *cases.DIRECT[:3]]
+
+
+@pytest.mark.parametrize("follow", FOLLOWS)
+@pytest.mark.parametrize("case", FORMS, ids=[f"{c.x}{c.weight}" for c in FORMS])
+@pytest.mark.parametrize("bias", [False, True])
+def test_what_follows_has_the_bits_of_a_kernel_of_its_own(case: Case, follow: str, bias: bool) -> None:
+    x, weight, channel = (ingot.from_numpy(cases.drawn(*shape)) for shape in (case.x, case.weight, case.weight[:1]))
+
+    def function(x: Any, weight: Any, channel: Any, more: Any) -> Any:
+        y = F.conv2d(x, weight, channel if bias else None, case.stride, case.padding)
+        return FOLLOWS[follow](y, channel, more)
+
+    more = ingot.from_numpy(cases.drawn(*F.conv2d(x, weight, None, case.stride, case.padding).shape))
+    made = ingot.compile(function, fullgraph=True)
+    for _ in range(3):
+        result = made(x, weight, channel, more)
+    np.testing.assert_array_equal(result.numpy(), function(x, weight, channel, more).numpy())
+    assert "= convolution+" in made.stage("attach"), made.stage("attach")
+
+
+@pytest.mark.parametrize("follow", [
+    lambda y, channel, more: F.gelu(y), lambda y, channel, more: y + more.transpose(2, 3).contiguous().transpose(2, 3),
+    lambda y, channel, more: y.double() * 2, lambda y, channel, more: y + more.sum(), lambda y, channel, more: y.sum((2, 3)),
+])  # fmt: skip
+def test_so_has_what_is_long_lies_in_another_order_or_sums(follow: Follow) -> None:
+    """Most of it stays a kernel of its own."""
+    x, weight, channel = (ingot.from_numpy(cases.drawn(*s)) for s in ((2, 16, 9, 9), (16, 16, 3, 3), (16,)))
+    more = ingot.from_numpy(cases.drawn(2, 16, 9, 9))
+
+    def function(x: Any, weight: Any, channel: Any, more: Any) -> Any:
+        return follow(F.conv2d(x, weight, padding=1), channel, more)
+
+    made = ingot.compile(function, fullgraph=True)
+    for _ in range(3):
+        result = made(x, weight, channel, more)
+    np.testing.assert_array_equal(result.numpy(), function(x, weight, channel, more).numpy())
 
 
 # ---- maxima ------------------------------------------------------------------------------------------------------------

@@ -213,7 +213,8 @@ def main() -> int:
     ratios = {f"{w}, beside {f}": (f"torch {w} {f}", f"ingot {w} compiled", *musts[f]) for w in works for f in forms}
     peak = 2 * SQUARE**3 / statistics.median(found["torch product"]) / 1e3
     floors = {w: 2 * count / peak / 1e3 for w, (_, count) in works.items()}
-    shares = {name: floors[name.split()[1]] / statistics.median(times) for name, times in found.items() if "product" not in name}
+    timed = {name: statistics.median(times) for name, times in found.items() if "product" not in name}
+    shares = {name: floors[name.split()[1]] / time for name, time in timed.items()}
     for name, share in shares.items():
         print(f"  {name:<28} {share:12.2f} of the floor of {floors[name.split()[1]] / 1e3:.1f} ms at {peak:.0f} GFLOP/s")
     extra = {"torch": version("torch"), "ingot": version("ingot"), "product, GFLOP/s": peak, "floor, µs": floors,

@@ -39,7 +39,8 @@ class Compiled:
     (a library's product with an activation as its epilogue); `Unsupported` where there is none. It may round once less:
     compiled programs use it where that was asked for. ``attach``, where there is one, takes a pointwise definition, the number
     of that of its operands which is the kernel's one result, and the layouts by number; it returns the call over (operands,
-    then the definition's operands, with None for the result) that gives the same bits as both, or raises `Unsupported`.
+    then the definition's operands, with None for the result unless it is stored to as well) that gives the same bits as
+    both, or raises `Unsupported`.
     """
 
     call: Callable[..., Any]

@@ -7,11 +7,13 @@ has it, and the result itself never goes to memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ..codegen import Unsupported
 from ..plan import Ref
 from .graph import Graph, Node
+from .merge import plain
 
 
 def attach(graph: Graph) -> Graph:
@@ -28,13 +30,13 @@ def _join(graph: Graph, at: int) -> bool:
     """Make the node at ``at`` and the one that reads its result one, at the latter's place, if that may be."""
     first = graph.nodes[at]
     result = first.operands[-1] if first.operands else None
-    if first.attach is None or not isinstance(result, Ref) or graph.buffers[result.slot].kind != "temp":
+    if first.attach is None or not isinstance(result, Ref):
         return False
     users = [k for k, n in enumerate(graph.nodes) if k != at and result.slot in n.read_buffers() | n.written_buffers()]
-    if len(users) != 1 or users[0] < at or not _may_join(graph, at, users[0], result):
+    if not users or users[0] < at or not _may_join(graph, at, users, result):
         return False
     second = graph.nodes[users[0]]
-    (number,) = (n for n in second.reads if second.operands[n] == result)
+    (number,) = _seen(second, second.reads, result)
     layouts = {n: o.layout for n, o in enumerate(second.operands) if isinstance(o, Ref) and o.layout is not None}
     assert second.definition is not None
     try:
@@ -42,7 +44,8 @@ def _join(graph: Graph, at: int) -> bool:
     except Unsupported:
         return False
     before = len(first.operands) - 1
-    operands = (*first.operands[:-1], *(None if n == number else o for n, o in enumerate(second.operands)))
+    kept = (o if n != number or n in second.writes else None for n, o in enumerate(second.operands))
+    operands = (*first.operands[:-1], *kept)
     reads = (*(n for n in first.reads if n < before), *(before + n for n in second.reads if n != number))
     joined = replace(first, op=f"{first.op}+{second.op}", operands=operands, reads=reads,
                      writes=tuple(before + n for n in second.writes), call=call, behind=None, attach=None)  # fmt: skip
@@ -50,19 +53,28 @@ def _join(graph: Graph, at: int) -> bool:
     return True
 
 
-def _may_join(graph: Graph, at: int, place: int, result: Ref) -> bool:
-    """True when the second is a definition that reads the result as it lies, and the first may as well run in its place."""
-    first, second = graph.nodes[at], graph.nodes[place]
-    seen = [n for n, o in enumerate(second.operands) if isinstance(o, Ref) and o.slot == result.slot]
-    if second.definition is None or second.refuses or len(seen) != 1 or second.operands[seen[0]] != result:
+def _may_join(graph: Graph, at: int, users: list[int], result: Ref) -> bool:
+    """True when the next one that sees the result is a definition that reads it as it lies, nobody needs it afterwards, and
+    the first may as well run in its place."""
+    first, second = graph.nodes[at], graph.nodes[users[0]]
+    if second.definition is None or second.refuses or len(first.writes) != 1:
         return False
-    if seen[0] not in second.reads or len(first.writes) != 1:
+    reads, writes = (_seen(second, positions, result) for positions in (second.reads, second.writes))
+    if len(reads) != 1 or any(second.operands[n] != result for n in (*reads, *writes)):
         return False
-    written = set().union(*(n.written_buffers() for n in graph.nodes[at + 1 : place + 1]))
-    return not written & first.read_buffers() and _in_place(second)
+    gone = graph.buffers[result.slot].kind == "temp" and len(users) == 1
+    if not (gone or (writes and all(plain(s, second.definition) for s in second.definition.stores))):
+        return False
+    written = set().union(*(n.written_buffers() for n in graph.nodes[at + 1 : users[0] + 1]))
+    return not written & first.read_buffers() and _element_for_element(second)
 
 
-def _in_place(node: Node) -> bool:
-    """True when what is read where it writes is read as it is written: element for element."""
+def _seen(node: Node, positions: Sequence[int], result: Ref) -> list[int]:
+    """Those of ``positions`` at which a node names the result's buffer."""
+    return [n for n in positions if isinstance(o := node.operands[n], Ref) and o.slot == result.slot]
+
+
+def _element_for_element(node: Node) -> bool:
+    """True when what is read where it writes is read as it is written."""
     targets = {r.slot: r for r in node.refs(node.writes)}
     return all(targets.get(r.slot, r) == r for r in node.refs(node.reads))

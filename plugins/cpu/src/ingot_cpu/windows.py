@@ -105,7 +105,7 @@ def _in_workspace(
     kernel = Native(pack(recipe, [jit().address(p.text, request.op) for p in groups]), recipe)
     call, pool, given = runtime().function("ingot_call", kernel.packed), request.device.pool, len(request.layouts)
     missing = (None,) * (min(len(kinds), 5) - 2 - given)
-    inside = 5 < len(kinds)  # the result is among what follows
+    inside = len(kinds) > 5  # the result is among what follows
 
     def run(*operands: Any) -> None:
         space = pool.allocate(nbytes)

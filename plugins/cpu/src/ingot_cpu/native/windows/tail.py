@@ -23,7 +23,7 @@ from ..access import WORKSPACE, Access, Scope, invariant
 from ..elementary import KNOWN, Elementary
 from ..emit import Value
 from ..jit import Target
-from ..nest import HEAVY, weight
+from ..nest import HEAVY
 from ..recipe import ABSENT, ARRAY, KINDS, LIMITS
 from .code import LANES, OPERANDS, Code
 from .parts import End, Ends, added
@@ -108,13 +108,22 @@ def tail(definition: Definition, result: int, layouts: Mapping[int, Layout]) -> 
     moved = _Moved(result, loops.extents, axes[2], axes[3])
     value = moved(write.value)
     read = {n.value for n in walk(value) if n.op == "index"}
-    if weight([value]) > HEAVY:
+    if _weight(value, len(loops.extents)) > HEAVY:
         raise Unsupported("its expression is too long")
     if not read <= {axes[0], axes[1], len(loops.extents)}:
         raise Unsupported("it counts rows or columns")
     numbers = dict(definition.params)
     return Tail(loops, value, write.operand + PLACE, axes[0], axes[1], _kinds(value, write, numbers),
                 {n + PLACE: d for n, d in numbers.items()})  # fmt: skip
+
+
+def _weight(value: Expr, pixels: int) -> int:
+    """How many operators each pixel takes."""
+    varying: set[Expr] = set()
+    for node in walk(value):
+        if node is RESULT or (node.op == "index" and node.value == pixels) or any(a in varying for a in node.args):
+            varying.add(node)
+    return sum(1 for n in varying if n.args and n.op not in ("get", "linear"))
 
 
 def _own(loops: Loops, write: Write, result: int) -> None:
