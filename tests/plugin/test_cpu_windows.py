@@ -68,8 +68,8 @@ def wanted(case: Case) -> dict[str, Array]:
         to_x[seen] += np.einsum("no...,oc->nc...", slopes, weight[(..., *tap)])
         part = padded[seen]
         to_weight[(..., *tap)] = np.einsum("nop,ncp->oc", flat, part.reshape(*part.shape[:2], -1))
-    inner = tuple(slice(a, a + n) for n, (*_, (a, _)) in zip(case.x[2:], axes_of(case), strict=True))
-    return {"out": out, "x": to_x[(..., *inner)], "weight": to_weight}
+    inner: Any = (..., *(slice(a, a + n) for n, (*_, (a, _)) in zip(case.x[2:], axes_of(case), strict=True)))
+    return {"out": out, "x": to_x[inner], "weight": to_weight}
 
 
 def error(made: Array, exact: Array) -> float:

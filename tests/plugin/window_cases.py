@@ -102,7 +102,7 @@ def native(name: str, plan: Plan) -> bool:
 
 def digests() -> dict[str, str]:
     """Of every result that native code gives."""
-    found = {}
+    found: dict[str, str] = {}
     for number, case in enumerate(CASES):
         made = results(case)
         names = ["out", "weight"] + ["x"] * (case.stride == 1)  # a gradient at another stride is NumPy's

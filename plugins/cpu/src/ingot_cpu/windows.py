@@ -51,14 +51,16 @@ def _prepares(form: str, flipped: bool, target: Target) -> str:
     """The first group of a kernel: weights to panels, or pictures to tiles."""
     if form == "panels":
         return panels.tiles()
-    return (winograd if form == "winograd" else parts).panels(WEIGHTS, tiling(target), flipped)
+    if form == "winograd":
+        return winograd.panels(WEIGHTS, tiling(target), flipped)
+    return parts.panels(WEIGHTS, tiling(target), flipped)
 
 
 def _shares(form: str, flipped: bool, target: Target, finish: parts.Finish) -> str:
     """The second group, which threads share."""
     if form == "panels":
         return panels.text(tiling(target), finish, flipped)
-    return (winograd if form == "winograd" else direct).text(tiling(target), finish)
+    return winograd.text(tiling(target), finish) if form == "winograd" else direct.text(tiling(target), finish)
 
 
 @cache
