@@ -27,7 +27,7 @@ from ingot_devices.registry import Kernel, Request
 from .native.jit import Target, jit
 from .native.kernel import Native, pack, runtime, usable
 from .native.recipe import ABSENT, ARRAY, GRAIN, Part, Recipe
-from .native.windows import direct, geometry, panels, parts, pooling, weights, winograd
+from .native.windows import direct, geometry, panels, parts, pooling, turned, weights, winograd
 from .native.windows.code import tiling
 from .native.windows.geometry import Layout, Window
 from .native.windows.tail import Computed, Tail, tail
@@ -121,7 +121,10 @@ def _in_workspace(
 
 def made_direct(request: Request) -> Compiled:
     """Any window of one group."""
-    return _compiled("direct", request, _asked(request))
+    w = _asked(request)
+    if w.flipped and w.stride != (1, 1):
+        raise Unsupported("a gradient of the input is a convolution at stride 1 alone")
+    return _compiled("direct", request, w)
 
 
 def made_winograd(request: Request) -> Compiled:
@@ -135,6 +138,26 @@ def made_winograd(request: Request) -> Compiled:
         raise Unsupported(f"Winograd is for {NARROW} channels, outputs and results of each and more")
     tiled, paneled = geometry.reads(w, tiling(jit().target), runtime().threads())
     return _compiled("winograd" if tiled <= paneled else "panels", request, w)
+
+
+def made_turned(request: Request) -> Compiled:
+    """The gradient of an input at any stride: phase after phase."""
+    w, here, threads = _asked(request), jit(), runtime().threads()
+    if w.stride == (1, 1) or w.dilation != (1, 1):
+        raise Unsupported("phases are for strides above 1, without dilation")
+    made, tables = geometry.turned(w, tiling(here.target), threads)
+    constants = (*(made.constants[n] for n in turned.NAMES), *tables)
+    packs, text = _turned_texts(here.target)
+    groups = (
+        Part(packs, constants, made.constants["panels"], int(threads > 1), w.outputs * w.channels * MOVED),
+        Part(text, constants, threads, int(threads > 1), w.work * NANOSECONDS / 2),
+    )
+    return _in_workspace(request, groups, (ARRAY, ARRAY, ABSENT, ARRAY, ARRAY), made.nbytes, f"phases of windows of {w}")
+
+
+@cache
+def _turned_texts(target: Target) -> tuple[str, str]:
+    return turned.panels(tiling(target)), turned.text(tiling(target))
 
 
 def made_weight(request: Request) -> Compiled:
@@ -189,5 +212,6 @@ KERNELS = (*(
     Kernel(op, "cpu", made, (dt.float32,), "dense", priority=priority)
     for op in ("convolution", "convolution_input")
     for made, priority in ((made_winograd, 20), (made_direct, 10))
-), Kernel("convolution_weight", "cpu", made_weight, (dt.float32,), "dense", priority=10),
+), Kernel("convolution_input", "cpu", made_turned, (dt.float32,), "dense", priority=5),
+    Kernel("convolution_weight", "cpu", made_weight, (dt.float32,), "dense", priority=10),
     Kernel("max_pool", "cpu", max_pool, (dt.float32,), "dense", priority=10))

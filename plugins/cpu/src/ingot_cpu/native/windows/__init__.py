@@ -5,6 +5,7 @@
     product    rows times a packed panel, held in registers
     parts      what every kernel is made of: pack weights, gather pixels, scatter results
     direct, winograd, panels    the kernels: any window; 3×3 by F(4×4, 3×3), tile after tile or panel after panel
-    weights                     the gradient of the weight
+    turned, weights             the gradients of the input at a stride, and of the weight
+    tail                        what a program computes of the results before they go to memory
     pooling                     the greatest of each window
 """

@@ -54,8 +54,8 @@ class Window(NamedTuple):
 
 
 def asked(request: Request) -> Window:
-    """The windows of a convolution (of that whose weight has the gradient), or of the gradient of its input where that is a
-    convolution. `Unsupported` says why not."""
+    """The windows of a convolution, of that whose weight has the gradient, or of the gradient of its input: at stride 1 that is
+    a convolution, and ``before`` is its own; else it goes by phases (`turned`). `Unsupported` says why there are none."""
     to_input = request.op == "convolution_input"
     x, weight, out = request.layouts[0].shape, request.layouts[1].shape, request.outputs[0].shape
     if request.op == "convolution_weight":
@@ -76,13 +76,14 @@ def asked(request: Request) -> Window:
     if not to_input:
         distances = (x[1] * size, size)
         return Window(x[0], x[1], pair(x[2:], 1), weight[0], pair(out[2:], 1), taps, stride, dilation, before, *distances)
+    distances = (size, out[1] * size)
+    at_one = Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, before, *distances, True)
     if stride != (1, 1):
-        raise Unsupported(f"a gradient of the input is a convolution at stride 1 alone; {list(stride)} was asked for")
+        return at_one
     turned = ((taps[0] - 1) * dilation[0] - before[0], (taps[1] - 1) * dilation[1] - before[1])
     if min(turned) < 0:
         raise Unsupported("the padding is larger than the windows")
-    distances = (size, out[1] * size)
-    return Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, turned, *distances, True)
+    return at_one._replace(before=turned)
 
 
 class Cut(NamedTuple):
@@ -163,7 +164,7 @@ def _layout(
 def _weights(w: Window) -> dict[str, int]:
     """How `parts.pack` walks the weight. One tap alone: its channels, which lie side by side, are walked as taps are."""
     taps = w.taps[0] * w.taps[1]
-    if taps == 1 and w.input == 1:
+    if taps == 1 and w.input == 1 and not w.flipped:
         return {"inputs": 1, "output": w.output, "input": 1, "taps": w.channels}
     return {"inputs": w.channels, "output": w.output, "input": w.input, "taps": taps}
 
@@ -243,6 +244,37 @@ def reads(w: Window, tiling: Tiling, threads: int) -> tuple[int, int]:
     seen = PLACES * w.channels * w.batch * high * tiles * FLOAT
     chunks = winograd(w, tiling, threads).constants["chunks"]
     return weight * (2 + chunks), seen * outputs // tiling.width
+
+
+def turned(w: Window, tiling: Tiling, threads: int) -> tuple[Layout, tuple[int, ...]]:
+    """The constants of `turned.text`, and its two tables."""
+    (down, across), (kh, kw) = w.stride, w.taps
+    lines, columns = (-(-(n + b) // s) for n, b, s in zip(w.counts, w.before, w.stride, strict=True))
+    tall, broad = -(-kh // down), -(-kw // across)
+    wide, deep, side = max(broad - 1 + w.sizes[1], columns + broad - 1), w.channels, _rounded(w.outputs, tiling.width)
+
+    def sections(images: int, rows: int) -> dict[str, int]:
+        most = images * rows * columns + tiling.rows[0]
+        return {
+            "pixels": (images * (rows + tall - 1) * wide * deep + _past(deep)) * FLOAT, "places": most * 8, "targets": most * 8,
+            "results": (images * rows * down * w.counts[1] + LANES) * side * FLOAT,
+        }  # fmt: skip
+
+    phases = [(a, b, -(-max(kh - a, 0) // down), -(-max(kw - b, 0) // across)) for a in range(down) for b in range(across)]
+    starts = [sum(h * v for _, _, h, v in phases[:k]) for k in range(len(phases))]
+    at = {(a, b): (start, h, v) for (a, b, h, v), start in zip(phases, starts, strict=True)}
+    places = []
+    for i in range(kh):
+        for j in range(kw):
+            start, h, v = at[i % down, j % across]
+            places.append(start + (h - 1 - i // down) * v + v - 1 - j // across)
+    more = {
+        "wide": wide, "deep": deep, "tall": tall, "broad": broad, "down": down, "across": across, "top": w.before[0],
+        "before": w.before[1], "left": broad - 1, "lines": lines, "columns": columns, "phases": len(phases),
+        "high": w.counts[0],
+    }  # fmt: skip
+    made = _layout(w, tiling, threads, lines, sections, kh * kw * w.channels, w.counts[1], more)
+    return made, (*(n for phase, start in zip(phases, starts, strict=True) for n in (*phase, start)), *places)
 
 
 def weights(w: Window, tiling: Tiling) -> Layout:
