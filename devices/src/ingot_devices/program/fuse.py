@@ -89,7 +89,8 @@ class _Fuser:
         """The two with a name of its own for what lies between them, where the second replaces all of it in place."""
         shared = first.written_buffers() & second.written_buffers()
         whole = {r.slot for r in second.refs(second.writes) if r.layout is self.graph.buffers[r.slot].layout and not r.offset}
-        if not shared or not shared <= inner & whole or set(second.reads) & set(second.writes):
+        both = (set(n.reads) & set(n.writes) for n in (first, second))  # an operand that is read and written has one name
+        if not shared or not shared <= inner & whole or any(both):
             return first, second
         names = {n: self.graph.buffer("temp", self.graph.buffers[n].layout).number for n in shared}
         return _renamed(first, names, first.writes), _renamed(second, names, second.reads)
