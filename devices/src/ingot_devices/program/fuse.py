@@ -139,7 +139,8 @@ class _Fuser:
             return False
         try:
             device = self.graph.device
-            return bool(tree.shape_of(staged, device) == tree.shape_of(made, device))
+            alike = bool(tree.shape_of(staged, device) == tree.shape_of(made, device))
+            return alike and bool(tree.walked(staged) == tree.walked(made))
         except Unsupported:
             return False
 

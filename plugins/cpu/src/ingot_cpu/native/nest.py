@@ -269,8 +269,8 @@ class Nest:
     def _note(self, stage: Stage, order: Sequence[int], lanes: bool) -> None:
         """What decides the order in which a stage rounds."""
         if stage.monoid in ("sum", "prod") and stage.values[0].dtype.kind == "f":
-            extents = tuple(self.loops.extents[a] for a in order)
-            self.trees.append((stage.monoid, stage.values[0].dtype.name, extents, lanes))
+            extents, ranks = tuple(self.loops.extents[a] for a in order), tuple(sorted(order).index(a) for a in order)
+            self.trees.append((stage.monoid, stage.values[0].dtype.name, extents, ranks, lanes))
 
     def _folded(
         self, scope: Scope, stage: Stage, order: Sequence[int], shape: _Shape, held: list[Value]
