@@ -168,13 +168,13 @@ def made_weight(request: Request) -> Compiled:
     """The gradient of a weight of one group."""
     w, here = _asked(request), jit()
     tiles = tiling(here.target)
-    made = geometry.weights(w, tiles)
+    made = geometry.weights(w, tiles, runtime().threads())
     constants = tuple(made.constants[n] for n in weights.NAMES)
     spread, text = _weight_texts(here.target)
     moved = w.batch * w.channels * w.sizes[0] * w.sizes[1] * MOVED
     groups = (
         Part(spread, constants, w.batch, 1, moved),
-        Part(text, constants, -(-w.outputs // tiles.rows[0]), 1, w.work * NANOSECONDS / 2),
+        Part(text, constants, -(-w.outputs // made.constants["span"]), 1, w.work * NANOSECONDS / 2),
     )
     return _in_workspace(request, groups, (ARRAY,) * 4, made.nbytes, f"gradient of the weight of {w}")
 

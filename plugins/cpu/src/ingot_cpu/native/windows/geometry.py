@@ -21,6 +21,8 @@ CACHE = 1_500_000
 """Bytes of scratch that a chunk aims at: most of what a core has for itself."""
 ENOUGH = 48
 """Rows of a product from which on it pays to read the weights from further away."""
+SHARED = 4
+"""Times as many outputs as registers hold that read some rows of pixels before others come into the cache."""
 CHAIN = 256
 """Pixels of slopes that are summed in one chain, roughly: a long one rounds too often."""
 LINE = 64
@@ -277,7 +279,7 @@ def turned(w: Window, tiling: Tiling, threads: int) -> tuple[Layout, tuple[int, 
     return made, (*(n for phase, start in zip(phases, starts, strict=True) for n in (*phase, start)), *places)
 
 
-def weights(w: Window, tiling: Tiling) -> Layout:
+def weights(w: Window, tiling: Tiling, threads: int) -> Layout:
     """The constants of `weights.text`."""
     high, count = w.counts
     tall, broad = ((n - 1) * s + (t - 1) * d + 1 for n, s, t, d in zip(w.counts, w.stride, w.taps, w.dilation, strict=True))
@@ -285,9 +287,11 @@ def weights(w: Window, tiling: Tiling) -> Layout:
     length = deep if apart else deep * w.taps[1]
     strips, parts = -(-length // tiling.width), w.taps[1] if apart else 1
     each_, row = tall * wide * deep + _past(deep), w.taps[0] * parts * strips * tiling.width
+    most = tiling.rows[0]
+    span = most * max(1, min(SHARED, -(-w.outputs // (most * threads))))
     places, nbytes = _laid(0, {
         "pixels": (w.batch * each_ + tiling.width) * FLOAT,
-        "totals": _rounded(w.outputs, tiling.rows[0]) * row * FLOAT,
+        "totals": _rounded(w.outputs, span) * row * FLOAT,
     })  # fmt: skip
     constants = {
         "batch": w.batch, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0],
@@ -296,5 +300,6 @@ def weights(w: Window, tiling: Tiling) -> Layout:
         "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep,
         "strips": strips, "row": row,
         "taps": w.taps[0] * w.taps[1], "broad": w.taps[1], "beside": strips * tiling.width if apart else deep,
+        "span": span,
     }  # fmt: skip
     return Layout(constants, nbytes)

@@ -18,7 +18,7 @@ OPERANDS = ("grad", "x", "out", "space")
 NAMES = (
     "batch", "height", "width", "channels", "top", "left", "wide", "deep", "tall", "each", "pixels", "totals",
     "outputs", "high", "band", "count", "down", "across", "lines", "line", "parts", "part", "strips", "row", "taps", "broad",
-    "beside",
+    "beside", "span",
 )  # fmt: skip
 """Constants of the launch; `geometry.weights` gives them."""
 
@@ -37,20 +37,18 @@ def spread() -> str:
 
 
 def text(tiling: Tiling) -> str:
-    """The group that multiplies; units are as many outputs as registers hold."""
+    """The group that multiplies; units are ``span`` outputs."""
     c = Code(NAMES, OPERANDS)
     pixels, totals = (c.byte_at("%space", c[n]) for n in ("pixels", "totals"))
-    most = tiling.rows[0]
 
     def unit(number: Value) -> None:
-        start = c.product(number, most)
-        count = c.least(c.minus(c["outputs"], start), c.number(most))
+        start = c.times(number, c["span"])
+        count = c.least(c.minus(c["outputs"], start), c["span"])
         held = c.float_at(totals, c.times(start, c["row"]))
-        c.zero(held, c.product(c["row"], most))
+        c.zero(held, c.times(c["row"], c["span"]))
 
         def picture(n: Value) -> None:
-            seen = c.float_at(pixels, c.times(n, c["each"]))
-            product.groups(c, count, tiling, lambda first, rows: _picture(c, n, c.sum(start, first), rows, seen, held, tiling))
+            _picture(c, n, (start, count), c.float_at(pixels, c.times(n, c["each"])), held, tiling)
 
         c.each(0, c["batch"], picture)
         c.each(0, count, lambda k: _finish(c, c.sum(start, k), c.float_at(held, c.times(k, c["row"]))))
@@ -59,33 +57,36 @@ def text(tiling: Tiling) -> str:
     return c.text()
 
 
-def _picture(c: Code, n: Value, first: Value, rows: int, seen: str, held: str, tiling: Tiling) -> None:
-    """Add what one picture gives for ``rows`` outputs from ``first`` on."""
-    area = c.times(c["high"], c["count"])
-    slopes = [
-        c.float_at("%grad", c.times(c.sum(c.times(n, c["outputs"]), least(c, c.sum(first, r), c["outputs"])), area))
-        for r in range(rows)
-    ]
-    step = c.times(c["across"], c["deep"])
+def _picture(c: Code, n: Value, span: tuple[Value, Value], seen: str, held: str, tiling: Tiling) -> None:
+    """Add what one picture gives for some outputs: strip after strip of channels, some rows at a time, which stay in the
+    cache for all of the outputs."""
+    start, count = span
+    area, step = c.times(c["high"], c["count"]), c.times(c["across"], c["deep"])
 
-    def strip(i: Value, j: Value, k: Value, start: Value) -> None:
+    def some(i: Value, j: Value, k: Value, top: Value) -> None:
         corner = c.sum(c.times(i, c["line"]), c.times(j, c["part"]), c.product(k, tiling.width))
-        stop = c.least(c.sum(start, c["band"]), c["high"])
-
-        def down(y: Value, sums: list[Value]) -> list[Value]:
-            line = c.float_at(seen, corner, c.product(y, c["down"], c["wide"], c["deep"]))
-            left = [c.float_at(s, c.times(y, c["count"])) for s in slopes]
-            return product.run(c, sums, left, line, c["count"], tiling, step)
-
-        sums = c.loop(start, stop, c.number(1), product.zeros(c, rows, tiling), down)
+        stop = c.least(c.sum(top, c["band"]), c["high"])
         place = c.product(c.sum(c.times(c.sum(c.times(i, c["parts"]), j), c["strips"]), k), tiling.width)
-        for m, value in enumerate(sums):
-            row, vector = divmod(m, tiling.vectors)
-            address = c.float_at(held, c.product(c["row"], row), place, LANES * vector)
-            c.store(c.plus(c.read(address), value), address)
+
+        def outputs(first: Value, rows: int) -> None:
+            every = [least(c, c.sum(start, first, r), c["outputs"]) for r in range(rows)]
+            slopes = [c.float_at("%grad", c.times(c.sum(c.times(n, c["outputs"]), o), area)) for o in every]
+
+            def down(y: Value, sums: list[Value]) -> list[Value]:
+                line = c.float_at(seen, corner, c.product(y, c["down"], c["wide"], c["deep"]))
+                left = [c.float_at(s, c.times(y, c["count"])) for s in slopes]
+                return product.run(c, sums, left, line, c["count"], tiling, step)
+
+            sums = c.loop(top, stop, c.number(1), product.zeros(c, rows, tiling), down)
+            for m, value in enumerate(sums):
+                row, vector = divmod(m, tiling.vectors)
+                address = c.float_at(held, c.times(c.sum(first, row), c["row"]), place, LANES * vector)
+                c.store(c.plus(c.read(address), value), address)
+
+        product.groups(c, count, tiling, outputs)
 
     def strips(i: Value, j: Value) -> None:
-        c.each(0, c["strips"], lambda k: c.each(0, c["high"], lambda y: strip(i, j, k, y), c["band"]))
+        c.each(0, c["strips"], lambda k: c.each(0, c["high"], lambda y: some(i, j, k, y), c["band"]))
 
     c.each(0, c["lines"], lambda i: c.each(0, c["parts"], lambda j: strips(i, j)))
 
