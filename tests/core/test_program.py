@@ -14,6 +14,7 @@ from ingot_devices.opset.op import OPS
 from ingot_devices.plan import Ref
 from ingot_devices.program import fuse, lift, memory, simplify, stages
 from ingot_devices.program.graph import Graph, IllFormed, check
+from ingot_devices.program.lower import Program
 from ingot_devices.resolve import resolve
 from ingot_devices.transfer import read, write
 from ingot_devices.view import View
@@ -179,7 +180,7 @@ def test_a_sum_keeps_the_order_in_which_it_walks() -> None:
     if not drawing.device.codegen.available():  # native code: NumPy fuses by its own rules
         assert "mul+sum" in ops(built.after["fuse"]) and ops(built.after["fuse"]).count("sum") == 1
     steps = drawing.graph.copy(drawing.graph.nodes)
-    unfused = stages.Built(stages.Program(steps, {}), {"lift": drawing.graph})
+    unfused = stages.Built(Program(steps, {}), {"lift": drawing.graph})
     apart = run(unfused, {x.slot: values})
     for ref in (total, plain):
         np.testing.assert_array_equal(made[ref.slot], apart[ref.slot])
