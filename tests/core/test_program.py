@@ -15,6 +15,7 @@ from ingot_devices.opset.op import OPS
 from ingot_devices.plan import Ref
 from ingot_devices.program import fuse, lift, memory, simplify, stages
 from ingot_devices.program.graph import Graph, IllFormed, check
+from ingot_devices.program.lower import Program
 from ingot_devices.resolve import resolve
 from ingot_devices.transfer import read, write
 from ingot_devices.view import View
@@ -116,6 +117,74 @@ def test_a_view_between_two_kernels_is_followed(drawing: Drawing) -> None:
     assert ops(built.after["fuse"]) == ["mul+add"]
     values = np.arange(12).reshape(4, 3)
     np.testing.assert_array_equal(run(built, {x.slot: values})[out.slot], values.T * 2.0 + 1)
+
+
+def in_place(drawing: Drawing, name: str, x: Ref, *operands: Any) -> None:
+    """An op that leaves its result where ``x`` lies, as a recorder writes it down."""
+    made = drawing.op(name, x, *operands)
+    node = drawing.graph.nodes[-1]
+    node.operands = tuple(x if o == made else o for o in node.operands)
+
+
+def test_what_replaces_a_value_in_place_is_joined(drawing: Drawing) -> None:
+    x = drawing.input(4, 3)
+    held = drawing.op("mul", x, 2.0)
+    in_place(drawing, "neg", held)
+    in_place(drawing, "add", held, 1.0)
+    drawing.keep(held)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["mul+neg+add"]
+    values = np.arange(12).reshape(4, 3)
+    np.testing.assert_array_equal(run(built, {x.slot: values})[held.slot], -(values * 2.0) + 1)
+
+
+def test_what_replaces_a_value_that_somebody_reads_stays_behind_the_reader(drawing: Drawing) -> None:
+    x = drawing.input(4, 3)
+    held = drawing.op("mul", x, 2.0)
+    other = drawing.op("sum", held, axes=(-2, -1), keepdim=False)
+    in_place(drawing, "neg", held)
+    drawing.keep(held, other)
+    made = run(stages.build(drawing.graph, {}), {x.slot: np.arange(12).reshape(4, 3)})
+    np.testing.assert_array_equal(made[held.slot], np.arange(12).reshape(4, 3) * -2.0)
+    assert made[other.slot] == 132
+
+
+def test_a_kernel_rises_to_its_producer_past_one_that_reads_another_result(drawing: Drawing) -> None:
+    """batch_norm, a sum of its means, relu: the producer cannot sink past the sum, so its consumer rises."""
+    x = drawing.input(6, 2, 4)
+    plan = resolve(OPS["batch_norm"], [x.layout, None, None, float], (), drawing.device)
+    out, mean, _, _ = lift.apply(drawing.graph, plan, [x, None, None, 1e-5])
+    total = drawing.op("sum", mean, axes=(-1,), keepdim=False)
+    in_place(drawing, "relu", out)
+    drawing.keep(out, total)
+    built = stages.build(drawing.graph, {})
+    assert ops(built.after["fuse"]) == ["batch_norm+relu", "sum"]
+    values = np.random.default_rng(0).normal(size=(6, 2, 4))
+    made = run(built, {x.slot: values})
+    centred = values - values.mean((0, 2), keepdims=True)
+    normal = centred / np.sqrt((centred**2).mean((0, 2), keepdims=True) + 1e-5)
+    np.testing.assert_allclose(made[out.slot], np.maximum(normal, 0), atol=1e-5)
+    np.testing.assert_allclose(made[total.slot], values.mean((0, 2)).sum(), atol=1e-6)
+
+
+def test_a_sum_keeps_the_order_in_which_it_walks() -> None:
+    """Two sums of 15 in one walk each are not the same where one walks a matrix by rows and the other by columns."""
+    drawing = Drawing(open_device("cpu"))
+    x = drawing.input(3, 5)
+    turned = Ref(x.slot, Layout.of((5, 3), (1, 5), dt.float32, drawing.device))
+    total = drawing.op("sum", drawing.op("mul", turned, 0.3), axes=(-2, -1), keepdim=False)
+    plain = drawing.op("sum", drawing.op("mul", x, 0.3), axes=(-2, -1), keepdim=False)
+    drawing.keep(total, plain)
+    built = stages.build(drawing.graph, {})
+    values = np.random.default_rng(3).normal(size=(3, 5)).astype(np.float32)
+    made = run(built, {x.slot: values})
+    if not drawing.device.codegen.available():  # native code: NumPy fuses by its own rules
+        assert "mul+sum" in ops(built.after["fuse"]) and ops(built.after["fuse"]).count("sum") == 1
+    steps = drawing.graph.copy(drawing.graph.nodes)
+    unfused = stages.Built(Program(steps, {}), {"lift": drawing.graph})
+    apart = run(unfused, {x.slot: values})
+    for ref in (total, plain):
+        np.testing.assert_array_equal(made[ref.slot], apart[ref.slot])
 
 
 def test_no_kernel_moves_past_a_write_to_what_it_reads(drawing: Drawing) -> None:
@@ -226,7 +295,8 @@ def test_stages_are_printed_by_name(
     assert "---- plan\n0 temporaries" in shown
     assert "2 kernels" in built.text("lift")
     monkeypatch.setenv("INGOT_DUMP", "fusion")
-    with pytest.raises(ValueError, match="stage 'fusion'; the stages are lift, simplify, epilogues, fuse, gather, plan, lower"):
+    known = "lift, simplify, epilogues, fuse, attach, gather, plan, lower"
+    with pytest.raises(ValueError, match=f"stage 'fusion'; the stages are {known}"):
         stages.build(drawing.graph, {})
 
 

@@ -49,7 +49,7 @@ def any_number(patch: pytest.MonkeyPatch) -> None:
 
 def over_writes(patch: pytest.MonkeyPatch) -> None:
     """A kernel is moved past a write to what it reads."""
-    patch.setattr(fuse._Fuser, "_may_move", lambda *rest: True)
+    patch.setattr(fuse._Fuser, "_may_sink", lambda *rest: True)
     patch.setattr(stages, "check", lambda *rest: None)
 
 

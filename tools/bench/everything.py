@@ -20,7 +20,11 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parents[1] / "README.md"
 BEGIN, END = "<!-- speed: tools/bench/everything.py -->\n", "<!-- end of speed -->\n"
-FILES = ("import_time", "eager", "pool", "pointwise", "compiled")
+NETS = ("resnet18", "resnet18-transfer", "resnet18-training", "gpt")
+RUNS = {  # what a results file comes from: a program of this folder, and its options
+    **{name: (f"{name}.py",) for name in ("import_time", "eager", "pool", "pointwise", "compiled")},
+    **{net: ("nets.py", "--net", net) for net in NETS},
+}
 ROWS = (
     # results file, its ratio, what the table calls it
     ("eager", "add", "a + b, 10 elements, beside PyTorch eager"),
@@ -43,6 +47,14 @@ ROWS = (
     ("pointwise", "adamw", "AdamW over 1 M parameters, beside PyTorch eager"),
     ("pointwise", "adamw, best form", "the same, beside PyTorch's fused one"),
     ("pointwise", "adamw, JAX", "the same, beside `jax.jit`"),
+    ("resnet18", "forward, beside eager", "ResNet-18 forward, 16×3×224² (one core), beside PyTorch eager"),
+    ("resnet18", "forward, beside compiled", "the same, beside `torch.compile`"),
+    ("resnet18-transfer", "transfer, beside eager", "ResNet-18, a new head on a frozen net, a step (one core), beside PyTorch eager"),
+    ("resnet18-transfer", "transfer, beside compiled", "the same, beside `torch.compile`"),
+    ("resnet18-training", "training, beside eager", "ResNet-18, a training step of the whole net (one core), beside PyTorch eager"),
+    ("resnet18-training", "training, beside compiled", "the same, beside `torch.compile` with fused AdamW"),
+    ("gpt", "gpt, beside eager", "GPT training step, 8×128 tokens, 2 layers of 256 (one core), beside PyTorch eager"),
+    ("gpt", "gpt, beside compiled", "the same, beside `torch.compile` with fused AdamW"),
     ("pool", "add beside numpy", "add of 4096² float32, beside NumPy"),
     ("pool", "add beside out=", "the same, beside NumPy into `out=`"),
 )
@@ -53,9 +65,9 @@ def main() -> int:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--write", action="store_true", help="write JSON, chart and table")
     options.add_argument("--draw", action="store_true", help="run nothing; write chart and table")
-    options.add_argument("--rounds", type=int, default=21)
+    options.add_argument("--rounds", type=int, help="of each benchmark, instead of its own number")
     given = options.parse_args()
-    failed = [] if given.draw else [name for name in FILES if not measure(name, given.rounds, given.write)]
+    failed = [] if given.draw else [name for name in RUNS if not measure(name, given.rounds, given.write)]
     if given.write or given.draw:
         rows = table()
         README.write_text(placed(README.read_text(), in_markdown(rows)))
@@ -64,11 +76,13 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measure(name: str, rounds: int, write: bool) -> bool:
+def measure(name: str, rounds: int | None, write: bool) -> bool:
     """Run one benchmark in a process of its own; False where it failed."""
     print(f"== {name}", flush=True)
-    out = ["--out", str(RESULTS / f"{name}.json")] if write else []
-    command = [sys.executable, str(HERE / f"{name}.py"), "--rounds", str(rounds), *out]
+    program, *options = RUNS[name]
+    options += ["--out", str(RESULTS / f"{name}.json")] if write else []
+    options += ["--rounds", str(rounds)] if rounds else []
+    command = [sys.executable, str(HERE / program), *options]
     return subprocess.run(command, check=False).returncode == 0
 
 

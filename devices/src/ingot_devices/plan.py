@@ -18,6 +18,7 @@ from .layout import Layout
 from .view import View
 
 if TYPE_CHECKING:
+    from .codegen import Attach
     from .ir.definition import Definition
 
 ROUTES = ("override", "registered", "generated", "decomposed", "host")
@@ -48,7 +49,7 @@ class Step:
 
     ``source`` is the kernel for people, ``origin`` the author's ``file:line`` where there is one. A call that was generated
     names the ``definition`` that it computes, with the ``aliased`` operands that it was generated for. ``behind``: what a
-    kernel that somebody wrote can do with its result as well (`codegen.Compiled.behind`).
+    kernel that somebody wrote can do with its result as well (`codegen.Compiled.behind`, ``attach``).
     """
 
     call: Callable[..., Any]
@@ -62,6 +63,7 @@ class Step:
     aliased: frozenset[int] = frozenset()
     origin: str = ""
     behind: Callable[[str], Callable[..., Any]] | None = None
+    attach: Attach | None = None
 
 
 @dataclass(eq=False)

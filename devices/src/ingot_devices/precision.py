@@ -1,9 +1,10 @@
 """What registered kernels may trade for speed: process-wide switches that they read when a plan is made.
 
 Beside `resolve`: a kernel somebody wrote may compute products of float32 in a narrower format that the hardware is faster in
-(TF32 has 10 bits of mantissa, bfloat16 has 7) where the switch of its kind allows it. Generated kernels always multiply in
-float32. Changing one drops every plan. Names and first values are PyTorch's: matrix products are exact at first, convolutions
-are not (``torch.backends``); but a convolution gives the same bits each time unless that is waived.
+(TF32 has 10 bits of mantissa, bfloat16 has 7), or by an algorithm that errs no more than that (Winograd's), where the switch of
+its kind allows it. Generated kernels always multiply in float32. Changing a switch drops every plan. Names and first values are
+PyTorch's: matrix products are exact at first, convolutions are not (``torch.backends``); but a convolution gives the same bits
+each time unless that is waived.
 """
 
 from __future__ import annotations

@@ -129,7 +129,7 @@ class _Resolver:
             refs[n] = Ref(slot)
         outs = [r for k, r in enumerate(self.out_refs) if k not in self.op.mutates]
         step = Step(compiled.call, (*refs, *outs), route, self.op.name, compiled.launches, source=compiled.source,
-                    origin=compiled.origin, behind=compiled.behind)
+                    origin=compiled.origin, behind=compiled.behind, attach=compiled.attach)
         self.attempts.append(Attempt(route, kernel.owner))
         temps = tuple(Layout.dense(k.shape, k.dtype, k.device) for n, k in enumerate(self.keys)
                       if n in extra and isinstance(k, Layout))

@@ -3,7 +3,7 @@ for what ``mode="max-autotune"`` lists.
 
 The compiled flow, file by file: `compiled` (warm up, record, replay) → `watch` (which code ran) and `world` (what it depends
 on) → `recorder` (what dispatch did) → `capture` (inputs, outputs, effects) → `ingot_devices.program` (simplify, epilogues,
-fuse, gather, plan, lower) → `replaying` (one Python function) behind a `guard`. `joined` joins a forward and a backward
+fuse, attach, gather, plan, lower) → `replaying` (one Python function) behind a `guard`. `joined` joins a forward and a backward
 program to the tape; `sizes` says which sizes have recordings.
 """
 

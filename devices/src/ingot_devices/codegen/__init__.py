@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..layout import Layout
 
 
+Attach = Callable[["Definition", int, Mapping[int, "Layout"]], Callable[..., Any]]
+
+
 class Unsupported(Exception):
     """This code generator cannot take this definition here; the text is the reason that `explain` shows."""
 
@@ -34,7 +37,10 @@ class Compiled:
     results, where they are not the dense ones; each fills its memory, in another order of axes. ``behind``, where there is
     one, takes the name of an op of one operand and returns the call that leaves that op of the result in the result's place
     (a library's product with an activation as its epilogue); `Unsupported` where there is none. It may round once less:
-    compiled programs use it where that was asked for.
+    compiled programs use it where that was asked for. ``attach``, where there is one, takes a pointwise definition, the number
+    of that of its operands which is the kernel's one result, and the layouts by number; it returns the call over (operands,
+    then the definition's operands, with None for the result unless it is stored to as well) that gives the same bits as
+    both, or raises `Unsupported`.
     """
 
     call: Callable[..., Any]
@@ -44,6 +50,7 @@ class Compiled:
     origin: str = ""
     results: tuple[Layout, ...] = ()
     behind: Callable[[str], Callable[..., Any]] | None = None
+    attach: Attach | None = None
 
 
 class Codegen(Protocol):

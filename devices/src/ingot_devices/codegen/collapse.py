@@ -27,6 +27,18 @@ def collapse(loops: Loops) -> Loops:
     return _renumbered(loops)
 
 
+def groups(loops: Loops) -> list[tuple[int, ...]]:
+    """The axes of ``loops`` that `collapse` makes one of, the outermost first; those of extent 1 are left out."""
+    loops = _without_ones(loops)
+    found: dict[int, tuple[int, ...]] = {a: (a,) for a, n in enumerate(loops.extents) if n != 1}
+    while (merged := _merge_once(loops)) is not None:
+        (outer,) = (a for a in found if loops.extents[a] != 1 and merged.extents[a] == 1)
+        (inner,) = (a for a in found if loops.extents[a] < merged.extents[a])
+        found[inner] = found.pop(outer) + found[inner]
+        loops = merged
+    return list(found.values())
+
+
 def _without_ones(loops: Loops) -> Loops:
     ones = {a for a, n in enumerate(loops.extents) if n == 1}
     return _regrouped(loops, loops.extents, ones) if ones else loops

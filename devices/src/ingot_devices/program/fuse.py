@@ -1,17 +1,19 @@
 """Which kernels become one: less memory moved, fewer launches, the same bits.
 
 A pass over the program in order; each node is joined (`merge.join`) with the nodes behind it that read what it made, or that
-run over the same points, as long as that is legal (`_may_move`), pays (`_pays`) and the device's code generator gives the
-same bits (`kinds_of`).
+run over the same points, as long as that is legal (`_may_sink`, `_may_rise`), pays (`_pays`) and the device's code generator
+gives the same bits (`kinds_of`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..codegen import Unsupported
 from ..ir.expr import walk
+from ..plan import Ref
 from . import tree
 from .graph import Graph, Node
 from .merge import join
@@ -69,15 +71,29 @@ class _Fuser:
     def _join(self, at: int, place: int, inner: frozenset[int]) -> bool:
         graph = self.graph
         first, second = graph.nodes[at], graph.nodes[place]
-        keep = frozenset(n for n in first.written_buffers() if self._needed(n, place))
+        one, other = self._apart(first, second, inner)
+        inner = frozenset(one.written_buffers() & other.read_buffers())
+        keep = frozenset(n for n in one.written_buffers() if self._needed(n, place))
         found = None
-        if not first.written_buffers() & second.written_buffers() and self._may_move(at, place, keep):
-            found = join(first, second, inner, keep)
-        if found is None or not self._pays(first, second, found, inner, keep) or not self._same_bits(first, second, found):
+        sinks, rises = self._may_sink(at, place), self._may_rise(at, place)
+        if not one.written_buffers() & other.written_buffers() and (sinks or rises):
+            found = join(one, other, inner, keep)
+        if found is None or not self._pays(one, other, found, inner, keep) or not self._same_bits(one, other, found):
             self.refused.add((first, second))
             return False
-        graph.nodes[at : place + 1] = [*graph.nodes[at + 1 : place], found]
+        between = graph.nodes[at + 1 : place]
+        graph.nodes[at : place + 1] = [*between, found] if sinks else [found, *between]
         return True
+
+    def _apart(self, first: Node, second: Node, inner: frozenset[int]) -> tuple[Node, Node]:
+        """The two with a name of its own for what lies between them, where the second replaces all of it in place."""
+        shared = first.written_buffers() & second.written_buffers()
+        whole = {r.slot for r in second.refs(second.writes) if r.layout is self.graph.buffers[r.slot].layout and not r.offset}
+        both = (set(n.reads) & set(n.writes) for n in (first, second))  # an operand that is read and written has one name
+        if not shared or not shared <= inner & whole or any(both):
+            return first, second
+        names = {n: self.graph.buffer("temp", self.graph.buffers[n].layout).number for n in shared}
+        return _renamed(first, names, first.writes), _renamed(second, names, second.reads)
 
     def _needed(self, buffer: int, place: int) -> bool:
         """True when somebody but the node at ``place`` reads ``buffer`` later, or it outlives the program."""
@@ -86,16 +102,20 @@ class _Fuser:
         others = (n for k, n in enumerate(self.graph.nodes) if k != place)
         return any(buffer in n.read_buffers() for n in others)
 
-    def _may_move(self, at: int, place: int, keep: frozenset[int]) -> bool:
-        """True when the node at ``at`` may as well run at ``place``: nothing between writes what it reads, or reads or
-        writes what it writes and what is kept."""
-        first = self.graph.nodes[at]
-        between = self.graph.nodes[at + 1 : place]
-        reads, writes = first.read_buffers(), first.written_buffers()
-        for node in between:
-            if node.written_buffers() & (reads | writes) or node.read_buffers() & writes:
-                return False
-        return not self.graph.nodes[place].written_buffers() & writes
+    def _may_sink(self, at: int, place: int) -> bool:
+        """True when the node at ``at`` may as well run at ``place``: no kernel between writes what it reads, or sees what it
+        writes."""
+        return self._stranger(self.graph.nodes[at], self.graph.nodes[at + 1 : place])
+
+    def _may_rise(self, at: int, place: int) -> bool:
+        """True when the node at ``place`` may as well run at ``at``."""
+        return self._stranger(self.graph.nodes[place], self.graph.nodes[at + 1 : place])
+
+    @staticmethod
+    def _stranger(node: Node, others: Sequence[Node]) -> bool:
+        """True when none of ``others`` writes what ``node`` reads or writes, or reads what it writes."""
+        reads, writes = node.read_buffers(), node.written_buffers()
+        return not any(n.written_buffers() & (reads | writes) or n.read_buffers() & writes for n in others)
 
     def _pays(self, first: Node, second: Node, made: Node, inner: frozenset[int], keep: frozenset[int]) -> bool:
         assert made.definition is not None
@@ -119,9 +139,20 @@ class _Fuser:
             return False
         try:
             device = self.graph.device
-            return bool(tree.shape_of(staged, device) == tree.shape_of(made, device))
+            alike = bool(tree.shape_of(staged, device) == tree.shape_of(made, device))
+            return alike and bool(tree.walked(staged) == tree.walked(made))
         except Unsupported:
             return False
+
+
+def _renamed(node: Node, names: Mapping[int, int], positions: Sequence[int]) -> Node:
+    """``node`` with other buffers at some of its operands."""
+    operands = list(node.operands)
+    for n in positions:
+        operand = operands[n]
+        if isinstance(operand, Ref) and operand.slot in names:
+            operands[n] = replace(operand, slot=names[operand.slot])
+    return replace(node, operands=tuple(operands))
 
 
 def _dear(node: Node) -> bool:

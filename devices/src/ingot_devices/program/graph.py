@@ -1,6 +1,6 @@
 """A program as a graph: kernels in order over numbered buffers. What the stages of `compile` read and rewrite.
 
-    recorded plans ──`lift`──▶ Graph ──simplify─▶ epilogues ─▶ fuse ─▶ gather ─▶ plan ─▶ lower──▶ Program
+    recorded plans ──`lift`──▶ Graph ──simplify─▶ epilogues ─▶ fuse ─▶ attach ─▶ gather ─▶ plan ─▶ lower──▶ Program
 
 A *buffer* is one block of memory: an ``input`` (it exists before the program and lives on), a ``temp``, or an ``output`` (made
 by the program, handed out). A *node* is one launch: a `Definition` over operands, or a call that somebody wrote by hand. An
@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..codegen import Attach
 from ..codegen.replay import Input
 from ..ir.definition import Definition
 from ..ir.expr import walk
@@ -45,7 +46,8 @@ class Node:
     """One launch. ``reads`` and ``writes`` are positions among ``operands``; ``parts`` the nodes that it was fused from.
 
     ``members`` are independent nodes that run side by side in it (`gather`), with ``numbers``: each one's operand numbers →
-    positions among ``operands``. ``behind``: what a kernel by hand can do with its result as well (`codegen.Compiled.behind`).
+    positions among ``operands``. ``behind`` and ``attach``: what a kernel by hand can do with its result as well
+    (`codegen.Compiled`).
     """
 
     op: str
@@ -61,6 +63,7 @@ class Node:
     members: tuple[Node, ...] = ()
     numbers: tuple[Mapping[int, int], ...] = ()
     behind: Callable[[str], Callable[..., Any]] | None = None
+    attach: Attach | None = None
 
     def refs(self, positions: Sequence[int]) -> Iterator[Ref]:
         """The buffers at ``positions``."""

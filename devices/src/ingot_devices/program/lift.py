@@ -41,7 +41,7 @@ def _node(graph: Graph, plan: Plan, step: Step, slots: list[Any], mutated: set[i
         own = [n for n in places if step.operands[n].slot >= plan.inputs or step.operands[n].slot in mutated]  # type: ignore[union-attr]
         reads, writes = tuple(n for n in places if n not in own or _read_too(step, n, own)), tuple(own)
     return Node(step.op, operands, reads, writes, step.definition, None if step.definition else step.call, step.views,
-                step.route, step.launches, behind=step.behind)  # fmt: skip
+                step.route, step.launches, behind=step.behind, attach=step.attach)  # fmt: skip
 
 
 def _read_too(step: Step, position: int, own: Sequence[int]) -> bool:

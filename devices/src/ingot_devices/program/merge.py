@@ -172,7 +172,7 @@ def _inline(first: Node, second: Node, inner: frozenset[int], keep: frozenset[in
     a, b = first.definition, second.definition
     assert a is not None and b is not None
     stores = _by_slot(first, a)
-    if not all(_plain(s, a) for s in stores.values()) or len(stores) != len(a.stores):
+    if not all(plain(s, a) for s in stores.values()) or len(stores) != len(a.stores):
         return None
     if any(s.combine or s.valid is not None for s in b.stores):
         return None
@@ -212,7 +212,7 @@ def _inline(first: Node, second: Node, inner: frozenset[int], keep: frozenset[in
     return _finish(first, second, operands, b.axes, stages, made)
 
 
-def _plain(store: Store, d: Definition) -> bool:
+def plain(store: Store, d: Definition) -> bool:
     """True when a store writes each point of its own axes once, in their order, and nothing else."""
     named = [i.value for i in store.at if i.op == "index"]
     whole = all(i.op == "index" or (i.op == "const" and i.value == 0) for i in store.at)
@@ -254,7 +254,7 @@ def _aligned(first: Node, second: Node, inner: frozenset[int]) -> dict[int, int]
         if not isinstance(ref, Ref) or ref.slot not in inner:
             continue
         store = stores[ref.slot]
-        places = _positions(ref, first.operands[store.operand], node.args) if _plain(store, a) else None
+        places = _positions(ref, first.operands[store.operand], node.args) if plain(store, a) else None
         if places is None:
             return None
         here: dict[int, int] = {}
@@ -279,7 +279,7 @@ def _epilogue(first: Node, second: Node, inner: frozenset[int], keep: frozenset[
         return None
     aligned = _aligned(first, second, inner)
     stores = _by_slot(first, a)
-    if aligned is None or len(stores) != len(a.stores) or not all(_plain(stores[n], a) for n in inner):
+    if aligned is None or len(stores) != len(a.stores) or not all(plain(stores[n], a) for n in inner):
         return None
     back = {theirs: mine for mine, theirs in aligned.items()}
     dropped = frozenset(inner - keep)
@@ -318,4 +318,4 @@ def _beside(first: Node, second: Node) -> Node | None:
     return _finish(first, second, operands, a.axes, (), stores)
 
 
-__all__ = ["join"]
+__all__ = ["join", "plain"]

@@ -1,8 +1,8 @@
 """The stages of a program, in order and by name: each can be printed, checked and replaced.
 
-    lift → simplify → epilogues → fuse → gather → plan → lower, and then `Program.run`
+    lift → simplify → epilogues → fuse → attach → gather → plan → lower, and then `Program.run`
 
-``INGOT_DUMP=simplify,epilogues,fuse,gather,plan,lower`` prints the program after each stage named to standard error.
+``INGOT_DUMP=simplify,epilogues,fuse,attach,gather,plan,lower`` prints the program after each stage named to standard error.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 from ..codegen import Unsupported
 from ..memory.arena import Arena
 from ..view import View
+from .attach import attach
 from .captured import Captured, refusal
 from .epilogues import epilogues
 from .fuse import fuse
@@ -26,7 +27,7 @@ from .numbers import in_memory
 from .simplify import simplify
 
 Stage = Callable[[Graph], Graph]
-STAGES: dict[str, Stage] = {"simplify": simplify, "epilogues": epilogues, "fuse": fuse, "gather": gather}
+STAGES: dict[str, Stage] = {"simplify": simplify, "epilogues": epilogues, "fuse": fuse, "attach": attach, "gather": gather}
 """Rewritings of the graph. A tool may put another function under a name, or a new name behind."""
 NAMES = ("lift", *STAGES, "plan", "lower")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..codegen import monoids
 from ..codegen.bind import bind
-from ..codegen.collapse import collapse
+from ..codegen.collapse import collapse, groups
 from ..codegen.schedules import order, split
 from ..ir.expr import Expr, walk
 from ..layout import Layout
@@ -36,6 +36,14 @@ def shape_of(node: Node, device: Any) -> Any:
     loops = collapse(monoids.rewrite(bind(node.definition, layouts_of(node))))
     stages = [(s.kind, s.monoid, tuple((loops.extents[a], loops.walked(a)) for a in s.over)) for s in loops.stages]
     return stages, [order(loops, group, device.limits) for group in split(loops)]
+
+
+def walked(node: Node) -> Any:
+    """For each reduction the axes that it walks as one, in order: two of one length may go over elements in another."""
+    assert node.definition is not None
+    loops = monoids.rewrite(bind(node.definition, layouts_of(node)))
+    together = groups(loops)
+    return [sorted(g for g in together if set(g) & set(s.over)) for s in loops.stages]
 
 
 def is_contraction(node: Node) -> bool:

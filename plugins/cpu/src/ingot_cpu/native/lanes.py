@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ingot_devices import dtypes as dt
@@ -9,37 +10,41 @@ from ingot_devices.codegen.bind import Write
 from ingot_devices.ir.definition import Stage
 from ingot_devices.ir.expr import Expr, walk
 
+LINE = 16
+"""Elements of a line of the cache, roughly."""
 HEAVY = 24
 """An expression of more operators than this is computed in fewer lanes at once, and once instead of twice for the rest."""
 MANY = {"scaled": 9}
 """Operators that are several instructions (`rows`)."""
 
 
-def main_axis(stages: Sequence[Stage], writes: Sequence[Write], roots: Sequence[Expr]) -> int:
+def main_axis(stages: Sequence[Stage], writes: Sequence[Write], roots: Sequence[Expr], extents: Sequence[int]) -> int:
     """The axis on which most memory lies side by side; it may be one that stages reduce. -1 where there is none."""
     offsets = [n.args[0] for n in walk(*roots) if n.op == "get"] + [w.offset for w in writes]
     used = sorted({a for w in writes for a in w.axes} | {a for s in stages for a in s.over})
     scans = {a for s in stages if s.kind == "scan" for a in s.over}
     serial = {a for w in writes for a in w.axes if a not in w.parallel}
     free = [a for a in used if a not in scans and a not in serial]
-    return max(free, key=lambda a: (_score(offsets, a), a), default=-1)
+    return max(free, key=lambda a: (_score(offsets, a, extents), a), default=-1)
 
 
-def best_axis(main: int, axes: Sequence[int], roots: Sequence[Expr]) -> int:
+def best_axis(main: int, axes: Sequence[int], roots: Sequence[Expr], extents: Sequence[int]) -> int:
     """The best of ``axes`` for the lanes of a loop over them: ``main`` where it is among them."""
     if main in axes:
         return main
     offsets = [n.args[0] for n in walk(*roots) if n.op == "get"]
-    return max(axes, key=lambda a: (_score(offsets, a), a))
+    return max(axes, key=lambda a: (_score(offsets, a, extents), a))
 
 
-def _score(offsets: Sequence[Expr], axis: int) -> int:
+def _score(offsets: Sequence[Expr], axis: int, extents: Sequence[int]) -> int:
+    """How many elements lie side by side along ``axis``, less half of those that lie a line of the cache apart or more."""
     total = 0
     for form in offsets:
         terms = dict(zip(form.args, form.value[1], strict=True)) if form.op == "linear" else {}
+        elements = math.prod(extents[n.value] for n in walk(form) if n.op == "index")
         for atom, factor in terms.items():
             if atom.op == "index" and atom.value == axis:
-                total += 2 if factor == 1 else -1
+                total += elements * (2 if factor == 1 else -1 if abs(factor) >= LINE else 0)
     return total
 
 

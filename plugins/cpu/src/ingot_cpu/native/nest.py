@@ -10,6 +10,7 @@ the bits do not depend on threads or on the width of the processor's vectors.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -81,7 +82,7 @@ class Nest:
         self._reads: dict[tuple[Expr, ...], list[int]] = {}
         self.needed = self._needs(roots)
         self.stages = [loops.stages[n] for n in self.needed]
-        self.axis = lanes.main_axis(self.stages, self.writes, self._roots())
+        self.axis = lanes.main_axis(self.stages, self.writes, self._roots(), self.loops.extents)
         self.streams = frozenset[int]() if aliased or not target.streams else streaming.operands(loops, self.writes, self.axis)
         self.units = 1
         self.row: int | None = None  # the innermost axis of the loops over rows
@@ -281,7 +282,7 @@ class Nest:
         nested = any(n not in scope.stages for n in self._needs(values))
         if not nested:
             self._hoist(scope, values, stage.over)
-        axis = -1 if scope.lanes or nested else lanes.best_axis(self.axis, stage.over, values)
+        axis = -1 if scope.lanes or nested else lanes.best_axis(self.axis, stage.over, values, self.loops.extents)
         heavy = lanes.weight(values) > lanes.HEAVY
         width = min(64, TREE // values[0].dtype.itemsize)
         parts = 2 if heavy and axis >= 0 else 1
@@ -413,7 +414,7 @@ class Nest:
             along = self.loops.stages[scans[0]].over
             axes = [a for a in axes if a not in along] + [a for a in axes if a in along]
         elif axes and not scope.lanes and not self._waiting(scope, roots):
-            best = lanes.best_axis(self.axis, axes, roots)
+            best = lanes.best_axis(self.axis, axes, roots, self.loops.extents)
             axes = [a for a in axes if a != best] + [best]
         self._loops(scope, axes, scans, roots, writes)
 
