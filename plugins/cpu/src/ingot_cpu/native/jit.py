@@ -36,11 +36,6 @@ class Target:
     wide: bool  # has AVX-512: 32 registers of 64 bytes
     streams: bool  # has stores past the caches, and the fence behind them, under x86's names
 
-    @property
-    def wide(self) -> bool:
-        """It has 32 registers of 64 bytes."""
-        return 1 in self.masked
-
 
 class NoLLVM(Exception):
     """llvmlite is missing, switched off or of no use here; the text is the reason."""

@@ -10,7 +10,6 @@ the bits do not depend on threads or on the width of the processor's vectors.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple

@@ -23,7 +23,7 @@ from ..access import WORKSPACE, Access, Scope, invariant
 from ..elementary import KNOWN, Elementary
 from ..emit import Value
 from ..jit import Target
-from ..nest import HEAVY
+from ..lanes import HEAVY
 from ..recipe import ABSENT, ARRAY, KINDS, LIMITS
 from .code import LANES, OPERANDS, Code
 from .parts import End, Ends, added
