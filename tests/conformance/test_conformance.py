@@ -88,6 +88,21 @@ def test_a_hang_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert found["pointwise/value/neg/float32"].status == PASSED
 
 
+def test_a_child_runs_so_many_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    children: list[int] = []
+    run = conducting._Child.run
+
+    def counted(self: Any, *given: Any) -> list[str]:
+        children.append(len(self.names))
+        return run(self, *given)
+
+    monkeypatch.setattr(conducting, "MANY", 2)
+    monkeypatch.setattr(conducting._Child, "run", counted)
+    wanted = [c for c in cases() if c.name.startswith("pointwise/value/abs/")][:5]
+    assert [r.case for r in conduct("cpu:0", wanted).results] == [c.name for c in wanted]
+    assert children == [2, 2, 1]
+
+
 # ---- gaps and faults ---------------------------------------------------------------------------------------------------
 def test_a_fault_has_a_program_that_shows_it(tmp_path: Path) -> None:
     planted = Planted(tmp_path, "wrong")

@@ -1,7 +1,7 @@
 """Runs cases on a device in child processes that may crash or hang, and collects what became of each.
 
 Between the command and `worker`. A child that ends, or that gives no answer for `PATIENCE` seconds, costs the case that it
-had begun: that case is *crashed*, and a new child goes on with the next.
+had begun: that case is *crashed*, and a new child goes on with the next. So it does after `MANY` cases.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from .result import CRASHED, Result
 
 PATIENCE = 180.0
 """Seconds for one case: more than the slowest takes on a device that interprets, on a busy machine."""
+MANY = 400
+"""Cases that one child runs: a driver may keep all that it has ever built."""
 RESTARTS = 25
 """Children that may end before the device is given up."""
 
@@ -53,8 +55,9 @@ def conduct(
     for names, disabled in ((together, False), (alone, True)):
         restarts = 0
         while names and (end is None or time.monotonic() < end):
-            with closing(_Child(device, names, disabled)) as child:
-                names = child.run(made, end, on_result)
+            now, later = names[:MANY], names[MANY:]
+            with closing(_Child(device, now, disabled)) as child:
+                names = child.run(made, end, on_result) + later
                 restarts += child.ended_early
                 if restarts > RESTARTS:
                     raise IngotError(f"{device} ended its process {restarts} times; the rest was not run. Last: {child.said()}")
