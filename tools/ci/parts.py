@@ -63,7 +63,8 @@ PARTS = (
     Part("core", 360, f"{TESTS_IN_TWO} tests/core", tests=True),
     Part("simulator", 420, f"{PYTHON} tools/ci/cuda_sim.py build"),  # of CUDA; builds pycuda where it is not kept
     Part("plugins", 300, f"{TESTS_IN_TWO} tests/plugin", tests=True),
-    Part("devices", 600, f"{DEVICES} --device cpu:0 --device opencl:0", tests=True),
+    Part("devices", 400, f"{DEVICES} --device cpu:0", tests=True),
+    Part("devices: opencl", 500, f"{DEVICES} --device opencl:0", tests=True, turn="devices otherwise"),
     Part("devices: sim", 400, f"{DEVICES} --device sim:0", tests=True, turn="devices otherwise"),
     Part("devices: webgpu", 400, f"{DEVICES} --device webgpu:0", tests=True, turn="devices otherwise"),
     Part("compile", 400, f"{TESTS_IN_TWO} {FUZZ}", tests=True),
