@@ -105,8 +105,9 @@ def test_a_dtype_that_the_device_has_not(t: Any, device: str) -> None:
         return (t.ones(n, device=device).to(dtype) * 2).sum()
 
     for dtype in (t.float64, t.int64, t.bfloat16, t.bool):
-        compiled, wanted = t.compile(program), outcome(program, 5, dtype)
-        assert [outcome(compiled, 5, dtype) for _ in range(4)] == [wanted] * 4, dtype
+        with t.fallback("allow"):  # the host computes what is refused
+            compiled, wanted = t.compile(program), outcome(program, 5, dtype)
+            assert [outcome(compiled, 5, dtype) for _ in range(4)] == [wanted] * 4, dtype
 
 
 # ---- memory that goes, or is elsewhere -------------------------------------------------------------------------------------
