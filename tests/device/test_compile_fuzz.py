@@ -1,6 +1,6 @@
 """Random programs, eager and compiled beside each other (`fuzzing`), and the faults that they must find (`faults_of_compile`).
 
-A fixed number of programs, drawn from the commit (``INGOT_TEST_SEED``), or what `SECONDS` have time for on a slow device;
+A fixed number of programs, drawn from the commit (``INGOT_TEST_SEED``), or what there is time for on a slow device;
 ``INGOT_FUZZ=5000`` runs as many on demand. `FIXED` are run for every commit; one that is found goes there.
 """
 
@@ -16,12 +16,12 @@ import planted_compiler
 import pytest
 from faults_of_compile import FAULTS, Plant
 
-PROGRAMS = {"cpu": 300}
-OTHERWISE = 24
+PROGRAMS = {"cpu": (300, 100.0)}
+"""By kind of device: how many programs, and seconds for them at most."""
+OTHERWISE = 24, 40.0
 """On a device that is slower to compile for or that interprets."""
 FIXED = (0, 1, 2, 9, 2012, 991290)
 TRIES = 150
-SECONDS = 100
 
 
 def first(commit: str) -> int:
@@ -30,8 +30,9 @@ def first(commit: str) -> int:
 
 def test_random_programs(t: Any, device: str, commit: str) -> None:
     asked = os.environ.get("INGOT_FUZZ")
-    count = int(asked) if asked else PROGRAMS.get(device.split(":", maxsplit=1)[0], OTHERWISE)
-    end = float("inf") if asked else time.monotonic() + SECONDS
+    count, seconds = PROGRAMS.get(device.split(":", maxsplit=1)[0], OTHERWISE)
+    count = int(asked) if asked else count
+    end = float("inf") if asked else time.monotonic() + seconds
     start, ran, replayed = first(commit), 0, 0
     while ran < count and time.monotonic() < end:
         replayed += fuzzing.run(t, device, start + ran)
