@@ -16,11 +16,12 @@ import statistics
 from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
-from itertools import pairwise
 from shutil import which
 from typing import Any
 
 from common import Cases, parser, report, rounds, serve
+from models import gpt as gpt_of
+from models import resnet18
 
 Step = Callable[[], Any]
 BATCH, SIZE, WIDTHS = 16, 224, (64, 128, 256, 512)
@@ -35,31 +36,7 @@ MUSTS = {
 """By net: times as fast as each form of PyTorch, at least and hoped for."""
 
 
-# ---- ResNet-18 (He et al., 2016) -----------------------------------------------------------------------------------------
-def resnet18(t: Any, classes: int) -> Any:
-    """As torchvision has it."""
-    nn = t.nn
-
-    class Basic(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
-        def __init__(self, of: int, to: int, stride: int) -> None:
-            super().__init__()
-            self.conv1, self.conv2 = nn.Conv2d(of, to, 3, stride, 1, bias=False), nn.Conv2d(to, to, 3, 1, 1, bias=False)
-            self.bn1, self.bn2, self.relu = nn.BatchNorm2d(to), nn.BatchNorm2d(to), nn.ReLU(inplace=True)
-            down = [] if of == to else [nn.Conv2d(of, to, 1, stride, bias=False), nn.BatchNorm2d(to)]
-            self.down = nn.Sequential(*down)
-
-        def forward(self, x: Any) -> Any:
-            y = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
-            return self.relu(y + self.down(x))
-
-    stem = [nn.Conv2d(3, WIDTHS[0], 7, 2, 3, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU(inplace=True),
-            nn.MaxPool2d(3, 2, 1)]  # fmt: skip
-    blocks = [Basic(WIDTHS[0], WIDTHS[0], 1), Basic(WIDTHS[0], WIDTHS[0], 1)]
-    for of, to in pairwise(WIDTHS):
-        blocks += [Basic(of, to, 2), Basic(to, to, 1)]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTHS[-1], classes))
-
-
+# ---- ResNet-18 ---------------------------------------------------------------------------------------------------------
 def multiplications() -> int:
     """Of one forward pass, by the direct form."""
     total, side = 3 * 49 * WIDTHS[0] * (SIZE // 2) ** 2, SIZE // 4
@@ -78,7 +55,7 @@ def optimizer_of(t: Any, parameters: Any, compiled: bool) -> Any:
 def resnet_forward(t: Any, compiled: bool) -> Step:
     """A forward pass in evaluation, without a tape."""
     t.manual_seed(0)
-    model, x = resnet18(t, 1000).eval(), t.randn(BATCH, 3, SIZE, SIZE)
+    model, x = resnet18(t, 1000, WIDTHS[0]).eval(), t.randn(BATCH, 3, SIZE, SIZE)
     run = t.compile(model, mode="max-autotune" if t.__name__ == "ingot" else "default") if compiled else model
 
     def step() -> None:
@@ -90,7 +67,7 @@ def resnet_forward(t: Any, compiled: bool) -> Step:
 
 def resnet_transfer(t: Any, compiled: bool) -> Step:
     """A step of a new head on a frozen net in training: its normalisation follows the batch, as written in most tutorials."""
-    model = resnet18(t, 10)
+    model = resnet18(t, 10, WIDTHS[0])
     for p in model[:-1].parameters():
         p.requires_grad = False
     return resnet_step(t, model, model[-1].parameters(), compiled)
@@ -98,7 +75,7 @@ def resnet_transfer(t: Any, compiled: bool) -> Step:
 
 def resnet_training(t: Any, compiled: bool) -> Step:
     """A step of the whole net."""
-    model = resnet18(t, 10)
+    model = resnet18(t, 10, WIDTHS[0])
     return resnet_step(t, model, model.parameters(), compiled)
 
 
@@ -116,37 +93,11 @@ def resnet_step(t: Any, model: Any, parameters: Any, compiled: bool) -> Step:
     return step
 
 
-# ---- a small GPT (Radford et al., 2019) --------------------------------------------------------------------------------
+# ---- a small GPT -----------------------------------------------------------------------------------------------------
 def gpt(t: Any, compiled: bool) -> Step:
     """A training step of two layers of 256 with 4 heads, 8×128 tokens of 256."""
-    nn, f = t.nn, t.nn.functional
-
-    class Block(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
-        def __init__(self) -> None:
-            super().__init__()
-            self.ln1, self.ln2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-            self.qkv, self.out = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-            self.up, self.down = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(4 * WIDTH, WIDTH)
-
-        def forward(self, x: Any) -> Any:
-            shape = (SENTENCES, LENGTH, HEADS, WIDTH // HEADS)
-            q, k, v = (p.view(*shape).transpose(1, 2) for p in self.qkv(self.ln1(x)).chunk(3, -1))
-            seen = f.scaled_dot_product_attention(q, k, v, is_causal=True).transpose(1, 2).reshape(SENTENCES, LENGTH, WIDTH)
-            x = x + self.out(seen)
-            return x + self.down(f.gelu(self.up(self.ln2(x)), approximate="tanh"))
-
-    class Gpt(nn.Module):  # type: ignore[misc, name-defined]  # whichever library's
-        def __init__(self) -> None:
-            super().__init__()
-            self.letters, self.places = nn.Embedding(LETTERS, WIDTH), nn.Embedding(LENGTH, WIDTH)
-            self.blocks, self.norm = nn.Sequential(*(Block() for _ in range(LAYERS))), nn.LayerNorm(WIDTH)
-            self.head = nn.Linear(WIDTH, LETTERS, bias=False)
-
-        def forward(self, ids: Any, places: Any) -> Any:
-            return self.head(self.norm(self.blocks(self.letters(ids) + self.places(places))))
-
     t.manual_seed(0)
-    model = Gpt()
+    model = gpt_of(t, LETTERS, LENGTH, WIDTH, HEADS, LAYERS)
     optimizer = optimizer_of(t, model.parameters(), compiled)
     ids, following = (t.randint(0, LETTERS, (SENTENCES, LENGTH)) for _ in range(2))
     places = t.arange(LENGTH)
@@ -154,7 +105,7 @@ def gpt(t: Any, compiled: bool) -> Step:
 
     def step() -> None:
         optimizer.zero_grad()
-        f.cross_entropy(forward(ids, places).flatten(0, 1), following.flatten()).backward()
+        t.nn.functional.cross_entropy(forward(ids, places).flatten(0, 1), following.flatten()).backward()
         optimizer.step()
 
     made: Step = t.compile(step) if compiled and t.__name__ == "ingot" else step
