@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import sysconfig
+from importlib.util import find_spec
 from typing import Any
 
 import ingot
 import numpy as np
 import pytest
+from ingot_cpu.native.codegen import CpuCodegen
 from ingot_cpu.native.kernel import usable
 from ingot_devices import dtypes as dt
 from ingot_devices import open_device
@@ -24,6 +29,14 @@ STATES = [(0, 0, 0, 0), (5, 7, 0xFFFFFFFE, 3), (0xFFFFFFFF,) * 4]
 
 def planned(name: str, keys: tuple[Any, ...], **attributes: Any) -> Plan:
     return resolve(OPS[name], keys, OPS[name].bind(attributes), open_device("cpu"))
+
+
+def test_native_kernels_are_there_where_they_can_be() -> None:
+    """The tests of native kernels are skipped without them: here is where their loss is noticed."""
+    if not find_spec("llvmlite") or os.environ.get("INGOT_CPU_LLVM") == "0":
+        assert not usable()
+    elif sys.maxsize > 1 << 32 and not sysconfig.get_config_var("Py_GIL_DISABLED"):
+        assert usable(), CpuCodegen().available()
 
 
 @pytest.mark.parametrize("state", STATES)

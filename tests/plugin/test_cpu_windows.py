@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
+import elsewhere
 import ingot
 import numpy as np
 import pytest
 import window_cases as cases
-from ingot_cpu.native.kernel import usable
+from ingot_cpu.native.codegen import CpuCodegen
 from ingot_cpu.native.windows import geometry
 from ingot_devices import precision
 from window_cases import Array, Case
 
-pytestmark = pytest.mark.skipif(not usable(), reason="no native kernels here")
+REASON = CpuCodegen().available()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
 WINOGRAD, DIRECT = 2e-5, 2e-6
 """Bounds of the error, in shares of the largest result. Winograd's was 1e-5 at most."""
 IDS = [f"{c.x}{c.weight}/{c.stride}+{c.padding}" for c in cases.CASES]
@@ -120,16 +117,9 @@ def test_what_is_not_finite_stays_where_it_is_seen() -> None:
 
 
 # ---- the same bits -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("change", [
-    {"INGOT_CPU_ISA": "sse2"}, {"INGOT_CPU_ISA": "avx2"}, {"INGOT_CPU_THREADS": "1"}, {"INGOT_CPU_THREADS": "3"},
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize("change", elsewhere.CHANGES, ids=str)
 def test_no_bit_depends_on_the_instruction_set_or_the_threads(change: dict[str, str]) -> None:
-    done = subprocess.run([sys.executable, str(Path(cases.__file__))], env={**os.environ, **change}, capture_output=True,
-                          text=True, timeout=300, check=False)  # fmt: skip
-    if "which this processor has not" in done.stderr or "is a level of x86-64" in done.stderr:
-        pytest.skip(done.stderr.strip().splitlines()[-1])
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == cases.digests()
+    assert elsewhere.digests(cases.__file__, change) == cases.digests()
 
 
 def test_a_chunk_is_never_part_of_the_result() -> None:
