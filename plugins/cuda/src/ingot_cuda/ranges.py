@@ -5,7 +5,7 @@ By the vendor's package ``nvtx``, which does nothing unless a profiler watches. 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import import_module
 from typing import Any
 
@@ -24,9 +24,9 @@ def domain(name: str) -> Any:
         raise ContractError(f"{reason}: {REMEDY}") from error
 
 
-@cache
+@lru_cache(1024)
 def attributes(name: str, text: str) -> Any:
-    """A range's name as NVTX keeps it: made once."""
+    """A range's name as NVTX keeps it: made once for those in use, which a counter in a name may make many."""
     return domain(name).get_event_attributes(message=text)
 
 
