@@ -33,9 +33,15 @@ def parser(doc: str) -> argparse.ArgumentParser:
     """The options that all benchmarks have."""
     made = argparse.ArgumentParser(description=doc.splitlines()[0])
     made.add_argument("--out", type=Path, help="write JSON there, if the machine was quiet")
-    made.add_argument("--rounds", type=int, default=21)
+    made.add_argument("--rounds", type=_rounds, default=21, help="2 or more: a spread is told")
     made.add_argument("--serve", metavar="LIBRARY", help=argparse.SUPPRESS)
     return made
+
+
+def _rounds(text: str) -> int:
+    if not text.isdecimal() or int(text) < 2:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of rounds, 2 or more")
+    return int(text)
 
 
 def serve(cases: Cases, warm: bool = True) -> int:

@@ -265,6 +265,8 @@ def main() -> int:
     sources = {f: (TEMPLATES / f"native/src/ingot_acme/{f}.py").read_text() for f in FILES}
     every = [*of_kernels(), *(m for f in FILES for m in of_methods(f, sources[f]))]
     every = [m for m in every if given.only in str(m)]
+    if not every:
+        parser.error(f"--only {given.only!r}: no mutant has that in its name; names are like 'kernel: + becomes -, place 1'")
     drawn = random.Random(given.seed).sample(every, len(every))
     end = float("inf") if given.full or given.sample or given.only else time.monotonic() + given.budget
     if "killed" in (right := fresh(RIGHT)):
