@@ -257,6 +257,36 @@ def test_a_frozen_parameter_and_a_loaded_state(t: Any, device: str) -> None:
     same(other.run(compiled), eager.run(plain))
 
 
+def test_parameters_that_have_made_other_numbers_of_steps(t: Any, device: str) -> None:
+    """Those that have made as many share the optimizer's numbers; that is part of what was recorded."""
+    eager, other = Setting(t, device), Setting(t, device)
+    compiled, plain = t.compile(other.step(), fullgraph=True), eager.step()
+    same(other.run(compiled), eager.run(plain))
+    for more in (0, 3, 0):
+        for s in (eager, other):
+            s.optimizer.state[next(iter(s.model.parameters()))]["step"] += more
+        same(other.run(compiled), eager.run(plain))
+
+
+@pytest.mark.parametrize("held", [
+    lambda g: g, lambda g: g.detach(), lambda g: g.view(-1), lambda g: g.numpy(force=True), np.asarray,
+], ids=["itself", "detached", "view", "copy", "array"])  # fmt: skip
+def test_a_gradient_that_somebody_holds_keeps_its_values(t: Any, device: str, held: Any) -> None:
+    """Its memory serves the next one only where nobody sees it."""
+    if held is np.asarray and not device.startswith("cpu"):
+        held = t.Tensor.cpu
+    other = Setting(t, device)
+    step = t.compile(other.step(), fullgraph=True)
+    other.run(step)
+    for p in other.model.parameters():
+        seen, before = held(p.grad), bits(p.grad)
+        step(*other.data[0])
+        step(*other.data[1])
+        same(np.asarray(seen if isinstance(seen, np.ndarray) else bits(seen)).ravel(), before.ravel())
+        assert not np.array_equal(before, bits(p.grad))
+    assert len(step.replays) == 1
+
+
 # ---- the program ----------------------------------------------------------------------------------------------------------
 def test_pointwise_chains_are_one_kernel(t: Any, device: str) -> None:
     def chain(x: Any, y: Any) -> Any:

@@ -115,7 +115,7 @@ def _settle(t: Any) -> None:
 
 def _tensor_tests(t: str, values: dict[Any, Any], name: Callable[[Any], str], free: bool) -> list[str]:
     tests = [f"{t}._block is {name(values['memory'])}", f"{t}._layout is {name(values['layout'])}",
-             f"{t}._offset == {values['offset']}", f"{t}._edge is {name(values['history'])}"]  # fmt: skip
+             f"{t}._offset is {name(values['offset'])}", f"{t}._edge is {name(values['history'])}"]  # fmt: skip
     if free:
         return tests
     if values["grad"] is None:

@@ -60,6 +60,7 @@ class Event:
     state: Any = None
     blocks: int = 0
     pattern: tuple[bool, ...] = ()  # of numbers: which are None
+    twin: Any = None  # of numbers: the state of an earlier event that gave the same ones, as long as both count alike
 
 
 @dataclass
@@ -80,6 +81,7 @@ class Recorder:
     _numbers: dict[int, int] = field(default_factory=dict)
     _pending: Event | None = None
     _drawn: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
+    _alike: dict[Any, tuple[Any, int]] = field(default_factory=dict)  # group, step, times counted → state, first input
 
     # ---- what dispatch tells -----------------------------------------------------------------------------------------
     def note(self, op: Op, plan: Plan, operands: Sequence[Any], outs: Sequence[Any]) -> None:
@@ -187,11 +189,25 @@ class Recorder:
             self.stop(f"{op.name}: its numbers are not those of the optimizer's options")
             return
         event.pattern = tuple(n is None for n in numbers)
+        event.twin, number = self._twin(event)
         self.events.append(event)
         for n, value in enumerate(numbers, first):
             if value is not None:
-                values[n] = Input(self.inputs)
-                self.inputs += 1
+                values[n] = Input(number)
+                number += 1
+        self.inputs = max(self.inputs, number)
+
+    def _twin(self, event: Event) -> tuple[Any, int]:
+        """The state of an earlier parameter of the group whose step counts as this one's does, and its first number; None and
+        the next number where there is none. Most parameters of a model share their numbers."""
+        if "step" not in event.state:
+            return None, self.inputs
+        counted = sum(e.kind == "count" and e.subject is event.state for e in self.events)
+        key = (id(event.subject), id(event.group), event.state["step"], counted)
+        if key in self._alike:
+            return self._alike[key]
+        self._alike[key] = (event.state, self.inputs)
+        return None, self.inputs
 
     def _seeds(self, op: Op, values: list[Any]) -> None:
         start = op.names.index(SEEDS[0])

@@ -13,12 +13,14 @@ from typing import Any
 
 from ingot_devices.context import on_change, state
 from ingot_devices.opset.op import Defaults
+from ingot_devices.program.graph import Buffer
 
 from ..base import TensorBase
 from ..devices import get_default_device
 from .capture import Capture, Effect, Programs, Source
 from .guard import Guard
-from .recorder import Event, Place
+from .recorder import Place
+from .reuse import keeper
 from .sizes import kind_of, size_of
 from .world import Unguardable
 
@@ -77,6 +79,7 @@ class Replayer:
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
         self.places: dict[int, str] = {}
         self.outputs: dict[int, str] = {}  # buffer → the variable of its memory
+        self.spare: dict[int, str] = {}  # buffer → the variable of a block that was let go, or None
         self.values: dict[tuple[Any, ...], str] = {}  # place → the variable of its tensor
         self._arguments(context)
         self._numbers()
@@ -128,7 +131,12 @@ class Replayer:
         self._placed()
 
     def _zeros(self) -> None:
-        """An optimizer's option that is zero is left out of its op: that is decided when it is recorded."""
+        """An optimizer's option that is zero is left out of its op: that is decided when it is recorded. So is that parameters
+        share their numbers, because they have made as many steps."""
+        for event in self.recorder.events:
+            if event.twin is not None:
+                twin, own = self.text.name(event.twin), self.text.name(event.state)
+                self.text.add(f"if {own}['step'] != {twin}['step']: return MISS")
         for event in {id(e.group): e for e in self.recorder.events if e.kind == "numbers"}.values():
             for key in event.subject.inputs:
                 value = event.group[key]
@@ -187,30 +195,16 @@ class Replayer:
         """The host's events in order; `Input`s are numbered as the recorder numbered them."""
         add, name = self.text.add, self.text.name
         add("numbers = []")
-        last: tuple[Any, str] | None = None
-        for n, event in enumerate(self.recorder.events):
+        for event in self.recorder.events:
             if event.kind == "draw":
                 add(f"numbers += {name(event.subject)}.take({event.blocks})")
             elif event.kind == "act":
                 add(f"{name(event.subject)}()")
             elif event.kind == "count":
                 add(f"{name(event.subject)}[{event.group!r}] += 1")
-            else:
-                last = self._optimizer(n, event, last)
-
-    def _optimizer(self, n: int, event: Event, last: tuple[Any, str] | None) -> tuple[Any, str]:
-        """The numbers of one parameter; those of the one before serve where group and step are the same."""
-        add, name = self.text.add, self.text.name
-        group, held = name(event.group), name(event.state)
-        picked = "" if not any(event.pattern) else f"[v for v in m{n} if v is not None]"
-        call = f"{name(event.subject)}._numbers({group}, {held})"
-        if last is not None and last[0][0] is event.group and "step" in event.state and "step" in last[0][1]:
-            before = name(last[0][1])
-            add(f"m{n} = {last[1]} if {held}['step'] == {before}['step'] else {call}")
-        else:
-            add(f"m{n} = {call}")
-        add(f"numbers += {picked or f'm{n}'}")
-        return (event.group, event.state), f"m{n}"
+            elif event.twin is None:
+                call = f"{name(event.subject)}._numbers({name(event.group)}, {name(event.state)})"
+                add(f"numbers += [v for v in {call} if v is not None]" if any(event.pattern) else f"numbers += {call}")
 
     # ---- the program ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -247,12 +241,27 @@ class Replayer:
 
     def _let_go(self) -> None:
         """Gradients that the program replaces and does not read go before it takes memory for the new ones, as eagerly they go
-        before backward. Not where a kernel may refuse an index while the old ones are still there: then nothing is changed."""
+        before backward. Not where a kernel may refuse an index while the old ones are still there: then nothing is changed.
+        Small memory that nobody else holds serves a new one at once."""
         read = {id(s.tensor) for s in self.made.inputs.values() if s.text.startswith("grad:")}
         for effect in self.capture.effects:
             holder = effect.item.holder
-            if effect.item.kind == "tensor" and id(holder) not in read and not self.recorder.refused_before(holder):
+            if effect.item.kind != "tensor" or id(holder) in read or self.recorder.refused_before(holder):
+                continue
+            buffer = self._output_of(effect.value)
+            keep = None if buffer is None else keeper(self.made.graph.device.pool, buffer.layout)
+            if buffer is None or keep is None or buffer.number in self.spare:
                 self.text.add(f"{self._holder(holder)}.grad = None")
+            else:
+                block = self.spare[buffer.number] = f"b{buffer.number}"
+                self.text.add(f"{block} = {self.text.name(keep)}({self._holder(holder)})")
+
+    def _output_of(self, value: Any) -> Buffer | None:
+        """The output that a tensor of the recorded call lies in."""
+        if value is None or not self.recorder.knows(value._block):
+            return None
+        buffer = self.made.graph.buffers.get(self.made.buffer_of.get(self.recorder.number(value._block), -1))
+        return buffer if buffer is not None and buffer.kind == "output" else None
 
     def _allocate(self, slots: list[str]) -> None:
         """Fresh memory for what outlives the call: one tensor over each output buffer."""
@@ -271,6 +280,8 @@ class Replayer:
                 memory = f"fresh[{together.index(k)}]"
             else:
                 memory = f"{self.text.name(made.graph.device.pool.maker(buffer.layout))}()"
+            if k in self.spare:
+                memory = f"({self.spare[k]}, {self.spare[k]}.handle) if {self.spare[k]} is not None else {memory}"
             add(f"o{k} = new(Tensor); o{k}._block, o{k}._native = {memory}; o{k}._layout = {layout}; o{k}._edge = None")
             slots[k] = self.outputs[k] = f"o{k}"
 

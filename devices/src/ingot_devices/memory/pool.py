@@ -123,9 +123,8 @@ class Pool:
     def maker(self, layout: Layout) -> Callable[[], tuple[Block, Any]]:
         """A function that does `fresh` for one layout, with all decided beforehand."""
         device = self.device
-        storage = device.limits.dtype_class(layout.dtype).storage
-        nbytes = layout.size * storage.itemsize
-        if self.host and nbytes < NOTED and storage is layout.dtype and layout.is_dense:
+        nbytes = layout.size * device.limits.storage_itemsize(layout.dtype)
+        if self.makes_arrays(layout):
             return self._host_maker(layout, nbytes)
         size = round_size(nbytes, device.limits)
         if type(device).view is _plain_view():
@@ -137,6 +136,11 @@ class Pool:
             return block, view(block, layout, 0)
 
         return make
+
+    def makes_arrays(self, layout: Layout) -> bool:
+        """True where `maker`'s blocks are of ``block_type``: arrays of the layout's shape, straight from NumPy."""
+        storage = self.device.limits.dtype_class(layout.dtype).storage
+        return self.host and layout.size * storage.itemsize < NOTED and storage is layout.dtype and layout.is_dense
 
     def _host_maker(self, layout: Layout, nbytes: int) -> Callable[[], tuple[Block, Any]]:
         pool, shape, dtype, empty = self, layout.shape, layout.dtype.numpy, np.empty

@@ -19,6 +19,7 @@ TYPES = {
     dt.bool_: "i1", dt.uint8: "i8", dt.int8: "i8", dt.uint16: "i16", dt.int16: "i16", dt.uint32: "i32", dt.int32: "i32",
     dt.uint64: "i64", dt.int64: "i64", dt.index: "i64", dt.float16: "half", dt.float32: "float", dt.float64: "double",
 }  # fmt: skip
+NAN = "0x7FF8000000000000"
 PAST_ALIGNMENT = 64
 """Bytes that the address of a store past the caches is a multiple of."""
 ATTRIBUTES = 'nounwind "no-trapping-math"="true" "prefer-vector-width"="512" "min-legal-vector-width"="512"'
@@ -44,7 +45,7 @@ def literal(value: bool | int | float, d: DType) -> str:
     if d.kind != "f":
         return str(int(value))
     if math.isnan(value):
-        return "0x7FF8000000000000"
+        return NAN
     if d is dt.float32 and math.isfinite(value):
         try:
             value = struct.unpack("f", struct.pack("f", value))[0]
@@ -98,6 +99,10 @@ class Function:
         """A constant, the same in all lanes."""
         text = literal(value, d)
         return Value(f"splat ({TYPES[d]} {text})" if lanes else text, d, lanes)
+
+    def is_number(self, v: Value) -> bool:
+        """True for a constant that is not NaN."""
+        return not v.text.startswith("%") and NAN not in v.text
 
     def spread(self, v: Value, lanes: int) -> Value:
         """``v`` in ``lanes`` lanes."""

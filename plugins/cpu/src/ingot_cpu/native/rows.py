@@ -97,7 +97,9 @@ def _extreme(ordered: str) -> Row:
         a, b = args
         if a.dtype.kind == "b":
             return (_or if ordered == "gt" else _and)(f, a, b)
-        if a.dtype.kind == "f":
+        if a.dtype.kind == "f" and f.is_number(b):
+            better = compare(f, f"fcmp u{ordered}", a, b)
+        elif a.dtype.kind == "f":
             better = _or(f, compare(f, f"fcmp o{ordered}", a, b), compare(f, "fcmp uno", a, a))
         else:
             better = compare(f, f"icmp {'s' if a.dtype.kind in 'in' else 'u'}{ordered}", a, b)

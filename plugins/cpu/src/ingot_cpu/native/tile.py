@@ -171,11 +171,13 @@ class Tile:
             f.store(row, address(form, ROW, 0, k))
 
     def _columns(self, scope: Scope, first: Value, size: Value, y: Expr) -> None:
-        """All rows of the columns from ``first`` on, as many as there are lanes."""
-        rest = self.f.op(f"sub nsw i64 {size.text}, {first.text}", dt.index, 0)
-        count = self.f.least(rest, self.access.number(self.lanes))
-        inner = scope.inside(self.plan.columns, first, lanes=self.lanes, vector=self.plan.columns, count=count,
-                             mask=self.access.mask(count, self.lanes).text)  # fmt: skip
+        """All rows of the columns from ``first`` on, as many as there are lanes; masked where they are more than columns."""
+        count, mask = None, None  # all lanes
+        if self.loops.extents[self.plan.columns] % self.lanes:
+            rest = self.f.op(f"sub nsw i64 {size.text}, {first.text}", dt.index, 0)
+            count = self.f.least(rest, self.access.number(self.lanes))
+            mask = self.access.mask(count, self.lanes).text
+        inner = scope.inside(self.plan.columns, first, lanes=self.lanes, vector=self.plan.columns, count=count, mask=mask)
         none, rows = self.access.number(0), self.access.extent(self.plan.rows)
         full = self.f.op(f"and i64 {rows.text}, {-self.rows}", dt.index, 0) if self.rows > 1 else none
         self._loop(none, full, self.rows, lambda i: self._tile(inner, i, self.rows, y))
