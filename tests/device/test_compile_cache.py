@@ -102,7 +102,8 @@ def test_eight_processes_on_a_cold_cache(device: str, wanted: str, folder: Path)
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)]  # fmt: skip
     try:
         for process in started:
-            assert process.stdout is not None and process.stdout.readline() == "ready\n"
+            assert process.stdout is not None and process.stderr is not None
+            assert process.stdout.readline() == "ready\n", process.stderr.read()
         for process in started:
             assert process.stdin is not None
             process.stdin.write("go\n")

@@ -51,7 +51,7 @@ def simulated() -> dict[str, str]:
 def run(text: str, cache: Path, **environment: str) -> dict[str, Any]:
     """What the program put into ``found``. It must end well, and pycuda must not have complained."""
     program = HEAD + textwrap.dedent(text) + TAIL
-    given = {**os.environ, **simulated(), "INGOT_CACHE_DIR": str(cache), "INGOT_PROBE_TIMEOUT": "60", **environment}
+    given = {**os.environ, **simulated(), "INGOT_CACHE_DIR": str(cache), **environment}
     done = subprocess.run(
         [sys.executable, "-c", program], env=given, capture_output=True, text=True, timeout=300, check=False
     )

@@ -69,7 +69,7 @@ def suite(cache: Path, *more: str, **settings: str) -> tuple[int, str]:
     """One op test on the simulated driver; pytest's status and what it printed."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "tests/device/test_ops.py", "--device", "cuda",
                "--cuda-driver", "simulated", "--full", "-k", "value-add-float32", *more]  # fmt: skip
-    environment = {**os.environ, "INGOT_CACHE_DIR": str(cache), "INGOT_PROBE_TIMEOUT": "60", "PYTEST_ADDOPTS": "", **settings}
+    environment = {**os.environ, "INGOT_CACHE_DIR": str(cache), "PYTEST_ADDOPTS": "", **settings}
     environment.pop("PYTEST_XDIST_WORKER", None)
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
     return done.returncode, done.stdout

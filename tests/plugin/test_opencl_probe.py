@@ -25,7 +25,7 @@ def listing(cache: Path, **environment: str) -> dict[str, Any]:
     """``ingot devices --json`` in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-m", "ingot_tools", "devices", "--json"],
-        env={**os.environ, "INGOT_CACHE_DIR": str(cache), "INGOT_PROBE_TIMEOUT": "60", **environment},
+        env={**os.environ, "INGOT_CACHE_DIR": str(cache), **environment},
         capture_output=True,
         timeout=60,
         check=False,
