@@ -257,6 +257,43 @@ def test_temporaries_of_many_sizes_lie_apart(drawing: Drawing, cut: bool, monkey
     assert (len(made.sizes) == 1) == cut
 
 
+def test_what_sticks_out_is_placed_earlier() -> None:
+    """Temporaries of an odd mixture of lives take hardly more than what is alive at once."""
+    ratios = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        lives, needs = {}, {}
+        for n in range(30):
+            first = int(rng.integers(40))
+            lives[n], needs[n] = (first, first + int(rng.integers(1, 14))), int(rng.integers(1, 60)) * 4096
+        alive = [sum(needs[n] for n, (a, b) in lives.items() if a <= k <= b) for k in range(60)]
+        size, offsets = memory._offsets(lives, needs, 64)
+        for n, (first, last) in lives.items():
+            for m, (other, end) in lives.items():
+                apart = offsets[n] + needs[n] <= offsets[m] or offsets[m] + needs[m] <= offsets[n]
+                assert n == m or last < other or end < first or apart
+        ratios.append(size / max(alive))
+    assert np.mean(ratios) <= 1.02 and max(ratios) <= 1.1, ratios
+
+
+@pytest.mark.parametrize(("rows", "between", "wanted"), [
+    (8, "exp", ["cumsum", "exp", "sum+sgd_step"]),  # little has to stay
+    (4096, "exp", ["cumsum", "sum+sgd_step", "exp"]),
+    (4096, "embedding", ["cumsum", "sum", "embedding", "sgd_step"]),  # which may fail: then no step was taken
+])  # fmt: skip
+def test_a_sum_over_much_memory_does_not_wait_for_who_wants_it(drawing: Drawing, rows: int, between: str, wanted: Any) -> None:
+    gradient = drawing.op("cumsum", drawing.input(rows, 64), axis=-1)
+    total = drawing.op("sum", gradient, axes=(-2,), keepdim=False)
+    if between == "exp":
+        drawing.keep(drawing.op("exp", drawing.input(5)))
+    else:
+        layout = Layout.dense((3,), dt.int64, drawing.device)
+        index = Ref(drawing.graph.buffer("input", layout).number, layout)
+        drawing.keep(drawing.op("embedding", drawing.input(9, 4), index))
+    drawing.op("sgd_step", drawing.input(64), total, 0.1)
+    assert ops(fuse.fuse(drawing.graph)) == wanted
+
+
 def test_numbers_are_given_at_each_run(drawing: Drawing) -> None:
     x = drawing.input(3)
     drawing.graph.inputs = 1
@@ -295,7 +332,7 @@ def test_stages_are_printed_by_name(
     assert "---- plan\n0 temporaries" in shown
     assert "2 kernels" in built.text("lift")
     monkeypatch.setenv("INGOT_DUMP", "fusion")
-    known = "lift, simplify, epilogues, fuse, attach, gather, plan, lower"
+    known = "lift, simplify, epilogues, fuse, attach, gather, workspaces, plan, lower"
     with pytest.raises(ValueError, match=f"stage 'fusion'; the stages are {known}"):
         stages.build(drawing.graph, {})
 

@@ -31,17 +31,31 @@ from cuda_sim.use import environment  # noqa: E402
 ORDERS = ("forward", "reversed")
 OPS, ALL = "tests/device/test_ops.py", "tests/device"
 BUDGET = 300.0
+PERCENT = re.compile(r"\[ *(\d+)%\]")  # at the end of a line of pytest
 COLLECT, MUTANTS = 0.1, 0.25  # shares of a budget
 
 
-def pytest(tests: str, sample: list[str], **settings: str) -> subprocess.Popen[str]:
-    """The suite on the simulated driver, in a process of its own."""
+def pytest(tests: str, sample: list[str], said: Path, **settings: str) -> subprocess.Popen[bytes]:
+    """The suite on the simulated driver, in a process of its own, which writes to ``said``."""
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", tests, "--device", "cuda",
                "--cuda-driver", "simulated", *sample]  # fmt: skip
     given = {**os.environ, "INGOT_REQUIRE": "cuda", **settings}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=given, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    with said.open("wb") as out:
+        return subprocess.Popen(command, cwd=ROOT, env=given, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)
+
+
+def follow(runs: dict[str, subprocess.Popen[bytes]], folder: Path) -> None:
+    """Wait for ``runs``, and say now and then how far each is."""
+    shown, moment = "", 0.0
+    while any(run.poll() is None for run in runs.values()):
+        time.sleep(1)
+        parts = [f"{name} {(PERCENT.findall((folder / name).read_text(errors='replace')) or ['0'])[-1]} %" for name in runs]
+        text = "SIMULATED CUDA: " + ", ".join(parts)
+        if text != shown and time.monotonic() > moment:
+            shown, moment = text, time.monotonic() + (1 if sys.stdout.isatty() else 60)
+            print(f"\r{text}", end="", flush=True) if sys.stdout.isatty() else print(text, flush=True)
+    if sys.stdout.isatty():
+        print()
 
 
 def last(text: str) -> str:
@@ -58,16 +72,21 @@ def suite(budget: float | None) -> bool:
         cache = str(Path(folder, "cache"))
         sample = ["--full"] if budget is None else ["--budget", str(budget * COLLECT)]
         gather = {"INGOT_CACHE_DIR": str(Path(folder, "none")), "INGOT_CUDA_SIM_GATHER": str(collected)}
-        said, _ = pytest(OPS, sample, **gather).communicate()
+        collecting = pytest(OPS, sample, Path(folder, "collecting"), **gather)
+        follow({"collecting": collecting}, Path(folder))
+        said = Path(folder, "collecting").read_text(errors="replace")
         count, spent = compile_folder(collected, os.cpu_count() or 1), time.monotonic() - start
         print(f"SIMULATED CUDA: {count} kernels collected ({last(said)}) and compiled in {spent:.0f} s", flush=True)
         if budget is not None:
             sample = ["--budget", str(max(15.0, budget * (1 - MUTANTS) - (time.monotonic() - start)))]
         tests = ALL if budget is None else OPS
-        runs = {o: pytest(tests, sample, INGOT_CUDA_SIM_ORDER=o, INGOT_CACHE_DIR=cache) for o in ORDERS}
+        runs = {
+            o: pytest(tests, sample, Path(folder, o), INGOT_CUDA_SIM_ORDER=o, INGOT_CACHE_DIR=cache) for o in ORDERS
+        }
+        follow(runs, Path(folder))
         good = count > 0
         for order, run in runs.items():
-            said, _ = run.communicate()
+            said = Path(folder, order).read_text(errors="replace")
             shown = said[said.find("= FAILURES") if run.returncode else said.find("= SIMULATED") :]
             print(f"== SIMULATED CUDA, threads in {order} order\n{shown}", flush=True)
             good &= run.returncode == 0 and re.search(r"\b[1-9]\d* passed", last(said)) is not None

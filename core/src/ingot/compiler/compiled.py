@@ -109,7 +109,7 @@ class Compiled:
 
     def stage(self, name: str, recording: int = 0) -> str:
         """The program of a recording (0 was used last) after a stage: "lift", "simplify", "epilogues", "fuse", "attach",
-        "gather", "plan" or "lower"."""
+        "gather", "workspaces", "plan" or "lower"."""
         if not 0 <= recording < len(self._replays):
             raise IndexError(f"there are {len(self._replays)} recordings; number {recording} is none of them")
         return str(self._replays[recording].made.built.text(name))

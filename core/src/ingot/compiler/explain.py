@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ingot_devices.plan import Ref
 from ingot_devices.program import measure
 from ingot_devices.program.memory import lifetimes
+from ingot_devices.program.workspaces import workspaces
 
 if TYPE_CHECKING:
     from ingot_devices.program.graph import Graph
@@ -55,7 +57,7 @@ def program(name: str, built: Built, ops: int, times: bool) -> list[str]:
         f"  ops captured       {ops if not name else len(lifted.nodes)}",
         f"  kernels            {len(lifted.nodes)} recorded, {len(graph.nodes)} after fusion",
         f"  bytes moved        {before:,} recorded, {after:,} after fusion",
-        f"  peak memory        {peak(lifted):,} bytes eagerly, {planned:,} planned: {kept:,} of results and",
+        f"  peak memory        {peak(workspaces(lifted)):,} bytes eagerly, {planned:,} planned: {kept:,} of results and",
         f"                     {made.plan}",
         f"  replay             {replay(built)}",
         *(f"  reassociations     {text}" for text in graph.reassociations or NO_REASSOCIATIONS),
@@ -82,13 +84,13 @@ def replay(built: Built) -> str:
 
 
 def peak(graph: Graph) -> int:
-    """Most bytes of temporaries and outputs at one time where each is allocated by the kernel that first writes it, as eagerly;
-    a temporary goes with its last use, an output stays."""
+    """Most bytes of temporaries and outputs at one time where each is allocated by the kernel that first has it, as eagerly; a
+    temporary goes with its last use, an output stays."""
     lives = {number: last for number, (_, last) in lifetimes(graph).items()}
     change = [0] * (len(graph.nodes) + 1)
     born: set[int] = set()
     for place, node in enumerate(graph.nodes):
-        for number in node.written_buffers() - born:
+        for number in {o.slot for o in node.operands if isinstance(o, Ref)} - born:
             born.add(number)
             buffer = graph.buffers[number]
             if buffer.kind != "input":

@@ -53,6 +53,25 @@ class Compiled:
     attach: Attach | None = None
 
 
+class InWorkspace:
+    """The ``call`` of a kernel that wants memory while it runs, as much as ``layout`` has: from the device's pool, or from who
+    plans memory (`program.workspaces`) and calls ``given``, which takes it as its last operand.
+
+        Compiled(InWorkspace(run, Layout.dense((nbytes,), uint8, device)), source)
+    """
+
+    __slots__ = ("_make", "given", "layout")
+
+    def __init__(self, given: Callable[..., Any], layout: Layout) -> None:
+        self.given, self.layout = given, layout
+        self._make = layout.device.pool.maker(layout)
+
+    def __call__(self, *operands: Any) -> None:
+        block, native = self._make()  # the block is ours until the work is queued
+        self.given(*operands, native)
+        del block
+
+
 class Codegen(Protocol):
     """What ``Device.codegen`` must do."""
 

@@ -26,6 +26,9 @@ DEAR = frozenset("exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan
                  "sqrt rsqrt hypot fmod idiv mod".split())  # fmt: skip
 """Operators that are not computed twice to save a load."""
 MAX_OPERANDS, MAX_NODES, REACH = 24, 400, 24
+LOOSE = 64 << 10
+"""Bytes that may stay alive longer for a kernel less. A sum over a large gradient stays where that is made: at the optimizer's
+step, all of them would still be there."""
 
 
 def kinds_of(device: Any) -> frozenset[str]:
@@ -75,7 +78,8 @@ class _Fuser:
         inner = frozenset(one.written_buffers() & other.read_buffers())
         keep = frozenset(n for n in one.written_buffers() if self._needed(n, place))
         found = None
-        sinks, rises = self._may_sink(at, place), self._may_rise(at, place)
+        sinks = self._may_sink(at, place) and self._holds(at, place) <= LOOSE
+        rises = not sinks and self._may_rise(at, place)
         if not one.written_buffers() & other.written_buffers() and (sinks or rises):
             found = join(one, other, inner, keep)
         if found is None or not self._pays(one, other, found, inner, keep) or not self._same_bits(one, other, found):
@@ -107,9 +111,23 @@ class _Fuser:
         writes."""
         return self._stranger(self.graph.nodes[at], self.graph.nodes[at + 1 : place])
 
+    def _holds(self, at: int, place: int) -> int:
+        """Bytes that would be alive from ``at`` to ``place`` because the node at ``at`` sinks there: what it is the last to
+        read, less what it makes."""
+        if place == at + 1:
+            return 0
+        nodes, buffers = self.graph.nodes, self.graph.buffers
+        later = set[int]().union(*(n.read_buffers() | n.written_buffers() for n in nodes[at + 1 :]))
+        last = {n for n in nodes[at].read_buffers() - later if buffers[n].kind == "temp"}
+        made = {n for n in nodes[at].written_buffers() if buffers[n].kind == "temp"}
+        return sum(buffers[n].nbytes for n in last) - sum(buffers[n].nbytes for n in made)
+
     def _may_rise(self, at: int, place: int) -> bool:
-        """True when the node at ``place`` may as well run at ``at``."""
-        return self._stranger(self.graph.nodes[place], self.graph.nodes[at + 1 : place])
+        """True when the node at ``place`` may as well run at ``at``: nothing from before is changed there that should be as it
+        was if a kernel between fails."""
+        second, between = self.graph.nodes[place], self.graph.nodes[at + 1 : place]
+        changes = any(self.graph.buffers[n].kind == "input" for n in second.written_buffers())
+        return self._stranger(second, between) and not (changes and any(n.refuses for n in between))
 
     @staticmethod
     def _stranger(node: Node, others: Sequence[Node]) -> bool:

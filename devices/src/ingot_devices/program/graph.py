@@ -1,6 +1,6 @@
 """A program as a graph: kernels in order over numbered buffers. What the stages of `compile` read and rewrite.
 
-    recorded plans ──`lift`──▶ Graph ──simplify─▶ epilogues ─▶ fuse ─▶ attach ─▶ gather ─▶ plan ─▶ lower──▶ Program
+    recorded plans ─`lift`─▶ Graph ─simplify─▶ epilogues ─▶ fuse ─▶ attach ─▶ gather ─▶ workspaces ─▶ plan ─▶ lower──▶ Program
 
 A *buffer* is one block of memory: an ``input`` (it exists before the program and lives on), a ``temp``, or an ``output`` (made
 by the program, handed out). A *node* is one launch: a `Definition` over operands, or a call that somebody wrote by hand. An

@@ -1,8 +1,9 @@
 """The stages of a program, in order and by name: each can be printed, checked and replaced.
 
-    lift → simplify → epilogues → fuse → attach → gather → plan → lower, and then `Program.run`
+    lift → simplify → epilogues → fuse → attach → gather → workspaces → plan → lower, and then `Program.run`
 
-``INGOT_DUMP=simplify,epilogues,fuse,attach,gather,plan,lower`` prints the program after each stage named to standard error.
+``INGOT_DUMP=simplify,epilogues,fuse,attach,gather,workspaces,plan,lower`` prints the program after each stage named to
+standard error.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from .graph import Graph, check
 from .lower import Program
 from .numbers import in_memory
 from .simplify import simplify
+from .workspaces import workspaces
 
 Stage = Callable[[Graph], Graph]
-STAGES: dict[str, Stage] = {"simplify": simplify, "epilogues": epilogues, "fuse": fuse, "attach": attach, "gather": gather}
+STAGES: dict[str, Stage] = {
+    "simplify": simplify, "epilogues": epilogues, "fuse": fuse, "attach": attach, "gather": gather, "workspaces": workspaces,
+}  # fmt: skip
 """Rewritings of the graph. A tool may put another function under a name, or a new name behind."""
 NAMES = ("lift", *STAGES, "plan", "lower")
 

@@ -17,8 +17,9 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices import precision
-from ingot_devices.codegen import Compiled, Unsupported
+from ingot_devices.codegen import Compiled, InWorkspace, Unsupported
 from ingot_devices.ir.definition import Definition
+from ingot_devices.layout import Layout as Memory
 from ingot_devices.opset.op import Spec
 from ingot_devices.opset.pool import sliding
 from ingot_devices.opset.window import Sliding
@@ -101,24 +102,23 @@ def _compiled(form: str, request: Request, w: Window, then: Tail | None = None) 
 def _in_workspace(
     request: Request, groups: tuple[Part, ...], kinds: tuple[int, ...], nbytes: int, doc: str
 ) -> Compiled:
-    """The launch of groups over (operands…, result, workspace, more…); the workspace comes from the pool.
+    """The launch of groups over (operands…, result, workspace, more…); the workspace is given (`InWorkspace`).
 
     A kernel of five operands or more has room for a bias, which a gradient has not.
     """
     recipe = Recipe(kinds, groups, [])
     kernel = Native(pack(recipe, [jit().address(p.text, request.op) for p in groups]), recipe)
-    call, pool, given = runtime().function("ingot_call", kernel.packed), request.device.pool, len(request.layouts)
+    call, given = runtime().function("ingot_call", kernel.packed), len(request.layouts)
     missing = (None,) * (min(len(kinds), 5) - 2 - given)
-    inside = len(kinds) > 5  # the result is among what follows
 
-    def run(*operands: Any) -> None:
-        space = pool.allocate(nbytes)
-        if inside:
-            call(*operands[:given], *missing, None, space.handle, *operands[given:])
-        else:
-            call(*operands[:given], *missing, operands[given], space.handle)
+    def alone(*operands: Any) -> None:
+        call(*operands[:given], *missing, operands[given], operands[-1])
 
-    return Compiled(run, f"; {doc} in {nbytes} bytes\n{kernel.source}")
+    def among(*operands: Any) -> None:  # the result is among what follows
+        call(*operands[:given], *missing, None, operands[-1], *operands[given:-1])
+
+    space = Memory.dense((nbytes,), dt.uint8, request.device)
+    return Compiled(InWorkspace(among if len(kinds) > 5 else alone, space), f"; {doc} in {nbytes} bytes\n{kernel.source}")
 
 
 def made_direct(request: Request) -> Compiled:
