@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from ingot_devices import Record, discovery
 from ingot_devices.catalog import Catalog
+from ingot_devices.registry import registry
 
 SLOW = "opencl,cuda,webgpu"
 
@@ -41,6 +42,7 @@ def afresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(discovery, "_catalog", Catalog())
     monkeypatch.setattr(discovery, "_opened", {})
     monkeypatch.setattr(discovery, "_kernels", [])
+    monkeypatch.setattr(registry, "_kernels", {})  # else each plugin's kernels would be there once more afterwards
 
 
 def record(name: str) -> Record:

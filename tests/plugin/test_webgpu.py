@@ -284,7 +284,7 @@ class TestLimits:
 
         assert device.fingerprint().endswith(f"|wgpu {wgpu.__version__}")
 
-    def test_a_closed_device_refuses(self) -> None:
+    def test_a_closed_device_refuses(self, device: Any) -> None:
         from ingot_webgpu.device import WebGPUDevice
 
         made = WebGPUDevice(0)

@@ -111,8 +111,8 @@ def _reduced(x: Expr) -> tuple[Expr, Expr, Expr]:
 def exp(x: Expr) -> Expr:
     """eˣ = 2ⁿ·eʳ; a denormal result is rounded once more.
 
-    What is 0 is not computed: a processor takes a hundred times as long over a result that is denormal or less, and masked scores
-    are -∞ (half of them under a causal mask).
+    What is 0 is not computed: a processor takes twenty times as long over a result that is denormal or less, and masked
+    scores are -∞ (half of them under a causal mask).
     """
     low, high = _ENDS[x.dtype]
     gone = x < low
