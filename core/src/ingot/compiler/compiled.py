@@ -67,7 +67,10 @@ class Compiled:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._replays and self._lock.acquire(False):
             try:
-                made = self._replay(self._replays[0], args, kwargs)
+                if self._check or OBSERVERS:
+                    made = self._replay(self._replays[0], args, kwargs)
+                else:  # `_replay`, written out
+                    made = self._replays[0].call(args, kwargs)
                 if made is MISS:
                     made = self._replayed(args, kwargs, 1)
                 if made is not MISS:

@@ -101,7 +101,7 @@ class Replayer:
         add(f"if epoch[0] != {EPOCH[0]} or get_default_device() is not {name(place)}: return MISS")
         for text, kind, size in given.sizes:
             test = "" if text in ("args", "kwargs") else f"type({text}) is not {name(kind)} or "
-            add(f"if {test}len({text}) != {size}: return MISS")
+            add(f"if {test}{f'len({text}) != {size}' if size else text}: return MISS")
         add("try:")
         for text, tensor in given.tensors.values():
             variable = self.moving.get(id(tensor))
