@@ -40,7 +40,8 @@ def filled_diagonal(x: Any, value: Any) -> Any:
     return np.where(np.eye(*x.shape, dtype=np.bool_), value, x)
 
 
-LINE = V(5, values=[0, 1, 1, 3, 5])
+LINE = V(5, values=[1, 2, 2, 4, 6])
+ASKED = [3, 0, 2, 7, 1, 6, 4, 5]  # each element of LINE, what lies between, and what is below and above all
 # fmt: off
 RECORDS = (
     X("index_add", index_add, inplace="index_add_", ulp=2, scale=4.0, dtypes=NUMBER, samples=(
@@ -59,7 +60,8 @@ RECORDS = (
         S(V(9)), S(V(9), minlength=8), S(V(0)), S(V(0), minlength=3))),
     X("searchsorted", searchsorted, method="", dtypes=NUMBER, result="int64", grad=False,
       nonfinite="the line is sorted", samples=(
-        S(LINE, V(7)), S(LINE, V(7), right=True), S(LINE, V(2, 3)), S(V(2, values=[0, 1]), V()),
-        S(V(2, values=[0, 1]), V(0)))),
+        S(LINE, V(8, values=ASKED)), S(LINE, V(8, values=ASKED), right=True), S(LINE, V(2, 4, values=[ASKED[:4], ASKED[4:]])),
+        S(V(8, values=range(8)), V(9, values=[*range(9)])), S(V(4, values=[1, 1, 3, 3]), V(8, values=ASKED), right=True),
+        S(V(2, values=[0, 1]), V(values=1)), S(V(2, values=[0, 1]), V(0)))),
 )
 # fmt: on
