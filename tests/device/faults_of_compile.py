@@ -88,12 +88,19 @@ def no_effects(patch: pytest.MonkeyPatch) -> None:
 def frozen_rate(patch: pytest.MonkeyPatch) -> None:
     """The numbers of an optimizer stay those of the recording."""
 
-    def optimizer(self: Any, n: int, event: Any, last: Any) -> Any:
-        values = [v for v in event.subject._numbers(event.group, event.state) if v is not None]
-        self.text.add(f"numbers += {self.text.name(values)}")
-        return (event.group, event.state), "None"
+    numbers = replaying.Replayer._numbers
 
-    patch.setattr(replaying.Replayer, "_optimizer", optimizer)
+    def frozen(self: Any) -> None:
+        start = len(self.text.lines)
+        numbers(self)
+        events = (e for e in self.recorder.events if e.kind == "numbers" and e.twin is None)
+        for k in range(start, len(self.text.lines)):
+            if "._numbers(" in self.text.lines[k]:
+                event = next(events)
+                values = [v for v in event.subject._numbers(event.group, event.state) if v is not None]
+                self.text.lines[k] = f"    numbers += {self.text.name(values)}"
+
+    patch.setattr(replaying.Replayer, "_numbers", frozen)
 
 
 def no_schedule(patch: pytest.MonkeyPatch) -> None:
