@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from ingot_devices import IngotError
 from ingot_tools.conformance import conduct as conducting
+from ingot_tools.conformance import show as showing
 from ingot_tools.conformance.command import choose
 from ingot_tools.conformance.conduct import conduct
 from ingot_tools.conformance.levels import LEVELS, Case, cases, sampled
@@ -259,6 +260,20 @@ def test_a_grade_cannot_be_bought_with_skips() -> None:
 def test_nothing_run_is_no_grade() -> None:
     made = Report(DEVICE, {}, [], list(cases()), []).grade()
     assert made.letter == "" and "nothing ran" in made.sentence
+
+
+def test_progress_is_told_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(showing, "TOLD", 0.0)
+    for quiet in (False, True):
+        with showing.progress("acme:0", 2, quiet) as step:
+            step(Result("views/value/flip/float32", PASSED))
+            step(Result("views/value/roll/float32", WRONG))
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [
+        "acme:0: 1 of 2, 0 wrong, at views/value/flip/float32", "acme:0: 2 of 2, 1 wrong, at views/value/roll/float32",
+    ] and not said.out  # fmt: skip
 
 
 def test_the_worst_route_counts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +15,29 @@ from .result import ABSENT, BAD, GAP, PASSED, UNSUPPORTED, Result
 
 WIDTH = 24  # characters of a level's bar
 SHOWN = 10  # faults that are written out
+TOLD = 60.0  # seconds between two lines of progress where there is no terminal
 _PARTS = ((PASSED, "green", "█"), (GAP, "yellow", "▒"), (UNSUPPORTED, "blue", "░"), (ABSENT, "cyan", "·"))
 
 
 @contextmanager
 def progress(device: str, total: int, quiet: bool) -> Iterator[Any]:
-    """A function to call with each result; it moves the bar on a terminal."""
+    """A function to call with each result; it moves the bar on a terminal, and elsewhere says now and then how far it is."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     screen = console()
     columns = (TextColumn(device), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
-        task, wrong = bar.add_task("", total=total), Counter[str]()
+        task, wrong, done, moment = bar.add_task("", total=total), Counter[str](), 0, time.monotonic() + TOLD
 
         def step(result: Result) -> None:
+            nonlocal done, moment
+            done += 1
             wrong.update([result.status] if result.status in BAD else [])
             told = f"[red]{wrong.total()} wrong[/]  " if wrong else ""
             bar.update(task, advance=1, description=told + result.case.replace("[", ""))
+            if bar.disable and not quiet and time.monotonic() > moment:
+                moment = time.monotonic() + TOLD
+                print(f"{device}: {done} of {total}, {wrong.total()} wrong, at {result.case}", file=sys.stderr, flush=True)
 
         yield step
 
