@@ -64,6 +64,8 @@ def subject(torch: Any) -> Subject:
 def test_record(subject: Subject, check: Check, record: Record, case: str) -> None:
     if (check.name, record.name) in DIFFERS:
         pytest.skip(DIFFERS[check.name, record.name])
+    if check.name == "bits":
+        pytest.skip("PyTorch draws by another generator")
     if check.name == "inplace_overlap":
         pytest.skip("PyTorch refuses a source that overlaps the destination")
     with where_torch_can():

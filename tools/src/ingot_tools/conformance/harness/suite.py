@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..records.promotion import PROMOTED
 from ..records.record import Record
-from . import checks, derivatives, edges, extremes, forms, layouts, repeat, views
+from . import checks, derivatives, draws, edges, extremes, forms, layouts, repeat, views
 from .compare import result_dtype
 from .subject import Subject
 
@@ -103,6 +103,7 @@ SUITE = (
     Check("overlapping", main(movable), layouts.overlapping),
     Check("extremes", extremes.ranges, extremes.extremes),
     Check("edges", main(edges.has_free_sizes), edges.edges),
+    Check("bits", lambda r: r.dtypes if r.bits is not None else (), draws.bits),
     Check("repeated", main(repeat.deterministic), repeat.repeated),
     Check("gradient", orders, derivatives.gradient),
     Check("second_order", lambda r: orders(r) if r.second else (), derivatives.second_order),

@@ -1,7 +1,4 @@
-"""Random numbers, bit for bit: Philox4x32-10 (Salmon et al., SC 2011) in NumPy, and what each op makes of its words.
-
-Written from the paper and from the contract's specification (`ingot_devices.opset.random`), and shares no code with it.
-"""
+"""Random numbers, bit for bit, and their distribution. The words are those of `records.philox`."""
 
 from __future__ import annotations
 
@@ -10,27 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..bench import Bench, Probe
+from ..records.philox import philox
 
 SEEDS = (0, 1, 0x9E3779B97F4A7C15)
 SIZES = ((1,), (7,), (4, 8), (33,), (1001,))
 DRAWN = 4096
-
-
-def philox(seed: int, offset: int, words: int) -> Any:
-    """The first ``words`` words of the stream of (seed, offset), as uint32."""
-    blocks = -(-words // 4)
-    counter = (np.uint64(offset) + np.arange(blocks, dtype=np.uint64)).astype(np.uint64)
-    low = np.uint64(0xFFFFFFFF)
-    c = [counter & low, counter >> np.uint64(32), np.zeros(blocks, np.uint64), np.zeros(blocks, np.uint64)]
-    key = [seed & 0xFFFFFFFF, seed >> 32]
-    for _ in range(10):
-        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [
-            (b >> np.uint64(32)) ^ c[1] ^ np.uint64(key[0]), b & low,
-            (a >> np.uint64(32)) ^ c[3] ^ np.uint64(key[1]), a & low,
-        ]  # fmt: skip
-        key = [(key[0] + 0x9E3779B9) & 0xFFFFFFFF, (key[1] + 0xBB67AE85) & 0xFFFFFFFF]
-    return np.stack(c, 1).reshape(-1)[:words].astype(np.uint32)
 
 
 def _seeded(bench: Bench, seed: int) -> None:

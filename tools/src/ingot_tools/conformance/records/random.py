@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import philox
 from .record import DEVICE, DTYPE, Domain, Record, S, V, function, functional
 
 HERE: dict[str, Any] = {"device": DEVICE, "dtype": DTYPE}
@@ -20,6 +21,7 @@ def D(name: str, verify: Callable[..., None], **options: Any) -> Record:
     options.setdefault("no_empty", NOTHING)
     options.setdefault("no_zero_dim", NOTHING)
     call = options.pop("call")
+    options.setdefault("bits", getattr(philox, name))
     return Record(name, call, None, verify=verify, nonfinite="draws", group="random", **options)
 
 

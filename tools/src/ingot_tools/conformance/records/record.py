@@ -109,7 +109,8 @@ class Record:
     ``nonfinite``: ``product`` (pointwise: every combination of special values), ``planted`` (one in the
     first operand) or the reason for none. ``special``: the values, where not all have one answer.
     ``no_empty``, ``no_zero_dim``, ``dense_only``: why it takes no such operands.
-    ``view``: its result shares the memory of the first operand.
+    ``view``: its result shares the memory of the first operand. ``bits``: what a draw makes of the words of the stream
+    (`philox`).
     """
 
     name: str
@@ -134,6 +135,7 @@ class Record:
     view: bool = False
     dense_only: str = ""
     verify: Callable[..., None] | None = None
+    bits: Callable[..., tuple[Any, Any]] | None = None
     group: str = ""
 
     def __str__(self) -> str:

@@ -1,0 +1,32 @@
+"""The check of draws: from a known seed come the numbers that the specification says."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..records.philox import philox
+from ..records.record import Placeholder, Record
+from .checks import describe, samples_of
+from .data import arguments, arrays_of
+from .subject import Subject
+
+SEED = 0x9E3779B97F4A7C15  # both halves of the key have bits
+
+
+def bits(subject: Subject, record: Record, dtype: str) -> None:
+    """Every sample, drawn from the beginning of the stream."""
+    assert record.bits is not None
+    for sample in samples_of(subject, record, dtype, lambda s: not s.is_empty):
+        arrays = arrays_of(record, sample, dtype)
+        tensors = [subject.tensor(a) for a in arrays]
+        subject.t.manual_seed(SEED)
+        got = subject.read(subject.call(record, sample, tensors, dtype)[0])
+        args, kwargs = arguments(sample, arrays, lambda p: p)
+        kwargs = {k: v for k, v in kwargs.items() if not isinstance(v, Placeholder)}
+        wanted, slack = record.bits(lambda n: philox(SEED, 0, n), got.shape, dtype, *args, **kwargs)
+        off = np.abs(got.astype(np.float64) - np.asarray(wanted, np.float64))
+        worst = int(np.argmax(off - slack)) if off.size else 0
+        assert np.all(off <= slack), (
+            f"{record.name}{describe(sample)} {dtype}, element {worst}: {got.reshape(-1)[worst]} was drawn, "
+            f"the stream says {np.asarray(wanted).reshape(-1)[worst]}"
+        )
