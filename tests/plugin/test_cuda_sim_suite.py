@@ -40,7 +40,7 @@ def made(operator: str) -> list[Mutant]:
         ("< to <=", [(4, " i < n;", " i <= n;"), (6, "(i < m)", "(i <= m)")]),
         ("swap strides", [(6, "((i * c0) + (j * c1))", "((i * c1) + (j * c0))")]),
         ("drop a mask", [(5, "if (i > 2)", "if (true)"), (6, "(i < m) ?", "(true) ?")]),
-        ("change a seed constant", [(10, "3528531795u", "3528531797u")]),
+        ("change a seed constant", [(10, "3528531795u", "2282439945u")]),
     ],
 )
 def test_mutants_differ_in_one_line(operator: str, changed: list[tuple[int, str, str]]) -> None:

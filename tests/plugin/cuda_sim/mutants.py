@@ -39,7 +39,7 @@ ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
 REASONS = (  # (op, operator, pattern of the line, why it may survive)
     ("", "drop a mask", r" & \d+\) == 0\)", "a fresh output has offset 0, and operands are shifted in an op's main dtype only"),
-    ("", "change a seed constant", ".", "the op tests hold a draw's distribution; its bits are held by conformance"),
+    ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
     ("bincount", "< to <=", r">= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
 )
 Case = tuple[Any, Any, str]  # check, record, case
