@@ -115,9 +115,8 @@ def exp(x: Expr) -> Expr:
     scores are -∞ (half of them under a causal mask).
     """
     low, high = _ENDS[x.dtype]
-    gone = x < low
-    p, count, n = _reduced(where(gone, 0.0, where(x > high, high, x)))
-    return where(gone, 0.0, Expr.of("scaled", (p + 1, count, n), x.dtype))
+    p, count, n = _reduced(where(x > high, high, x))
+    return Expr.of("scaled", (p + 1, count, n, x < low), x.dtype)
 
 
 def expm1(x: Expr) -> Expr:

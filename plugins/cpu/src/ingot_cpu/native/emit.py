@@ -139,7 +139,10 @@ class Function:
 
     def cut(self, v: Value, nbytes: int) -> list[Value]:
         """``v`` in vectors of ``nbytes``."""
-        size = nbytes // v.dtype.itemsize
+        return self.parted(v, nbytes // v.dtype.itemsize)
+
+    def parted(self, v: Value, size: int) -> list[Value]:
+        """``v`` in vectors of ``size`` lanes."""
         if v.lanes == size:
             return [v]
         return [self.mixed(v, v, range(k, k + size)) for k in range(0, v.lanes, size)]

@@ -203,27 +203,32 @@ def mulhi(f: Function, args: Sequence[Value]) -> Value:
 
 def scaled(f: Function, args: Sequence[Value]) -> Value:
     """x·2ⁿ, rounded once, for a normal x near 1: by an instruction, or by two powers of two, of which the first is exact.
+    0 where the last operand holds, whatever the others are there.
 
     n is given as a float and as an int32; which of them is used changes no bit.
     """
-    x, count, n = args
+    x, count, n, gone = args
+    keep = invert(f, [gone])
     if f.wide and x.lanes * x.dtype.itemsize in (64, 128, 256, 512, 1024):
-        return f.joined([_scalef(f, a, b) for a, b in zip(f.cut(x, 64), f.cut(count, 64), strict=True)])
+        parts = zip(f.cut(x, 64), f.cut(count, 64), f.parted(keep, 64 // x.dtype.itemsize), strict=True)
+        return f.joined([_scalef(f, a, b, k) for a, b, k in parts])
     bias, mantissa = (127, 23) if x.dtype is dt.float32 else (1023, 52)
+    n = select(f, keep, n, f.const(0, n.dtype, n.lanes))
     half = _plain(f, "ashr", n, f.const(1, n.dtype, n.lanes))
     for part in (half, _plain(f, "sub", n, half)):
         wide = cast(f, _plain(f, "add", part, f.const(bias, n.dtype, n.lanes)), dt.int32 if mantissa == 23 else dt.int64)
         power = bitcast(f, _plain(f, "shl", wide, f.const(mantissa, wide.dtype, wide.lanes)), x.dtype)
         x = _plain(f, "fmul", x, power)
-    return x
+    return select(f, keep, x, f.const(0, x.dtype, x.lanes))
 
 
-def _scalef(f: Function, x: Value, n: Value) -> Value:
+def _scalef(f: Function, x: Value, n: Value, keep: Value) -> Value:
     """AVX-512's instruction, on 64 bytes."""
     kind, letter, mask = type_of(x.dtype, x.lanes), "s" if x.dtype is dt.float32 else "d", f"i{x.lanes}"
     name = f"@llvm.x86.avx512.mask.scalef.p{letter}.512"
     f.declared[f"declare {kind} {name}({kind}, {kind}, {kind}, {mask}, i32)"] = None
-    given = f"{kind} {x.text}, {kind} {n.text}, {kind} zeroinitializer, {mask} -1, i32 4"
+    bits = f.op(f"bitcast {type_of(dt.bool_, x.lanes)} {keep.text} to {mask}", dt.bool_, 0)
+    given = f"{kind} {x.text}, {kind} {n.text}, {kind} zeroinitializer, {mask} {bits.text}, i32 4"
     return f.op(f"call {kind} {name}({given})", x.dtype, x.lanes)
 
 
