@@ -211,7 +211,8 @@ class Nest:
 
         def one(index: Value, carried: list[Value]) -> list[Value]:
             inner = scope.inside(axis, index, lanes=lanes, vector=axis, streams=frozenset(w.operand for w in past))
-            streaming.ahead(self.access, inner, axis, self.row, self._roots())
+            if not self.kept:
+                streaming.ahead(self.access, inner, axis, self.row, self._roots())
             body(inner)
             return carried
 
@@ -344,6 +345,8 @@ class Nest:
         self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
         made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
+        if self.streams and scope.lanes and any(self.loops.stages[n] is stage for n in self.kept):  # it computes for long
+            streaming.ahead(self.access, scope, self.axis, self.row, self._roots())
         for kept in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
             self.access.store(scope, kept.operand, kept.offset, self.access.vector(scope, kept.part), None)
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
