@@ -13,6 +13,7 @@ import functools
 import gc
 import sys
 import sysconfig
+import threading
 from collections import deque
 from importlib.metadata import entry_points
 from types import CodeType, FrameType, TracebackType
@@ -80,6 +81,30 @@ def trusted() -> frozenset[str]:
     return frozenset({"ingot", "ingot_devices", *(p.value.partition(":")[0].partition(".")[0] for p in points)})
 
 
+class _Quiet:
+    """No garbage is collected while any thread watches: finalizers and callbacks are not the function's."""
+
+    def __init__(self) -> None:
+        self.lock, self.watching, self.collects = threading.RLock(), 0, False
+
+    def begin(self) -> None:
+        gc.collect(0)
+        with self.lock:
+            if not self.watching:
+                self.collects = gc.isenabled()
+            self.watching += 1
+            gc.disable()
+
+    def end(self) -> None:
+        with self.lock:
+            self.watching -= 1
+            if not self.watching and self.collects:
+                gc.enable()
+
+
+_QUIET = _Quiet()
+
+
 def can_watch() -> bool:
     """False while a profiler runs that cannot be told of what happens in between (`cProfile`)."""
     before = sys.getprofile()
@@ -108,9 +133,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         # what is there already leaves the youngest generation, so that what is in it later was made during the call
-        self._collects = gc.isenabled()
-        gc.collect(0)
-        gc.disable()
+        _QUIET.begin()
         self._before = sys.getprofile()
         sys.setprofile(self._event)
         return self
@@ -119,8 +142,7 @@ class Watch:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         sys.setprofile(self._before)
-        if self._collects:
-            gc.enable()
+        _QUIET.end()
 
     def where(self) -> str:
         """``file:line`` of the user's frame nearest to the present one."""
