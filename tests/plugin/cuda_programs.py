@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import textwrap
@@ -64,10 +63,9 @@ def run(text: str, cache: Path, **environment: str) -> dict[str, Any]:
 
 
 def library(folder: Path, source: str = "cuda_blas.c") -> Path:
-    """A stand-in for one of NVIDIA's libraries over the simulated driver's memory; a skip where nothing can compile it."""
-    if shutil.which("gcc") is None:
-        pytest.skip(f"no gcc, which compiles {source}, the stand-in for a library of NVIDIA's")
+    """A stand-in for one of NVIDIA's libraries over the simulated driver's memory, which it cannot do without."""
+    simulated()
     made = folder / f"{source.removesuffix('.c')}-stand-in.so"
-    command = ["gcc", "-w", "-O2", "-shared", "-fPIC", "-o", str(made), str(HERE / source), "-lm", "-ldl"]
+    command = ["g++", "-x", "c", "-w", "-O2", "-shared", "-fPIC", "-o", str(made), str(HERE / source), "-lm", "-ldl"]
     subprocess.run(command, check=True)
     return made
