@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..bench import Bench, Probe
+from ..records import philox as stream
 from ..records.philox import philox
 
 SEEDS = (0, 1, 0x9E3779B97F4A7C15)
@@ -16,6 +17,10 @@ DRAWN = 4096
 
 def _seeded(bench: Bench, seed: int) -> None:
     bench.t.manual_seed(seed)
+
+
+def _words(seed: int, offset: int = 0) -> stream.Draw:
+    return lambda n: philox(seed, offset, n)
 
 
 def words_are_philox(bench: Bench) -> None:
@@ -47,8 +52,8 @@ def uniforms_are_bit_equal(bench: Bench) -> None:
         offset = 0
         for shape in SIZES:
             got = bench.subject.read(bench.t.rand(*shape, device=bench.subject.device))
-            wanted = (philox(seed, offset, got.size) >> np.uint32(8)).astype(np.float32) * np.float32(2.0**-24)
-            np.testing.assert_array_equal(got, wanted.reshape(shape), err_msg=f"seed {seed}, shape {shape}")
+            wanted, _ = stream.rand(_words(seed, offset), shape, "float32")
+            np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, shape {shape}")
             offset += -(-got.size // 4)
 
 
@@ -59,8 +64,7 @@ def integers_are_bit_equal(bench: Bench) -> None:
     for seed, (low, high) in zip(SEEDS, ((0, 10), (-3, 4), (0, 1000003)), strict=True):
         _seeded(bench, seed)
         got = bench.subject.read(bench.t.randint(low, high, (257,), device=bench.subject.device))
-        words = philox(seed, 0, 257).astype(np.uint64)
-        wanted = low + ((words * np.uint64(high - low)) >> np.uint64(32)).astype(np.int64)
+        wanted, _ = stream.randint(_words(seed), got.shape, "int64", low, high)
         np.testing.assert_array_equal(got, wanted, err_msg=f"seed {seed}, [{low}, {high})")
 
 
@@ -69,11 +73,7 @@ def normals_are_near(bench: Bench) -> None:
     for seed in SEEDS:
         _seeded(bench, seed)
         got = bench.subject.read(bench.t.randn(DRAWN, device=bench.subject.device)).astype(np.float64)
-        words = (philox(seed, 0, DRAWN) >> np.uint32(8)).astype(np.float64).reshape(-1, 2)
-        u, angle = (words[:, 0] + 1) * 2.0**-24, words[:, 1] * 2.0**-24 * 2 * np.pi
-        radius = np.sqrt(-2 * np.log(u))
-        wanted = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1).reshape(-1)
-        allowed = 2 * 2.0**-23 * np.maximum(1.0, np.abs(wanted))
+        wanted, allowed = stream.randn(_words(seed), got.shape, "float32")
         worst = np.max(np.abs(got - wanted) - allowed)
         assert worst <= 0, f"seed {seed}: off by {np.max(np.abs(got - wanted)):g}"
 
@@ -115,9 +115,8 @@ def dropout_follows_the_stream(bench: Bench) -> None:
     kept = bench.subject.read(y) != 0
     (grad,) = t.autograd.grad([y.sum()], [x])
     np.testing.assert_array_equal(bench.subject.read(grad) != 0, kept, err_msg="backward kept other elements than forward")
-    uniform = (philox(11, 0, 513) >> np.uint32(8)).astype(np.float64) * 2.0**-24
-    agree = (kept == (uniform >= p)).mean()
-    assert agree in (0.0, 1.0) or np.array_equal(kept, uniform < 1 - p), f"{agree:.0%} of the mask follow the stream"
+    wanted, _ = stream.dropout(_words(11), kept.shape, "float32", np.ones(513), p)
+    np.testing.assert_array_equal(kept, wanted != 0, err_msg="the mask does not follow the stream")
 
 
 PROBES: tuple[Probe, ...] = (

@@ -1,4 +1,4 @@
-"""Ops that draw: what holds of every draw. Bits and distributions have tests of their own."""
+"""Ops that draw: what holds of every draw. Their bits are in `philox`; distributions have probes of their own."""
 
 from __future__ import annotations
 
