@@ -26,7 +26,7 @@ class Asked:
         self.device = open_device("cpu")
         self.seen: list[Any] = []
         self.layout = Layout.dense((N,), dt.float32, self.device)
-        self.call = InWorkspace(self.run, Layout.dense((WANTED,), dt.uint8, self.device))
+        self.call = InWorkspace(self.run, WANTED, self.device)
 
     def run(self, x: Any, out: Any, space: Any) -> None:
         assert space.dtype == np.uint8 and space.size == WANTED

@@ -7,6 +7,7 @@ made dies when nobody else holds it, as it does eagerly, and its number is not g
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,6 +82,7 @@ class Recorder:
     _numbers: dict[int, int] = field(default_factory=dict)
     _pending: Event | None = None
     _drawn: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
+    _counts: Counter[int] = field(default_factory=Counter)  # id of a state → how often its step went up
     _alike: dict[Any, tuple[Any, int]] = field(default_factory=dict)  # group, step, times counted → state, first input
 
     # ---- what dispatch tells -----------------------------------------------------------------------------------------
@@ -160,6 +162,7 @@ class Recorder:
     def counted(self, held: Any, name: str) -> None:
         """``held[name]`` went up by one."""
         self.events.append(Event("count", held, name))
+        self._counts[id(held)] += 1
 
     def act(self, action: Callable[[], None]) -> None:
         """Run ``action``, which changes host state of ingot's own; it is run again at each replay."""
@@ -202,8 +205,7 @@ class Recorder:
         the next number where there is none. Most parameters of a model share their numbers."""
         if "step" not in event.state:
             return None, self.inputs
-        counted = sum(e.kind == "count" and e.subject is event.state for e in self.events)
-        key = (id(event.subject), id(event.group), event.state["step"], counted)
+        key = (id(event.subject), id(event.group), event.state["step"], self._counts[id(event.state)])
         if key in self._alike:
             return self._alike[key]
         self._alike[key] = (event.state, self.inputs)

@@ -54,17 +54,20 @@ class Compiled:
 
 
 class InWorkspace:
-    """The ``call`` of a kernel that wants memory while it runs, as much as ``layout`` has: from the device's pool, or from who
-    plans memory (`program.workspaces`) and calls ``given``, which takes it as its last operand.
+    """The ``call`` of a kernel that wants ``nbytes`` while it runs: from the device's pool, or from who plans memory
+    (`program.workspaces`) and calls ``given``. That takes the view of it as its last operand.
 
-        Compiled(InWorkspace(run, Layout.dense((nbytes,), uint8, device)), source)
+        Compiled(InWorkspace(run, nbytes, device), source)
     """
 
     __slots__ = ("_make", "given", "layout")
 
-    def __init__(self, given: Callable[..., Any], layout: Layout) -> None:
-        self.given, self.layout = given, layout
-        self._make = layout.device.pool.maker(layout)
+    def __init__(self, given: Callable[..., Any], nbytes: int, device: Device) -> None:
+        from ..dtypes import uint8
+        from ..layout import Layout
+
+        self.given, self.layout = given, Layout.dense((nbytes,), uint8, device)
+        self._make = device.pool.maker(self.layout)
 
     def __call__(self, *operands: Any) -> None:
         block, native = self._make()  # the block is ours until the work is queued

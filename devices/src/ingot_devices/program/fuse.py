@@ -114,13 +114,14 @@ class _Fuser:
     def _holds(self, at: int, place: int) -> int:
         """Bytes that would be alive from ``at`` to ``place`` because the node at ``at`` sinks there: what it is the last to
         read, less what it makes."""
-        if place == at + 1:
-            return 0
         nodes, buffers = self.graph.nodes, self.graph.buffers
-        later = set[int]().union(*(n.read_buffers() | n.written_buffers() for n in nodes[at + 1 :]))
-        last = {n for n in nodes[at].read_buffers() - later if buffers[n].kind == "temp"}
+        read = {n for n in nodes[at].read_buffers() if buffers[n].kind == "temp"}
+        if place == at + 1 or sum(buffers[n].nbytes for n in read) <= LOOSE:
+            return 0  # no need to look who reads it again
+        for node in nodes[at + 1 :]:
+            read -= node.read_buffers() | node.written_buffers()
         made = {n for n in nodes[at].written_buffers() if buffers[n].kind == "temp"}
-        return sum(buffers[n].nbytes for n in last) - sum(buffers[n].nbytes for n in made)
+        return sum(buffers[n].nbytes for n in read) - sum(buffers[n].nbytes for n in made)
 
     def _may_rise(self, at: int, place: int) -> bool:
         """True when the node at ``place`` may as well run at ``at``: nothing from before is changed there that should be as it

@@ -19,7 +19,6 @@ from ingot_devices import dtypes as dt
 from ingot_devices import precision
 from ingot_devices.codegen import Compiled, InWorkspace, Unsupported
 from ingot_devices.ir.definition import Definition
-from ingot_devices.layout import Layout as Memory
 from ingot_devices.opset.op import Spec
 from ingot_devices.opset.pool import sliding
 from ingot_devices.opset.window import Sliding
@@ -117,8 +116,8 @@ def _in_workspace(
     def among(*operands: Any) -> None:  # the result is among what follows
         call(*operands[:given], *missing, None, operands[-1], *operands[given:-1])
 
-    space = Memory.dense((nbytes,), dt.uint8, request.device)
-    return Compiled(InWorkspace(among if len(kinds) > 5 else alone, space), f"; {doc} in {nbytes} bytes\n{kernel.source}")
+    run = InWorkspace(among if len(kinds) > 5 else alone, nbytes, request.device)
+    return Compiled(run, f"; {doc} in {nbytes} bytes\n{kernel.source}")
 
 
 def made_direct(request: Request) -> Compiled:

@@ -345,9 +345,10 @@ class Nest:
         self._settle(scope, stage.values)
         carried = [self.access.variable(scope, h) for h in held]
         made = [self.access.variable(scope, self.access.vector(scope, v)) for v in stage.values]
-        if self.streams and scope.lanes and any(self.loops.stages[n] is stage for n in self.kept):  # it computes for long
+        waiting = [kept for n, kept in self.kept.items() if self.loops.stages[n] is stage]
+        if waiting and self.streams and scope.lanes:  # this is the loop that computes longest
             streaming.ahead(self.access, scope, self.axis, self.row, self._roots())
-        for kept in (kept for n, kept in self.kept.items() if self.loops.stages[n] is stage):
+        for kept in waiting:
             self.access.store(scope, kept.operand, kept.offset, self.access.vector(scope, kept.part), None)
         return [self.access.vector(scope, self.elementary(v)) for v in monoids.step(stage, carried, made)]
 
