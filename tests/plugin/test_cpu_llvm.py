@@ -261,6 +261,33 @@ def test_many_threads_may_call_at_once() -> None:
     assert not wrong
 
 
+CORES = """
+import ctypes, os
+import ingot
+here, x = ctypes.CDLL(None).sched_getcpu, ingot.ones(2000, 800)
+
+def masks():
+    found = {t: os.sched_getaffinity(int(t)) for t in os.listdir("/proc/self/task")}
+    return [mask for t, mask in found.items() if mask != os.sched_getaffinity(0)]
+
+for _ in range(200):
+    before = here()
+    ingot.softmax(x, 1)
+    if here() == before:
+        break
+assert masks() == [os.sched_getaffinity(0) - {before}] * (len(os.sched_getaffinity(0)) - 1), (before, masks())
+print("apart")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="one core, or no Linux to ask")
+def test_the_threads_of_the_pool_keep_off_the_core_of_the_caller() -> None:
+    """Where a scheduler packs threads, they would wait there until the job is done."""
+    env = {k: v for k, v in os.environ.items() if k != "INGOT_CPU_THREADS"}
+    done = subprocess.run([sys.executable, "-c", CORES], env=env, capture_output=True, text=True, timeout=120, check=False)
+    assert done.stdout == "apart\n", done.stderr
+
+
 FORK = """
 import os, sys
 import numpy as np

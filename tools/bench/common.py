@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 LIMIT = 0.15
+PAUSE = 0.02  # seconds; OpenMP's threads spin for milliseconds after their work
 Cases = Mapping[str, tuple[Callable[[], Any], int]]
 
 
@@ -47,13 +48,17 @@ def _rounds(text: str) -> int:
 def serve(cases: Cases, warm: bool = True) -> int:
     """The side of one library: a line with a case's name comes in, its microseconds a call go out.
 
-    ``warm``: run every case beforehand, also those that nobody will ask for.
+    ``warm``: run every case beforehand, also those that nobody will ask for. What is measured begins after a pause, in which
+    the threads of the side before stop spinning on the other cores, and after one call more, which finds nothing in the caches.
     """
     for function, calls in cases.values() if warm else ():
         for _ in range(max(2, calls // 10)):
             function()
     for line in sys.stdin:
         function, calls = cases[line.strip()]
+        time.sleep(PAUSE)
+        if calls > 1:
+            function()
         start = time.perf_counter()
         for _ in range(calls):
             function()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import struct
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,12 +41,13 @@ class Runtime:
         find = made.module(text)
         self.jit = made
         futex = _FUTEX.get((os.uname().sysname, os.uname().machine), 0) if hasattr(os, "uname") else 0
-        self._setup = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *[ctypes.c_longlong] * 3)(find("ingot_setup"))
+        pointers, numbers = [ctypes.c_void_p] * 3, [ctypes.c_longlong] * 3
+        self._setup = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *numbers, *pointers)(find("ingot_setup"))
         self._threads = ctypes.CFUNCTYPE(ctypes.c_longlong, ctypes.c_longlong)(find("ingot_threads"))
         self.gemm = int(find("ingot_gemm"))
         ctypes.CFUNCTYPE(None, *[ctypes.c_longlong] * 3)(find("ingot_blas"))(gemm.threads_setter(), blas.TINY, blas.ALONE)
         self._arguments = (id(np.ndarray), bytes.__basicsize__ - 1, futex)
-        self._setup(*self._arguments, threads_wanted() - 1)
+        self._setup(*self._arguments, threads_wanted() - 1, *places())
         self._methods = {
             name: _Method(name.encode(), find(name), 0x80, b"") for name in ("ingot_call", "ingot_replay")
         }
@@ -54,7 +56,7 @@ class Runtime:
 
     def _alone(self) -> None:
         """A child has no threads of the pool."""
-        self._setup(*self._arguments[:2], 0, 0)
+        self._setup(*self._arguments[:2], 0, 0, 0, 0, 0)
 
     def threads(self, most: int = 0) -> int:
         """How many threads may share a kernel; ``most`` lowers it."""
@@ -86,6 +88,13 @@ def threads_wanted() -> int:
             raise ValueError(f"INGOT_CPU_THREADS={given} must be a number of threads, 1 or more")
         return int(given)
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def places() -> tuple[int, ...]:
+    """Addresses of the C library's functions that tell and choose a thread's cores; zeros where it lacks one."""
+    library = ctypes.CDLL(None) if sys.platform == "linux" else None
+    found = [getattr(library, name, None) for name in ("sched_getcpu", "sched_getaffinity", "pthread_setaffinity_np")]
+    return tuple(ctypes.cast(f, ctypes.c_void_p).value or 0 if f else 0 for f in found) if all(found) else (0, 0, 0)
 
 
 def check_layout() -> None:

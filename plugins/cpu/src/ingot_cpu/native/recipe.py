@@ -47,8 +47,9 @@ LIMITS = Limits(
     }
 )
 """How native code keeps dtypes: halves are computed in float32."""
-GRAIN = 10_000
-"""Nanoseconds of work that one thread takes at a time at least."""
+GRAIN, LARGE_GRAIN, SHARES = 10_000, 50_000, 64
+"""Nanoseconds of work that one thread takes at a time at least; of large work, whose next row a thread fetches meanwhile for
+itself; and into how many parts work between the two is cut."""
 NANOSECONDS = {"light": 0.06, "heavy": 0.5}
 """What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
 REMEMBERED = 4096
@@ -192,7 +193,8 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
 def _part(loops: Loops, writes: Sequence[Write], nest: Nest | tile.Tile) -> Part:
     cost = _cost(loops, writes)
     shared = nest.parallel and cost >= 2 * GRAIN
-    grain = max(1, min(nest.units, round(GRAIN * nest.units / max(cost, 1.0)))) if shared else 0
+    taken = min(max(GRAIN, cost / SHARES), LARGE_GRAIN)
+    grain = max(1, min(nest.units, round(taken * nest.units / max(cost, 1.0)))) if shared else 0
     return Part(nest.text(), tuple(nest.access.constants), nest.units, grain, cost)
 
 

@@ -44,8 +44,9 @@ static long futex_call; /* its number; 0 where there is none: one thread */
 /* ---- the pool ------------------------------------------------------------------------------------------------------
  * One job at a time; who cannot have the pool runs alone. Chunks are taken by whoever is free, so the caller finishes
  * by itself where no other core comes. A worker enters (`inside`), then looks whether the job is still open: the caller
- * closes it and waits until nobody is inside, so that what a worker reads is the job it entered. */
-enum { SPINS = 2000, WAITS = 20000 };
+ * closes it and waits until nobody is inside, so that what a worker reads is the job it entered. To wake a worker that
+ * sleeps takes a virtual machine 50 µs, so it spins for a while first. */
+enum { SPINS = 100000, WAITS = 100000 }; /* some 25 µs: longer than Python takes from one kernel to the next */
 static struct {
   int workers, started;
   _Alignas(64) int busy;
@@ -60,6 +61,29 @@ static struct {
   const i64 *constants;
   i64 units, grain;
 } pool;
+
+/* ---- where its threads run -------------------------------------------------------------------------------------------
+ * A scheduler that packs threads onto few cores may leave a worker on the caller's, where it gets no time until the job is
+ * done. So workers may run wherever the caller may, but not where it is. */
+enum { CORES = 4096, THREADS = 1024 };
+static struct {
+  int (*here)(void);                                            /* sched_getcpu; 0 where there is none */
+  int (*allowed)(int, unsigned long, unsigned long *);          /* sched_getaffinity */
+  int (*bind)(unsigned long, unsigned long, unsigned long *);   /* pthread_setaffinity_np */
+  unsigned long threads[THREADS];
+  int core; /* the one that the workers keep off; -1 before any does */
+} places;
+
+static void keep_off_this_core(void) {
+  int core = places.here ? places.here() : -1;
+  if (core < 0 || core >= CORES || core == places.core) return;
+  places.core = core;
+  unsigned long others[CORES / 64], any = 0;
+  if (places.allowed(0, sizeof others, others)) return;
+  others[core / 64] &= ~(1ul << core % 64);
+  for (int k = 0; k < CORES / 64; k++) any |= others[k];
+  for (int k = 0; any && k < pool.started; k++) places.bind(places.threads[k], sizeof others, others);
+}
 
 static void sleep_on(int *word, int value) { syscall(futex_call, word, 128 /* wait, private */, value, 0, 0, 0); }
 static void wake(int *word) { syscall(futex_call, word, 129 /* wake, private */, 0x7fffffff, 0, 0, 0); }
@@ -92,11 +116,10 @@ static void *worker(void *unused) {
 }
 
 static void start(void) {
-  pool.started = 1;
-  for (int k = 0; k < pool.workers; k++) {
-    unsigned long thread;
-    if (pthread_create(&thread, 0, worker, 0)) { pool.workers = k; return; }
-    pthread_detach(thread);
+  if (pool.workers > THREADS) pool.workers = THREADS;
+  while (pool.started < pool.workers) {
+    if (pthread_create(&places.threads[pool.started], 0, worker, 0)) { pool.workers = pool.started; return; }
+    pthread_detach(places.threads[pool.started++]);
   }
 }
 
@@ -108,6 +131,7 @@ static void run_units(group function, i64 *arguments, const i64 *constants, i64 
     return;
   }
   if (!pool.started) start();
+  keep_off_this_core();
   pool.function = function, pool.arguments = arguments, pool.constants = constants;
   pool.units = units, pool.grain = grain;
   __atomic_store_n(&pool.next, 0, __ATOMIC_RELAXED);
@@ -128,8 +152,9 @@ static void run_units(group function, i64 *arguments, const i64 *constants, i64 
 }
 
 /* workers: beside the calling thread. After a fork there are none, and nobody holds the pool. */
-void ingot_setup(void *type, i64 payload, i64 futex, i64 workers) {
+void ingot_setup(void *type, i64 payload, i64 futex, i64 workers, void *here, void *allowed, void *bind) {
   array_type = type, bytes_payload = payload, futex_call = futex;
+  places.here = here, places.allowed = allowed, places.bind = bind, places.core = -1;
   pool.workers = futex ? (int)workers : 0;
   pool.busy = pool.open = pool.inside = pool.sleeping = pool.waiting = pool.started = 0;
 }

@@ -1,11 +1,13 @@
-; Made from runtime.c by make_runtime.py; sha256 c5f25b5cc439e3bb3f075cd3c7e993151a07066ad71c9de6022b2ee66eda1192
-%struct.anon = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
+; Made from runtime.c by make_runtime.py; sha256 e1d3b9d154d9d5d7437833cf6a0f8eab92d24b0849489afc84bb031a39952593
+%struct.anon = type { ptr, ptr, ptr, [1024 x i64], i32 }
+%struct.anon.0 = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
 %struct.object = type { i64, ptr }
 
 @array_type = internal unnamed_addr global ptr null, align 8
 @bytes_payload = internal unnamed_addr global i64 0, align 8
 @futex_call = internal unnamed_addr global i64 0, align 8
-@pool = internal global %struct.anon zeroinitializer, align 64
+@places = internal global %struct.anon zeroinitializer, align 8
+@pool = internal global %struct.anon.0 zeroinitializer, align 64
 @blas_threads = internal unnamed_addr global ptr null, align 8
 @blas_tiny = internal unnamed_addr global i64 0, align 8
 @blas_alone = internal unnamed_addr global i64 0, align 8
@@ -17,31 +19,35 @@
 @_Py_NoneStruct = external global %struct.object, align 8
 
 ; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(write, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
-define void @ingot_setup(ptr noundef %0, i64 noundef %1, i64 noundef %2, i64 noundef %3) local_unnamed_addr #0 {
+define void @ingot_setup(ptr noundef %0, i64 noundef %1, i64 noundef %2, i64 noundef %3, ptr noundef %4, ptr noundef %5, ptr noundef %6) local_unnamed_addr #0 {
   store ptr %0, ptr @array_type, align 8, !tbaa !10
   store i64 %1, ptr @bytes_payload, align 8, !tbaa !12
   store i64 %2, ptr @futex_call, align 8, !tbaa !14
-  %5 = icmp eq i64 %2, 0
-  %6 = trunc i64 %3 to i32
-  %7 = select i1 %5, i32 0, i32 %6
-  store i32 %7, ptr @pool, align 64, !tbaa !16
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384), align 64, !tbaa !20
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192), align 64, !tbaa !21
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320), align 64, !tbaa !22
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256), align 64, !tbaa !23
-  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64), align 64, !tbaa !24
+  store ptr %4, ptr @places, align 8, !tbaa !16
+  store ptr %5, ptr getelementptr inbounds nuw (i8, ptr @places, i64 8), align 8, !tbaa !18
+  store ptr %6, ptr getelementptr inbounds nuw (i8, ptr @places, i64 16), align 8, !tbaa !19
+  store i32 -1, ptr getelementptr inbounds nuw (i8, ptr @places, i64 8216), align 8, !tbaa !20
+  %8 = icmp eq i64 %2, 0
+  %9 = trunc i64 %3 to i32
+  %10 = select i1 %8, i32 0, i32 %9
+  store i32 %10, ptr @pool, align 64, !tbaa !21
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384), align 64, !tbaa !25
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192), align 64, !tbaa !26
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320), align 64, !tbaa !27
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256), align 64, !tbaa !28
+  store i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64), align 64, !tbaa !29
   ret void
 }
 
 ; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(readwrite, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
 define range(i64 -2147483647, 2147483648) i64 @ingot_threads(i64 noundef %0) local_unnamed_addr #1 {
   %2 = icmp sgt i64 %0, 0
-  %3 = load i32, ptr @pool, align 64, !tbaa !16
+  %3 = load i32, ptr @pool, align 64, !tbaa !21
   br i1 %2, label %4, label %13
 
 4:                                                ; preds = %1
-  %5 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  %5 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
   %6 = icmp ne i32 %5, 0
   %7 = sext i32 %3 to i64
   %8 = icmp sgt i64 %0, %7
@@ -51,7 +57,7 @@ define range(i64 -2147483647, 2147483648) i64 @ingot_threads(i64 noundef %0) loc
 10:                                               ; preds = %4
   %11 = trunc i64 %0 to i32
   %12 = add nsw i32 %11, -1
-  store i32 %12, ptr @pool, align 64, !tbaa !16
+  store i32 %12, ptr @pool, align 64, !tbaa !21
   br label %13
 
 13:                                               ; preds = %4, %10, %1
@@ -179,7 +185,7 @@ define void @ingot_gemm(ptr noundef readonly captures(none) %0, ptr noundef read
 91:                                               ; preds = %90, %89
   %92 = add i64 %69, 1
   %93 = icmp eq i64 %92, %3
-  br i1 %93, label %66, label %68, !llvm.loop !25
+  br i1 %93, label %66, label %68, !llvm.loop !30
 
 94:                                               ; preds = %66
   %95 = load ptr, ptr @blas_threads, align 8, !tbaa !10
@@ -211,14 +217,14 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
   br i1 %10, label %16, label %26
 
 11:                                               ; preds = %3
-  %12 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
+  %12 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
   tail call void @PyErr_SetString(ptr noundef %12, ptr noundef nonnull @.str) #9
   br label %59
 
 13:                                               ; preds = %16
   %14 = add nuw nsw i64 %17, 1
   %15 = icmp eq i64 %14, %7
-  br i1 %15, label %26, label %16, !llvm.loop !29
+  br i1 %15, label %26, label %16, !llvm.loop !34
 
 16:                                               ; preds = %9, %13
   %17 = phi i64 [ %14, %13 ], [ 0, %9 ]
@@ -226,7 +232,7 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
   %19 = getelementptr inbounds nuw i8, ptr %18, i64 32
   %20 = load i64, ptr %19, align 8, !tbaa !12
   %21 = getelementptr inbounds nuw ptr, ptr %1, i64 %17
-  %22 = load ptr, ptr %21, align 8, !tbaa !27
+  %22 = load ptr, ptr %21, align 8, !tbaa !32
   %23 = getelementptr inbounds nuw i64, ptr %4, i64 %17
   %24 = call fastcc i32 @word(i64 noundef %20, ptr noundef %22, ptr noundef %23)
   %25 = icmp eq i32 %24, 0
@@ -316,7 +322,7 @@ define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1,
 
 5:                                                ; preds = %3
   %6 = getelementptr inbounds nuw i8, ptr %1, i64 8
-  %7 = load ptr, ptr %6, align 8, !tbaa !30
+  %7 = load ptr, ptr %6, align 8, !tbaa !35
   %8 = load ptr, ptr @array_type, align 8, !tbaa !10
   %9 = icmp eq ptr %7, %8
   br i1 %9, label %15, label %10
@@ -327,13 +333,13 @@ define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1,
   br i1 %12, label %13, label %15
 
 13:                                               ; preds = %10
-  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
+  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
   tail call void @PyErr_SetString(ptr noundef %14, ptr noundef nonnull @.str.3) #9
   br label %35
 
 15:                                               ; preds = %5, %10
   %16 = getelementptr inbounds nuw i8, ptr %1, i64 16
-  %17 = load ptr, ptr %16, align 8, !tbaa !32
+  %17 = load ptr, ptr %16, align 8, !tbaa !37
   %18 = ptrtoint ptr %17 to i64
   store i64 %18, ptr %2, align 8, !tbaa !12
   br label %35
@@ -382,7 +388,7 @@ declare ptr @PyEval_SaveThread() local_unnamed_addr #4
 
 ; Function Attrs: nounwind uwtable
 define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) unnamed_addr #2 {
-  %3 = alloca i64, align 8
+  %3 = alloca [64 x i64], align 16
   %4 = load i64, ptr %0, align 8, !tbaa !12
   %5 = getelementptr inbounds nuw i8, ptr %0, i64 8
   %6 = load i64, ptr %5, align 8, !tbaa !12
@@ -396,7 +402,7 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   %11 = getelementptr inbounds i64, ptr %10, i64 %4
   br label %16
 
-12:                                               ; preds = %98
+12:                                               ; preds = %183
   %13 = load i64, ptr %7, align 8, !tbaa !12
   br label %14
 
@@ -404,9 +410,9 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
   %15 = phi i64 [ %13, %12 ], [ 0, %2 ]
   ret i64 %15
 
-16:                                               ; preds = %9, %98
-  %17 = phi i64 [ %99, %98 ], [ 0, %9 ]
-  %18 = phi ptr [ %100, %98 ], [ %11, %9 ]
+16:                                               ; preds = %9, %183
+  %17 = phi i64 [ %184, %183 ], [ 0, %9 ]
+  %18 = phi ptr [ %185, %183 ], [ %11, %9 ]
   %19 = getelementptr inbounds nuw i8, ptr %18, i64 16
   %20 = load i64, ptr %19, align 8, !tbaa !12
   %21 = icmp eq i64 %20, 1
@@ -419,12 +425,12 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
 
 27:                                               ; preds = %16
   call void %23(ptr noundef nonnull %1, ptr noundef nonnull %26, i64 noundef 0, i64 noundef 1) #9
-  br label %98
+  br label %183
 
 28:                                               ; preds = %16
   %29 = getelementptr inbounds nuw i8, ptr %18, i64 24
   %30 = load i64, ptr %29, align 8, !tbaa !12
-  %31 = load i32, ptr @pool, align 64, !tbaa !16
+  %31 = load i32, ptr @pool, align 64, !tbaa !21
   %32 = icmp ne i32 %31, 0
   %33 = icmp ne i64 %30, 0
   %34 = and i1 %33, %32
@@ -439,115 +445,224 @@ define internal fastcc i64 @run_kernel(ptr noundef %0, ptr noundef nonnull %1) u
 
 40:                                               ; preds = %37, %28
   call void %23(ptr noundef nonnull %1, ptr noundef nonnull %26, i64 noundef 0, i64 noundef range(i64 2, 1) %20) #9
-  br label %98
+  br label %183
 
 41:                                               ; preds = %37
-  %42 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
+  %42 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
   %43 = icmp eq i32 %42, 0
-  br i1 %43, label %44, label %58
+  br i1 %43, label %44, label %68
 
 44:                                               ; preds = %41
-  store i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !19
-  %45 = load i32, ptr @pool, align 64, !tbaa !16
-  %46 = icmp sgt i32 %45, 0
-  br i1 %46, label %47, label %58
+  %45 = load i32, ptr @pool, align 64, !tbaa !21
+  %46 = icmp sgt i32 %45, 1024
+  br i1 %46, label %47, label %48
 
-47:                                               ; preds = %44, %52
-  %48 = phi i32 [ %55, %52 ], [ 0, %44 ]
+47:                                               ; preds = %44
+  store i32 1024, ptr @pool, align 64, !tbaa !21
+  br label %50
+
+48:                                               ; preds = %44
+  %49 = icmp sgt i32 %45, 0
+  br i1 %49, label %50, label %68
+
+50:                                               ; preds = %48, %47
+  br label %51
+
+51:                                               ; preds = %50, %59
+  %52 = phi i32 [ %65, %59 ], [ 0, %50 ]
+  %53 = sext i32 %52 to i64
+  %54 = getelementptr inbounds i64, ptr getelementptr inbounds nuw (i8, ptr @places, i64 24), i64 %53
+  %55 = call i32 @pthread_create(ptr noundef nonnull %54, ptr noundef null, ptr noundef nonnull @worker, ptr noundef null) #9
+  %56 = icmp eq i32 %55, 0
+  %57 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
+  br i1 %56, label %59, label %58
+
+58:                                               ; preds = %51
+  store i32 %57, ptr @pool, align 64, !tbaa !21
+  br label %68
+
+59:                                               ; preds = %51
+  %60 = add nsw i32 %57, 1
+  store i32 %60, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
+  %61 = sext i32 %57 to i64
+  %62 = getelementptr inbounds i64, ptr getelementptr inbounds nuw (i8, ptr @places, i64 24), i64 %61
+  %63 = load i64, ptr %62, align 8, !tbaa !14
+  %64 = call i32 @pthread_detach(i64 noundef %63) #9
+  %65 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4, !tbaa !24
+  %66 = load i32, ptr @pool, align 64, !tbaa !21
+  %67 = icmp slt i32 %65, %66
+  br i1 %67, label %51, label %68, !llvm.loop !39
+
+68:                                               ; preds = %59, %58, %48, %41
+  %69 = load ptr, ptr @places, align 8, !tbaa !16
+  %70 = icmp eq ptr %69, null
+  br i1 %70, label %143, label %71
+
+71:                                               ; preds = %68
+  %72 = call i32 %69() #9
+  %73 = icmp ugt i32 %72, 4095
+  %74 = load i32, ptr getelementptr inbounds nuw (i8, ptr @places, i64 8216), align 8
+  %75 = icmp eq i32 %72, %74
+  %76 = select i1 %73, i1 true, i1 %75
+  br i1 %76, label %143, label %77
+
+77:                                               ; preds = %71
+  store i32 %72, ptr getelementptr inbounds nuw (i8, ptr @places, i64 8216), align 8, !tbaa !20
   call void @llvm.lifetime.start.p0(ptr nonnull %3) #9
-  %49 = call i32 @pthread_create(ptr noundef nonnull %3, ptr noundef null, ptr noundef nonnull @worker, ptr noundef null) #9
-  %50 = icmp eq i32 %49, 0
-  br i1 %50, label %52, label %51
+  %78 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @places, i64 8), align 8, !tbaa !18
+  %79 = call i32 %78(i32 noundef 0, i64 noundef 512, ptr noundef nonnull %3) #9
+  %80 = icmp eq i32 %79, 0
+  br i1 %80, label %81, label %142
 
-51:                                               ; preds = %47
-  store i32 %48, ptr @pool, align 64, !tbaa !16
+81:                                               ; preds = %77
+  %82 = and i32 %72, 63
+  %83 = zext nneg i32 %82 to i64
+  %84 = shl nuw i64 1, %83
+  %85 = xor i64 %84, -1
+  %86 = lshr i32 %72, 6
+  %87 = zext nneg i32 %86 to i64
+  %88 = getelementptr inbounds nuw i64, ptr %3, i64 %87
+  %89 = load i64, ptr %88, align 8, !tbaa !14
+  %90 = and i64 %89, %85
+  store i64 %90, ptr %88, align 8, !tbaa !14
+  br label %96
+
+91:                                               ; preds = %96
+  %92 = icmp ne i64 %129, 0
+  %93 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4
+  %94 = icmp sgt i32 %93, 0
+  %95 = select i1 %92, i1 %94, i1 false
+  br i1 %95, label %132, label %142
+
+96:                                               ; preds = %96, %81
+  %97 = phi i64 [ 0, %81 ], [ %130, %96 ]
+  %98 = phi i64 [ 0, %81 ], [ %129, %96 ]
+  %99 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %100 = load i64, ptr %99, align 16, !tbaa !14
+  %101 = or i64 %100, %98
+  %102 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %103 = getelementptr inbounds nuw i8, ptr %102, i64 8
+  %104 = load i64, ptr %103, align 8, !tbaa !14
+  %105 = or i64 %104, %101
+  %106 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %107 = getelementptr inbounds nuw i8, ptr %106, i64 16
+  %108 = load i64, ptr %107, align 16, !tbaa !14
+  %109 = or i64 %108, %105
+  %110 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %111 = getelementptr inbounds nuw i8, ptr %110, i64 24
+  %112 = load i64, ptr %111, align 8, !tbaa !14
+  %113 = or i64 %112, %109
+  %114 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %115 = getelementptr inbounds nuw i8, ptr %114, i64 32
+  %116 = load i64, ptr %115, align 16, !tbaa !14
+  %117 = or i64 %116, %113
+  %118 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %119 = getelementptr inbounds nuw i8, ptr %118, i64 40
+  %120 = load i64, ptr %119, align 8, !tbaa !14
+  %121 = or i64 %120, %117
+  %122 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %123 = getelementptr inbounds nuw i8, ptr %122, i64 48
+  %124 = load i64, ptr %123, align 16, !tbaa !14
+  %125 = or i64 %124, %121
+  %126 = getelementptr inbounds nuw i64, ptr %3, i64 %97
+  %127 = getelementptr inbounds nuw i8, ptr %126, i64 56
+  %128 = load i64, ptr %127, align 8, !tbaa !14
+  %129 = or i64 %128, %125
+  %130 = add nuw nsw i64 %97, 8
+  %131 = icmp eq i64 %130, 64
+  br i1 %131, label %91, label %96, !llvm.loop !40
+
+132:                                              ; preds = %91, %132
+  %133 = phi i64 [ %138, %132 ], [ 0, %91 ]
+  %134 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @places, i64 16), align 8, !tbaa !19
+  %135 = getelementptr inbounds nuw i64, ptr getelementptr inbounds nuw (i8, ptr @places, i64 24), i64 %133
+  %136 = load i64, ptr %135, align 8, !tbaa !14
+  %137 = call i32 %134(i64 noundef %136, i64 noundef 512, ptr noundef nonnull %3) #9
+  %138 = add nuw nsw i64 %133, 1
+  %139 = load i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 4), align 4
+  %140 = sext i32 %139 to i64
+  %141 = icmp slt i64 %138, %140
+  br i1 %141, label %132, label %142, !llvm.loop !41
+
+142:                                              ; preds = %132, %91, %77
   call void @llvm.lifetime.end.p0(ptr nonnull %3) #9
-  br label %58
+  br label %143
 
-52:                                               ; preds = %47
-  %53 = load i64, ptr %3, align 8, !tbaa !14
-  %54 = call i32 @pthread_detach(i64 noundef %53) #9
-  call void @llvm.lifetime.end.p0(ptr nonnull %3) #9
-  %55 = add nuw nsw i32 %48, 1
-  %56 = load i32, ptr @pool, align 64, !tbaa !16
-  %57 = icmp slt i32 %55, %56
-  br i1 %57, label %47, label %58, !llvm.loop !34
-
-58:                                               ; preds = %52, %51, %44, %41
-  store ptr %23, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
-  store ptr %1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
-  store ptr %26, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
-  store i64 %20, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
-  store i64 %30, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
+143:                                              ; preds = %142, %71, %68
+  store ptr %23, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !42
+  store ptr %1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !43
+  store ptr %26, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !44
+  store i64 %20, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !45
+  store i64 %30, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !46
   store atomic i64 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448) monotonic, align 64
   store atomic i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
-  %59 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 1 seq_cst, align 64
-  %60 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192) seq_cst, align 64
-  %61 = icmp eq i32 %60, 0
-  br i1 %61, label %65, label %62
+  %144 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 1 seq_cst, align 64
+  %145 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 192) seq_cst, align 64
+  %146 = icmp eq i32 %145, 0
+  br i1 %146, label %150, label %147
 
-62:                                               ; preds = %58
-  %63 = load i64, ptr @futex_call, align 8, !tbaa !14
-  %64 = call i64 (i64, ...) @syscall(i64 noundef %63, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 noundef 129, i32 noundef 2147483647, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
-  br label %65
+147:                                              ; preds = %143
+  %148 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %149 = call i64 (i64, ...) @syscall(i64 noundef %148, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 128), i32 noundef 129, i32 noundef 2147483647, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  br label %150
 
-65:                                               ; preds = %62, %58
-  %66 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
-  %67 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %66 monotonic, align 64
-  %68 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
-  %69 = icmp slt i64 %67, %68
-  br i1 %69, label %70, label %83
+150:                                              ; preds = %147, %143
+  %151 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !46
+  %152 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %151 monotonic, align 64
+  %153 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !45
+  %154 = icmp slt i64 %152, %153
+  br i1 %154, label %155, label %168
 
-70:                                               ; preds = %65, %70
-  %71 = phi i64 [ %81, %70 ], [ %68, %65 ]
-  %72 = phi i64 [ %80, %70 ], [ %67, %65 ]
-  %73 = phi i64 [ %79, %70 ], [ %66, %65 ]
-  %74 = add nsw i64 %73, %72
-  %75 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
-  %76 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
-  %77 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
-  %78 = call i64 @llvm.smin.i64(i64 %74, i64 %71)
-  call void %75(ptr noundef %76, ptr noundef %77, i64 noundef %72, i64 noundef %78) #9
-  %79 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
-  %80 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %79 monotonic, align 64
-  %81 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
-  %82 = icmp slt i64 %80, %81
-  br i1 %82, label %70, label %83
+155:                                              ; preds = %150, %155
+  %156 = phi i64 [ %166, %155 ], [ %153, %150 ]
+  %157 = phi i64 [ %165, %155 ], [ %152, %150 ]
+  %158 = phi i64 [ %164, %155 ], [ %151, %150 ]
+  %159 = add nsw i64 %158, %157
+  %160 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !42
+  %161 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !43
+  %162 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !44
+  %163 = call i64 @llvm.smin.i64(i64 %159, i64 %156)
+  call void %160(ptr noundef %161, ptr noundef %162, i64 noundef %157, i64 noundef %163) #9
+  %164 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !46
+  %165 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %164 monotonic, align 64
+  %166 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !45
+  %167 = icmp slt i64 %165, %166
+  br i1 %167, label %155, label %168
 
-83:                                               ; preds = %70, %65
+168:                                              ; preds = %155, %150
   store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 256) seq_cst, align 64
-  %84 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
-  %85 = icmp eq i32 %84, 0
-  br i1 %85, label %97, label %86
+  %169 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
+  %170 = icmp eq i32 %169, 0
+  br i1 %170, label %182, label %171
 
-86:                                               ; preds = %83, %93
-  %87 = phi i32 [ %95, %93 ], [ %84, %83 ]
-  %88 = phi i32 [ %94, %93 ], [ 0, %83 ]
-  %89 = icmp samesign ult i32 %88, 20000
-  br i1 %89, label %93, label %90
+171:                                              ; preds = %168, %178
+  %172 = phi i32 [ %180, %178 ], [ %169, %168 ]
+  %173 = phi i32 [ %179, %178 ], [ 0, %168 ]
+  %174 = icmp samesign ult i32 %173, 100000
+  br i1 %174, label %178, label %175
 
-90:                                               ; preds = %86
+175:                                              ; preds = %171
   store atomic i32 1, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384) seq_cst, align 64
-  %91 = load i64, ptr @futex_call, align 8, !tbaa !14
-  %92 = call i64 (i64, ...) @syscall(i64 noundef %91, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 noundef 128, i32 noundef %87, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
-  br label %93
+  %176 = load i64, ptr @futex_call, align 8, !tbaa !14
+  %177 = call i64 (i64, ...) @syscall(i64 noundef %176, ptr noundef nonnull getelementptr inbounds nuw (i8, ptr @pool, i64 320), i32 noundef 128, i32 noundef %172, i32 noundef 0, i32 noundef 0, i32 noundef 0) #9
+  br label %178
 
-93:                                               ; preds = %90, %86
-  %94 = add nuw nsw i32 %88, 1
-  %95 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
-  %96 = icmp eq i32 %95, 0
-  br i1 %96, label %97, label %86
+178:                                              ; preds = %175, %171
+  %179 = add nuw nsw i32 %173, 1
+  %180 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 320) seq_cst, align 64
+  %181 = icmp eq i32 %180, 0
+  br i1 %181, label %182, label %171
 
-97:                                               ; preds = %93, %83
+182:                                              ; preds = %178, %168
   store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 384) monotonic, align 64
   store atomic i32 0, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 64) release, align 64
-  br label %98
+  br label %183
 
-98:                                               ; preds = %97, %40, %27
-  %99 = add nuw nsw i64 %17, 1
-  %100 = getelementptr inbounds nuw i8, ptr %18, i64 32
-  %101 = icmp eq i64 %99, %6
-  br i1 %101, label %12, label %16, !llvm.loop !40
+183:                                              ; preds = %182, %40, %27
+  %184 = add nuw nsw i64 %17, 1
+  %185 = getelementptr inbounds nuw i8, ptr %18, i64 32
+  %186 = icmp eq i64 %184, %6
+  br i1 %186, label %12, label %16, !llvm.loop !47
 }
 
 declare void @PyEval_RestoreThread(ptr noundef) local_unnamed_addr #4
@@ -578,7 +693,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   br label %19
 
 17:                                               ; preds = %3
-  %18 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
+  %18 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
   tail call void @PyErr_SetString(ptr noundef %18, ptr noundef nonnull @.str.1) #9
   br label %149
 
@@ -586,9 +701,9 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %20 = phi ptr [ %34, %33 ], [ %16, %15 ]
   %21 = phi i64 [ %35, %33 ], [ 0, %15 ]
   %22 = getelementptr inbounds nuw ptr, ptr %1, i64 %21
-  %23 = load ptr, ptr %22, align 8, !tbaa !27
+  %23 = load ptr, ptr %22, align 8, !tbaa !32
   %24 = getelementptr inbounds nuw i8, ptr %23, i64 8
-  %25 = load ptr, ptr %24, align 8, !tbaa !30
+  %25 = load ptr, ptr %24, align 8, !tbaa !35
   %26 = icmp eq ptr %25, %20
   br i1 %26, label %33, label %27
 
@@ -599,7 +714,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   br i1 %29, label %31, label %33
 
 31:                                               ; preds = %27
-  %32 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !27
+  %32 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
   tail call void @PyErr_SetString(ptr noundef %32, ptr noundef nonnull @.str.2) #9
   br label %149
 
@@ -607,7 +722,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %34 = phi ptr [ %20, %19 ], [ %30, %27 ]
   %35 = add nuw nsw i64 %21, 1
   %36 = icmp eq i64 %35, %8
-  br i1 %36, label %37, label %19, !llvm.loop !41
+  br i1 %36, label %37, label %19, !llvm.loop !48
 
 37:                                               ; preds = %33, %13
   %38 = getelementptr inbounds nuw i8, ptr %6, i64 32
@@ -672,9 +787,9 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %76 = getelementptr inbounds nuw i8, ptr %71, i64 8
   %77 = load i64, ptr %76, align 8, !tbaa !12
   %78 = getelementptr inbounds ptr, ptr %1, i64 %77
-  %79 = load ptr, ptr %78, align 8, !tbaa !27
+  %79 = load ptr, ptr %78, align 8, !tbaa !32
   %80 = getelementptr inbounds nuw i8, ptr %79, i64 16
-  %81 = load ptr, ptr %80, align 8, !tbaa !32
+  %81 = load ptr, ptr %80, align 8, !tbaa !37
   %82 = ptrtoint ptr %81 to i64
   %83 = getelementptr inbounds nuw i8, ptr %71, i64 16
   %84 = load i64, ptr %83, align 8, !tbaa !12
@@ -696,7 +811,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %93 = getelementptr inbounds nuw i8, ptr %71, i64 8
   %94 = load i64, ptr %93, align 8, !tbaa !12
   %95 = getelementptr ptr, ptr %59, i64 %94
-  %96 = load ptr, ptr %95, align 8, !tbaa !27
+  %96 = load ptr, ptr %95, align 8, !tbaa !32
   %97 = getelementptr inbounds nuw i64, ptr %4, i64 %72
   %98 = call fastcc i32 @word(i64 noundef %92, ptr noundef %96, ptr noundef %97)
   br i1 %87, label %102, label %99
@@ -742,7 +857,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %118 = add nuw nsw i64 %72, 1
   %119 = getelementptr inbounds nuw i8, ptr %71, i64 24
   %120 = icmp eq i64 %118, %68
-  br i1 %120, label %121, label %70, !llvm.loop !42
+  br i1 %120, label %121, label %70, !llvm.loop !49
 
 121:                                              ; preds = %116, %61
   %122 = phi ptr [ %64, %61 ], [ %117, %116 ]
@@ -760,7 +875,7 @@ define ptr @ingot_replay(ptr noundef readonly captures(none) %0, ptr noundef rea
   %133 = icmp sge i64 %131, %132
   %134 = icmp ne i64 %130, 0
   %135 = select i1 %133, i1 true, i1 %134
-  br i1 %135, label %136, label %61, !llvm.loop !43
+  br i1 %135, label %136, label %61, !llvm.loop !50
 
 136:                                              ; preds = %121, %53
   %137 = phi ptr [ %54, %53 ], [ %122, %121 ]
@@ -828,7 +943,7 @@ define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) 
 11:                                               ; preds = %2, %20
   %12 = phi i32 [ %21, %20 ], [ 0, %2 ]
   %13 = add nsw i32 %12, 1
-  %14 = icmp sgt i32 %12, 1999
+  %14 = icmp sgt i32 %12, 99999
   br i1 %14, label %15, label %20
 
 15:                                               ; preds = %11
@@ -842,12 +957,12 @@ define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) 
   %21 = phi i32 [ 0, %15 ], [ %13, %11 ]
   %22 = load atomic i32, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 128) acquire, align 64
   %23 = icmp eq i32 %22, %3
-  br i1 %23, label %11, label %6, !llvm.loop !44
+  br i1 %23, label %11, label %6, !llvm.loop !51
 
 24:                                               ; preds = %6
-  %25 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
+  %25 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !46
   %26 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %25 monotonic, align 64
-  %27 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
+  %27 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !45
   %28 = icmp slt i64 %26, %27
   br i1 %28, label %29, label %42
 
@@ -856,14 +971,14 @@ define internal noalias noundef nonnull ptr @worker(ptr readnone captures(none) 
   %31 = phi i64 [ %39, %29 ], [ %26, %24 ]
   %32 = phi i64 [ %38, %29 ], [ %25, %24 ]
   %33 = add nsw i64 %32, %31
-  %34 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !35
-  %35 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !36
-  %36 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !37
+  %34 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 512), align 64, !tbaa !42
+  %35 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 520), align 8, !tbaa !43
+  %36 = load ptr, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 528), align 16, !tbaa !44
   %37 = tail call i64 @llvm.smin.i64(i64 %33, i64 %30)
   tail call void %34(ptr noundef %35, ptr noundef %36, i64 noundef %31, i64 noundef %37) #9
-  %38 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !39
+  %38 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 544), align 32, !tbaa !46
   %39 = atomicrmw add ptr getelementptr inbounds nuw (i8, ptr @pool, i64 448), i64 %38 monotonic, align 64
-  %40 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !38
+  %40 = load i64, ptr getelementptr inbounds nuw (i8, ptr @pool, i64 536), align 8, !tbaa !45
   %41 = icmp slt i64 %39, %40
   br i1 %41, label %29, label %42
 
@@ -931,32 +1046,39 @@ attributes #10 = { allocsize(0) }
 !13 = !{!"long long", !8, i64 0}
 !14 = !{!15, !15, i64 0}
 !15 = !{!"long", !8, i64 0}
-!16 = !{!17, !7, i64 0}
-!17 = !{!"", !7, i64 0, !7, i64 4, !7, i64 64, !7, i64 128, !7, i64 192, !7, i64 256, !7, i64 320, !7, i64 384, !13, i64 448, !11, i64 512, !18, i64 520, !18, i64 528, !13, i64 536, !13, i64 544}
-!18 = !{!"p1 long long", !11, i64 0}
-!19 = !{!17, !7, i64 4}
-!20 = !{!17, !7, i64 384}
-!21 = !{!17, !7, i64 192}
-!22 = !{!17, !7, i64 320}
-!23 = !{!17, !7, i64 256}
-!24 = !{!17, !7, i64 64}
-!25 = distinct !{!25, !26}
-!26 = !{!"llvm.loop.mustprogress"}
-!27 = !{!28, !28, i64 0}
-!28 = !{!"p1 _ZTS6object", !11, i64 0}
-!29 = distinct !{!29, !26}
-!30 = !{!31, !11, i64 8}
-!31 = !{!"object", !13, i64 0, !11, i64 8}
-!32 = !{!33, !11, i64 16}
-!33 = !{!"", !31, i64 0, !11, i64 16}
-!34 = distinct !{!34, !26}
-!35 = !{!17, !11, i64 512}
-!36 = !{!17, !18, i64 520}
-!37 = !{!17, !18, i64 528}
-!38 = !{!17, !13, i64 536}
-!39 = !{!17, !13, i64 544}
-!40 = distinct !{!40, !26}
-!41 = distinct !{!41, !26}
-!42 = distinct !{!42, !26}
-!43 = distinct !{!43, !26}
-!44 = distinct !{!44, !26}
+!16 = !{!17, !11, i64 0}
+!17 = !{!"", !11, i64 0, !11, i64 8, !11, i64 16, !8, i64 24, !7, i64 8216}
+!18 = !{!17, !11, i64 8}
+!19 = !{!17, !11, i64 16}
+!20 = !{!17, !7, i64 8216}
+!21 = !{!22, !7, i64 0}
+!22 = !{!"", !7, i64 0, !7, i64 4, !7, i64 64, !7, i64 128, !7, i64 192, !7, i64 256, !7, i64 320, !7, i64 384, !13, i64 448, !11, i64 512, !23, i64 520, !23, i64 528, !13, i64 536, !13, i64 544}
+!23 = !{!"p1 long long", !11, i64 0}
+!24 = !{!22, !7, i64 4}
+!25 = !{!22, !7, i64 384}
+!26 = !{!22, !7, i64 192}
+!27 = !{!22, !7, i64 320}
+!28 = !{!22, !7, i64 256}
+!29 = !{!22, !7, i64 64}
+!30 = distinct !{!30, !31}
+!31 = !{!"llvm.loop.mustprogress"}
+!32 = !{!33, !33, i64 0}
+!33 = !{!"p1 _ZTS6object", !11, i64 0}
+!34 = distinct !{!34, !31}
+!35 = !{!36, !11, i64 8}
+!36 = !{!"object", !13, i64 0, !11, i64 8}
+!37 = !{!38, !11, i64 16}
+!38 = !{!"", !36, i64 0, !11, i64 16}
+!39 = distinct !{!39, !31}
+!40 = distinct !{!40, !31}
+!41 = distinct !{!41, !31}
+!42 = !{!22, !11, i64 512}
+!43 = !{!22, !23, i64 520}
+!44 = !{!22, !23, i64 528}
+!45 = !{!22, !13, i64 536}
+!46 = !{!22, !13, i64 544}
+!47 = distinct !{!47, !31}
+!48 = distinct !{!48, !31}
+!49 = distinct !{!49, !31}
+!50 = distinct !{!50, !31}
+!51 = distinct !{!51, !31}
