@@ -24,7 +24,6 @@ typedef struct {
   int c1;
   int o1;
   int c2;
-  int points;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(128, 1, 1)))
 void ingot_softmax(__global const float *restrict x0, __global float *restrict x1, const Arguments args) {
@@ -35,101 +34,111 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
   const int c1 = args.c1;
   const int o1 = args.o1;
   const int c2 = args.c2;
-  const int points = args.points;
   __local float m0_0[128];
   __local float m1_0[128];
-  for (int p0 = (int)get_group_id(0); p0 < points; p0 += (int)get_num_groups(0)) {
-    const int x_0 = (int)((uint)(int)get_local_id(0) % (uint)8);
-    const int y_0 = (int)((uint)(int)get_local_id(0) / (uint)8);
-    const int row0 = (p0 * 16) + y_0;
-    const int row1 = (row0 < (rows - 1)) ? row0 : (rows - 1);
-    float v0[16];
+  const int x_0 = (int)((uint)(int)get_local_id(0) % (uint)8);
+  const int y_0 = (int)((uint)(int)get_local_id(0) / (uint)8);
+  const int row0 = ((int)get_group_id(0) * 16) + y_0;
+  const int row1 = (row0 < (rows - 1)) ? row0 : (rows - 1);
+  float v0[16];
+  #pragma unroll
+  for (int q = 0; q < 16; q++) v0[q] = 0.0f;
+  #pragma unroll
+  for (int u0 = 0; u0 < 2; u0++) {
     #pragma unroll
-    for (int q = 0; q < 16; q++) v0[q] = 0.0f;
-    #pragma unroll
-    for (int u0 = 0; u0 < 2; u0++) {
+    for (int l0 = 0; l0 < 4; l0++) {
+      v0[(u0 * 4) + l0] = x0[((o0 + ((row1 * c1) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0];
+    }
+  }
+  #pragma unroll
+  for (int u0 = 2; u0 < 4; u0++) {
+    if (((x_0 * 4) + (u0 * 32)) < n1) {
       #pragma unroll
       for (int l0 = 0; l0 < 4; l0++) {
         v0[(u0 * 4) + l0] = x0[((o0 + ((row1 * c1) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0];
       }
     }
+  }
+  float a0_0[4];
+  #pragma unroll
+  for (int q = 0; q < 4; q++) a0_0[q] = -INFINITY;
+  #pragma unroll
+  for (int u0 = 0; u0 < 2; u0++) {
     #pragma unroll
-    for (int u0 = 2; u0 < 4; u0++) {
-      if (((x_0 * 4) + (u0 * 32)) < n1) {
-        #pragma unroll
-        for (int l0 = 0; l0 < 4; l0++) {
-          v0[(u0 * 4) + l0] = x0[((o0 + ((row1 * c1) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0];
-        }
-      }
+    for (int l0 = 0; l0 < 4; l0++) {
+      a0_0[l0] = ig_maximum_float32(a0_0[l0], v0[(u0 * 4) + l0]);
     }
-    float a0_0[4];
-    #pragma unroll
-    for (int q = 0; q < 4; q++) a0_0[q] = -INFINITY;
-    #pragma unroll
-    for (int u0 = 0; u0 < 2; u0++) {
+  }
+  #pragma unroll
+  for (int u0 = 2; u0 < 4; u0++) {
+    if (((x_0 * 4) + (u0 * 32)) < n1) {
       #pragma unroll
       for (int l0 = 0; l0 < 4; l0++) {
         a0_0[l0] = ig_maximum_float32(a0_0[l0], v0[(u0 * 4) + l0]);
       }
     }
+  }
+  #pragma unroll
+  for (int l1 = 0; l1 < 2; l1++) {
+    a0_0[l1] = ig_maximum_float32(a0_0[l1], a0_0[l1 + 2]);
+  }
+  #pragma unroll
+  for (int l2 = 0; l2 < 1; l2++) {
+    a0_0[l2] = ig_maximum_float32(a0_0[l2], a0_0[l2 + 1]);
+  }
+  const float s0_0 = a0_0[0];
+  m0_0[y_0 + (x_0 * 16)] = s0_0;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const float r0_0 = ig_maximum_float32(ig_maximum_float32(ig_maximum_float32(m0_0[y_0], m0_0[y_0 + 64]), ig_maximum_float32(m0_0[y_0 + 32], m0_0[y_0 + 96])), ig_maximum_float32(ig_maximum_float32(m0_0[y_0 + 16], m0_0[y_0 + 80]), ig_maximum_float32(m0_0[y_0 + 48], m0_0[y_0 + 112])));
+  float a1_0[4];
+  #pragma unroll
+  for (int q = 0; q < 4; q++) a1_0[q] = 0.0f;
+  #pragma unroll
+  for (int u0 = 0; u0 < 2; u0++) {
     #pragma unroll
-    for (int u0 = 2; u0 < 4; u0++) {
-      if (((x_0 * 4) + (u0 * 32)) < n1) {
-        #pragma unroll
-        for (int l0 = 0; l0 < 4; l0++) {
-          a0_0[l0] = ig_maximum_float32(a0_0[l0], v0[(u0 * 4) + l0]);
-        }
-      }
+    for (int l0 = 0; l0 < 4; l0++) {
+      a1_0[l0] = a1_0[l0] + ig_exp_float32((v0[(u0 * 4) + l0] - r0_0));
     }
-    #pragma unroll
-    for (int l1 = 0; l1 < 2; l1++) {
-      a0_0[l1] = ig_maximum_float32(a0_0[l1], a0_0[l1 + 2]);
-    }
-    #pragma unroll
-    for (int l2 = 0; l2 < 1; l2++) {
-      a0_0[l2] = ig_maximum_float32(a0_0[l2], a0_0[l2 + 1]);
-    }
-    const float s0_0 = a0_0[0];
-    m0_0[y_0 + (x_0 * 16)] = s0_0;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const float r0_0 = ig_maximum_float32(ig_maximum_float32(ig_maximum_float32(m0_0[y_0], m0_0[y_0 + 64]), ig_maximum_float32(m0_0[y_0 + 32], m0_0[y_0 + 96])), ig_maximum_float32(ig_maximum_float32(m0_0[y_0 + 16], m0_0[y_0 + 80]), ig_maximum_float32(m0_0[y_0 + 48], m0_0[y_0 + 112])));
-    float a1_0[4];
-    #pragma unroll
-    for (int q = 0; q < 4; q++) a1_0[q] = 0.0f;
-    #pragma unroll
-    for (int u0 = 0; u0 < 2; u0++) {
+  }
+  #pragma unroll
+  for (int u0 = 2; u0 < 4; u0++) {
+    if (((x_0 * 4) + (u0 * 32)) < n1) {
       #pragma unroll
       for (int l0 = 0; l0 < 4; l0++) {
         a1_0[l0] = a1_0[l0] + ig_exp_float32((v0[(u0 * 4) + l0] - r0_0));
       }
     }
+  }
+  #pragma unroll
+  for (int l3 = 0; l3 < 2; l3++) {
+    a1_0[l3] = a1_0[l3] + a1_0[l3 + 2];
+  }
+  #pragma unroll
+  for (int l4 = 0; l4 < 1; l4++) {
+    a1_0[l4] = a1_0[l4] + a1_0[l4 + 1];
+  }
+  const float s1_0 = a1_0[0];
+  m1_0[y_0 + (x_0 * 16)] = s1_0;
+  barrier(CLK_LOCAL_MEM_FENCE);
+  const float r1_0 = ((m1_0[y_0] + m1_0[y_0 + 64]) + (m1_0[y_0 + 32] + m1_0[y_0 + 96])) + ((m1_0[y_0 + 16] + m1_0[y_0 + 80]) + (m1_0[y_0 + 48] + m1_0[y_0 + 112]));
+  if (row0 < rows) {
+    float v1[4];
     #pragma unroll
-    for (int u0 = 2; u0 < 4; u0++) {
-      if (((x_0 * 4) + (u0 * 32)) < n1) {
-        #pragma unroll
-        for (int l0 = 0; l0 < 4; l0++) {
-          a1_0[l0] = a1_0[l0] + ig_exp_float32((v0[(u0 * 4) + l0] - r0_0));
-        }
+    for (int q = 0; q < 4; q++) v1[q] = 0.0f;
+    #pragma unroll
+    for (int u0 = 0; u0 < 2; u0++) {
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        v1[l0] = ig_exp_float32((v0[(u0 * 4) + l0] - r0_0)) * (1.0f / r1_0);
+      }
+      #pragma unroll
+      for (int l0 = 0; l0 < 4; l0++) {
+        x1[((o1 + ((row1 * c2) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0] = v1[l0];
       }
     }
     #pragma unroll
-    for (int l3 = 0; l3 < 2; l3++) {
-      a1_0[l3] = a1_0[l3] + a1_0[l3 + 2];
-    }
-    #pragma unroll
-    for (int l4 = 0; l4 < 1; l4++) {
-      a1_0[l4] = a1_0[l4] + a1_0[l4 + 1];
-    }
-    const float s1_0 = a1_0[0];
-    m1_0[y_0 + (x_0 * 16)] = s1_0;
-    barrier(CLK_LOCAL_MEM_FENCE);
-    const float r1_0 = ((m1_0[y_0] + m1_0[y_0 + 64]) + (m1_0[y_0 + 32] + m1_0[y_0 + 96])) + ((m1_0[y_0 + 16] + m1_0[y_0 + 80]) + (m1_0[y_0 + 48] + m1_0[y_0 + 112]));
-    if (row0 < rows) {
-      float v1[4];
-      #pragma unroll
-      for (int q = 0; q < 4; q++) v1[q] = 0.0f;
-      #pragma unroll
-      for (int u0 = 0; u0 < 2; u0++) {
+    for (int u0 = 2; u0 < 4; u0++) {
+      if (((x_0 * 4) + (u0 * 32)) < n1) {
         #pragma unroll
         for (int l0 = 0; l0 < 4; l0++) {
           v1[l0] = ig_exp_float32((v0[(u0 * 4) + l0] - r0_0)) * (1.0f / r1_0);
@@ -139,20 +148,6 @@ void ingot_softmax(__global const float *restrict x0, __global float *restrict x
           x1[((o1 + ((row1 * c2) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0] = v1[l0];
         }
       }
-      #pragma unroll
-      for (int u0 = 2; u0 < 4; u0++) {
-        if (((x_0 * 4) + (u0 * 32)) < n1) {
-          #pragma unroll
-          for (int l0 = 0; l0 < 4; l0++) {
-            v1[l0] = ig_exp_float32((v0[(u0 * 4) + l0] - r0_0)) * (1.0f / r1_0);
-          }
-          #pragma unroll
-          for (int l0 = 0; l0 < 4; l0++) {
-            x1[((o1 + ((row1 * c2) + ((x_0 * 4) + (u0 * 32)))) & (-4)) + l0] = v1[l0];
-          }
-        }
-      }
     }
-    barrier(CLK_LOCAL_MEM_FENCE);
   }
 }

@@ -9,9 +9,8 @@
 4. A forked child for each mutant runs tests that launch its kernel, until one fails: an assertion, a finding of the driver, an
    error, a crash, or no end. The same tests pass with the original, which is tried too.
 
-A survivor is listed with its line. `REASONS` has those of which it is known why. Of the others there should be one in twenty
-(`WANTED`), and there are more: the tests' small sizes do not reach every barrier and mask of a kernel that is written for many
-(README.md has the share). What fails is a run that is worse than that (`HELD`).
+A survivor is listed with its line. `REASONS` has those of which it is known why; the others are too many where they are more
+than two and more than one in twenty.
 """
 
 from __future__ import annotations
@@ -37,12 +36,13 @@ LEAST = 10  # mutants that are tried however little time there is
 COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
 ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
-WANTED = 0.95  # share of mutants that should be killed, or of which it is known why they are not
-HELD = 0.6  # the share below which a run fails: a sample of ten may well be off by a few
-REASONS = (  # (op, operator, pattern of the line, why it may survive)
-    ("", "drop a mask", r" & \d+\) == 0\)", "a fresh output has offset 0, and operands are shifted in an op's main dtype only"),
+WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
+REASONS = (  # (op, operator, pattern of the line and of the four behind it, why it may survive)
+    ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
     ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
-    ("bincount", "< to <=", r">= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
+    ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
+    ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
+    ("", "drop a mask|< to <=", r"^if \(.*\n.*\n?.*for .*\n\s*(a\d+_0\[l\d\]) = \1 \+ v\d+\[", "it adds zeros"),
 )
 Case = tuple[Any, Any, str]  # check, record, case
 
@@ -276,7 +276,9 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
 
 def reason(op: str, mutant: Mutant) -> str:
     """Why ``mutant`` of a kernel of ``op`` may survive, if that is known."""
-    known = (row for row in REASONS if row[0] in ("", op) and row[1] == mutant.operator and re.search(row[2], mutant.was))
+    behind = mutant.source.splitlines()[mutant.line : mutant.line + 4]
+    text = "\n".join([mutant.was, *behind])
+    known = (row for row in REASONS if row[0] in ("", op) and mutant.operator in row[1].split("|") and re.search(row[2], text))
     return next((why for *_, why in known), "")
 
 
@@ -295,6 +297,5 @@ def report(tried: Sequence[Tried]) -> tuple[str, bool]:
     ]  # fmt: skip
     killed, unexplained = sum(bool(t.by) for t in tried), sum(not (t.by or t.reason) for t in tried)
     lines.append(f"SIMULATED CUDA: {killed} of {len(tried)} mutants killed ({killed / max(1, len(tried)):.1%}); "
-                 f"{unexplained} survive without a known reason, {1 - unexplained / max(1, len(tried)):.0%} do not "
-                 f"(wanted: {WANTED:.0%})")  # fmt: skip
-    return "\n".join(lines), len(tried) > 0 and unexplained <= (1 - HELD) * len(tried)
+                 f"{unexplained} survive without a known reason")  # fmt: skip
+    return "\n".join(lines), len(tried) > 0 and unexplained <= max(2, (1 - WANTED) * len(tried))

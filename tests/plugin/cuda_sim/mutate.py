@@ -42,8 +42,42 @@ def _barriers(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 def _minimum(line: str) -> bool:
     """``(a < b) ? a : b``: the same number with ``<=``."""
-    plain = line.replace("((", "(").replace("))", ")")
-    return any(m.groups()[:2] == m.groups()[2:] for m in re.finditer(r"\((.+) < (.+)\) \? (.+) : (.+);", plain))
+    for mark in re.finditer(r"\) \? ", line):
+        condition = line[_opened(line, mark.start()) + 1 : mark.start()]
+        end = mark.end() + _until(line[mark.end() :], " : ")
+        first, second = line[mark.end() : end], line[end + 3 : end + 3 + _until(line[end + 3 :], ";")]
+        sides = condition.split(" < ")
+        if len(sides) == 2 and [_bare(x) for x in sides] == [_bare(first), _bare(second)]:
+            return True
+    return False
+
+
+def _opened(text: str, end: int) -> int:
+    """Where the parenthesis that ends at ``end`` begins."""
+    depth = 0
+    for at in range(end, -1, -1):
+        depth += (text[at] == ")") - (text[at] == "(")
+        if not depth:
+            return at
+    return 0
+
+
+def _until(text: str, stop: str) -> int:
+    """Where ``stop`` stands outside of parentheses, or one ends that began before; else the end."""
+    depth = 0
+    for at, c in enumerate(text):
+        if not depth and (text.startswith(stop, at) or c == ")"):
+            return at
+        depth += (c == "(") - (c == ")")
+    return len(text)
+
+
+def _bare(text: str) -> str:
+    """Without parentheses around it."""
+    text = text.strip()
+    while text.startswith("(") and text.endswith(")") and _opened(text, len(text) - 1) == 0:
+        text = text[1:-1]
+    return text
 
 
 def _bounds(source: str, start: int) -> Iterator[tuple[int, str]]:

@@ -102,19 +102,19 @@ class _Strip:
         """All stages, then the writes."""
         nest, roots = self.nest, [r for w in self.writes for r in w.roots()]
         numbers = nest.needed(roots)
-        self.totals: dict[int, Callable[[Expr], tuple[Expr, ...]]] = {}
-        for number in numbers:
-            self._reduce(scope, number)
         short = [w for w in self.writes if not set(w.axes) & set(self.strip.over)]
         long = [w for w in self.writes if w not in short]
+        self.totals: dict[int, Callable[[Expr], tuple[Expr, ...]]] = {}
+        for number in numbers:
+            self._reduce(scope, number, bool(long) or number != numbers[-1])
         if short:
             group.together(scope, self.strip.columns, self.size, lambda inner, t: self._write(inner, t, short))
         for axes in sorted({w.axes for w in long}):
             self._write_down(scope, [w for w in long if w.axes == axes])
 
     # ---- stages ------------------------------------------------------------------------------------------------------
-    def _reduce(self, scope: Scope, number: int) -> None:
-        """Stage ``number`` of all columns; any work-item can read it afterwards."""
+    def _reduce(self, scope: Scope, number: int, shared: bool) -> None:
+        """Stage ``number`` of all columns; if ``shared``, any work-item can read it afterwards, else who writes it."""
         strip, stage = self.strip, self.nest.loops.stages[number]
         *outer, last = stage.over
         arrays = accumulators.accumulators(scope, number, strip.width)
@@ -124,7 +124,7 @@ class _Strip:
         at = self.y * strip.columns + self.x + lanes.lane
         lanes.each(scope, [lambda inner: tree.put(inner, at, accumulators.elements(inner, number, arrays, lanes.lane))])
         tree.grow(scope, self.size)
-        read = tree.keep(scope, self.size)
+        read = tree.keep(scope, self.size, shared)
         self.totals[number] = lambda column: tuple(monoids.finished(stage, read(column)))
 
     def _rows(self, scope: Scope, number: int, axis: int, arrays: Sequence[str]) -> None:

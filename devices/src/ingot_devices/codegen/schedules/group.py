@@ -1,8 +1,8 @@
 """What the work-items of a group do together on a device of lanes: a group for each point, trees in workgroup memory.
 
 A tree has few rounds, and so few barriers: in each, a work-item combines ``RADIX`` values that the round before left. The
-last round everybody makes for himself, which saves one more. Groups meet once more before the memory is used for their
-next point.
+last round everybody makes for himself, which saves one more. A group that takes several points meets once more before the
+memory is used for the next.
 """
 
 from __future__ import annotations
@@ -48,14 +48,19 @@ def each_point(
     nest: Nest, total: int, limits: Limits, body: Callable[[Scope, Expr], None]
 ) -> tuple[Sequence[Statement], Extent3]:
     """``body`` at each of ``total`` points, one group at a time; statements and grid."""
-    scope, inner = Scope(nest), Scope(nest)
-    point = nest.fresh("p")
+    groups = min(total, limits.max_grid[0], GROUPS)
+    scope = Scope(nest)
+    if groups == total:
+        scope.uniform = True
+        body(scope, scope.name("p", special("group")))
+        return scope.body, (groups, 1, 1)
+    inner, point = Scope(nest), nest.fresh("p")
     inner.uniform = True
     body(inner, var(point))
     if nest.locals:
         inner.add(Barrier())
     scope.add(For(point, special("group"), nest.scalar("points", total), special("groups"), tuple(inner.body)))
-    return scope.body, (min(total, limits.max_grid[0], GROUPS), 1, 1)
+    return scope.body, (groups, 1, 1)
 
 
 def together(scope: Scope, count: int, size: int, body: Callable[[Scope, Expr], None]) -> None:
@@ -101,11 +106,11 @@ class Tree:
         made = self._combined(scope, result, self.results, self.depth)
         return [scope.name(f"r{self.number}_", v) for v in scope.shared(made)]
 
-    def keep(self, scope: Scope, size: int) -> Callable[[Expr], list[Expr]]:
-        """The last round for all results, and how any work-item reads one afterwards."""
+    def keep(self, scope: Scope, size: int, shared: bool) -> Callable[[Expr], list[Expr]]:
+        """The last round for all results, and how any work-item reads one afterwards; unless ``shared``, who has made it."""
         if self.depth > 1:
             together(scope, self.results, size, partial(self._round, left=1))
-            scope.add(Barrier())
+            scope.add(*[Barrier()] if shared else [])
         return lambda result: elements(scope, self.number, self.memories, result)
 
     def _combined(self, scope: Scope, at: Expr, step: int, count: int) -> list[Expr]:
