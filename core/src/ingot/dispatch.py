@@ -26,6 +26,7 @@ from .devices import default_device, device_of
 from .lazy import heard, resolution
 
 if TYPE_CHECKING:
+    from ingot_devices.layout import Layout
     from ingot_devices.plan import Plan
 
 # Kernels follow IEEE: NumPy's remarks on overflow are not news. A user's "error" filter is met in `_quiet`.
@@ -33,20 +34,19 @@ warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"ingot(_\w+)?
 
 _MAX_PLANS = 16384
 _new = object.__new__
+_empty = np.empty
 
 
 class Entry:
     """A plan with what dispatch and autograd keep beside it."""
 
     __slots__ = (
-        "attrs", "calls", "fresh", "kind", "layout", "make", "nbytes", "new", "order", "picks", "plan", "pool", "producer",
-        "rules", "single", "specs", "step",
+        "adopts", "attrs", "calls", "fresh", "layout", "make", "order", "picks", "plan", "rules", "single", "specs", "step",
     )  # fmt: skip
 
     def __init__(self, op: Op, keys: Sequence[Any], attrs: tuple[Any, ...], plan: Plan) -> None:
         self.plan, self.attrs, self.specs = plan, attrs, tuple(keys)
         self.rules: Rules | None = rules_of(op)
-        self.pool = plan.device.pool
         self.calls = 0
         # a plan of one step is run here; a longer one runs itself
         self.step = None if plan.order is None else plan.steps[0].call
@@ -56,13 +56,16 @@ class Entry:
         # and one step with one result is the hot path
         self.single = plan.single
         self.make = plan.makers[0] if plan.makers else None
-        self.layout, self.nbytes = plan.layout, plan.nbytes
-        adoptable = self.pool.host and plan.nbytes < self.pool.direct_below and plan.layout is not None and plan.layout.shape
-        # NumPy lays a new array out as its operands lie, and a plan's result is row-major
-        adoptable = adoptable and all(getattr(key, "is_dense", True) for key in keys)
-        self.producer = plan.producer if adoptable and plan.single is not None else None
-        self.kind = self.pool.block_type
-        self.new = self.kind.__new__
+        self.layout = plan.layout
+        self.adopts = _adopts(plan.device.pool, plan.layout) if plan.single is not None and plan.layout is not None else None
+
+
+def _adopts(pool: Any, layout: Layout) -> tuple[Any, ...] | None:
+    """What `ingot_devices.memory.Pool.adopt` needs to know of a result that NumPy allocates; else None."""
+    if not pool.makes_arrays(layout):
+        return None
+    kind = pool.block_type
+    return layout.shape, layout.dtype.numpy, layout.size * layout.dtype.itemsize, pool, kind.__new__, kind
 
 
 _plans: dict[Any, Entry] = {}
@@ -360,27 +363,23 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         xn = x._native
         if xn is None:
             xn = x.native()
-        producer = entry.producer
-        if producer is not None:
-            try:
-                native = producer(xn, yn)
-            except RuntimeWarning:
-                native = _quiet(producer, xn, yn)
-            pool = entry.pool
-            block = entry.new(entry.kind)
+        adopts = entry.adopts
+        if adopts is None:
+            block, native = entry.make()
+        else:  # the same, written out
+            shape, dtype, nbytes, pool, block_new, block_kind = adopts
+            native = _empty(shape, dtype)
+            block = block_new(block_kind)
             block.handle = native
             block.version = 0
-            nbytes = entry.nbytes
             block.nbytes = nbytes
             pool.used = used = pool.used + nbytes
             if used > pool.mark:
                 pool.over(nbytes)
-        else:
-            block, native = entry.make()
-            try:
-                entry.single(xn, yn, native)
-            except RuntimeWarning:
-                _quiet(entry.single, xn, yn, native)
+        try:
+            entry.single(xn, yn, native)
+        except RuntimeWarning:
+            _quiet(entry.single, xn, yn, native)
         entry.calls += 1
         out = new(kind)
         out._block = block
@@ -422,26 +421,29 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def make_unary(op: Op) -> Callable[[Any], Any]:
-    """The function of a pointwise op of one operand, a tensor."""
+def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
+    """The function of an op of one operand, a tensor, with these attributes."""
     plans: dict[Any, Entry] = {}
     _fast.append(plans)
     get = plans.get
     kind = TensorBase.kind  # the class Tensor does not exist yet: the first call fills it in
     new = object.__new__
+    rules = rules_of(op)
+    wanted: Any = None
 
     def apply(x: Any) -> Any:
-        nonlocal kind
+        nonlocal kind, wanted
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
             if context.recording:
-                return call(op, (x,))
-            entry, _ = find(op, (x,), (), context, None)
+                return call(op, (x,), attrs)
+            entry, _ = find(op, (x,), attrs, context, None)
             if entry.single is None:
-                return call(op, (x,))
+                return call(op, (x,), attrs)
             plans[x._layout, context] = entry
             kind = TensorBase.kind
+            wanted = rules.masks[(True,)] if rules is not None and rules.differentiable else None
         xn = x._native
         if xn is None:
             xn = x.native()
@@ -458,8 +460,17 @@ def make_unary(op: Op) -> Callable[[Any], Any]:
         out._edge = None
         if context.inference:
             out._inference = True
-        elif context.grad and x._edge is not None and entry.rules is not None:
-            record(entry, (x,), (out,))
+        elif context.grad and x._edge is not None and wanted is not None:
+            node = new_node(OpNode)
+            node.entry = entry
+            node.edges = (x._edge,)
+            node.seq = next_seq()
+            node.wanted = wanted
+            node.saved = save(node, wanted, (x,), (out,)) if wanted.saves else ()
+            if context.anomaly:
+                node.note_site()
+            if wanted.any and out._layout.dtype.kind in "fc":
+                out._edge = (node, 0)
         return out
 
     return apply

@@ -71,7 +71,7 @@ class Plan:
     """See the module's docstring.
 
     Shortcuts of a plan of one step: ``order``, the slots that it takes, where all are taken whole; ``single``, its call,
-    where these are the operands and then the one result; ``producer``, which makes the result's native view itself.
+    where these are the operands and then the one result.
     """
 
     op: str
@@ -86,7 +86,6 @@ class Plan:
     makers: tuple[Callable[[], tuple[Any, Any]], ...] = ()
     single: Callable[..., Any] | None = None
     order: tuple[int, ...] | None = None
-    producer: Callable[..., Any] | None = None
     layout: Layout | None = None
     nbytes: int = 0
     births: tuple[tuple[int, ...], ...] = ()

@@ -20,7 +20,6 @@ from .errors import NoKernelError
 from .fallback import note
 from .ir.definition import Define, Definition, Operand
 from .layout import Layout
-from .observe import OBSERVERS
 from .opset.op import Op, Spec, number_spec
 from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
@@ -134,11 +133,8 @@ class _Resolver:
         temps = tuple(Layout.dense(k.shape, k.dtype, k.device) for n, k in enumerate(self.keys)
                       if n in extra and isinstance(k, Layout))
         allocations, results = self._left(compiled.results) if compiled.results else (self.allocations, self.out_refs)
-        plan = Plan(self.op.name, self.device, self.slots, (*allocations, *temps), (*steps, step), results, route,
+        return Plan(self.op.name, self.device, self.slots, (*allocations, *temps), (*steps, step), results, route,
                     f"by {kernel.owner}")
-        if not steps and not self.op.mutates and not OBSERVERS:
-            plan.producer = compiled.producer
-        return plan
 
     def _left(self, results: tuple[Layout, ...]) -> tuple[tuple[Layout, ...], tuple[Ref, ...]]:
         """Memory for results that lie in another order than the dense one, and how they are seen there."""
@@ -207,10 +203,7 @@ class _Resolver:
             self.attempts.append(Attempt("generated", self.device.kind, str(e)))
             return None
         self.attempts.append(Attempt("generated", self.device.kind))
-        plan = Plan(self.op.name, self.device, self.slots, self.allocations, tuple(steps), self.out_refs, "generated")
-        if len(steps) == 1 and compiled is not None and not self.op.mutates and not OBSERVERS:
-            plan.producer = compiled.producer
-        return plan
+        return Plan(self.op.name, self.device, self.slots, self.allocations, tuple(steps), self.out_refs, "generated")
 
     # ---- decomposed --------------------------------------------------------------------------------------------------
     def _decomposed(self) -> Plan | None:

@@ -15,8 +15,12 @@ def backward(
     inputs: Any = None,
 ) -> None:  # fmt: skip
     """Accumulate gradients of ``tensors`` into the leaves behind them (only ``inputs``, where given)."""
-    roots = (tensors,) if isinstance(tensors, TensorBase) else tuple(tensors)
-    seeds = _seeds(roots, grad_tensors)
+    if isinstance(tensors, TensorBase) and grad_tensors is None:
+        roots: Sequence[Any] = (tensors,)
+        seeds = [_seed(tensors, None, 0)]
+    else:
+        roots = _sequence(tensors)
+        seeds = _seeds(roots, grad_tensors)
     keep = create_graph if retain_graph is None else retain_graph
     if inputs is None:
         engine.backward(roots, seeds, keep, create_graph)

@@ -27,10 +27,10 @@ class EagerBuilder(Builder):
         op = OPS.get(name)
         if op is None or op.view is None:
             return super().__getattr__(name)
-        bind = op.bind
+        bind, names = op.bind, tuple(op.attributes)
 
         def look(x: Any, **attributes: Any) -> Any:
-            return apply_view(op, x, bind(attributes))
+            return apply_view(op, x, tuple(attributes.values()) if tuple(attributes) == names else bind(attributes))
 
         self.__dict__[name] = look
         return look
@@ -71,7 +71,12 @@ class EagerBuilder(Builder):
                 return dispatch.call(op, (value,), attrs, layout.device)
             entry, _ = dispatch.find(op, (value,), attrs, context, layout.device)
             self._constants[layout, context] = entry
-        return dispatch.run_single(entry, (value,), context) if entry.single is not None else dispatch.run(entry, (value,))[0]
+        if entry.single is None:
+            return dispatch.run(entry, (value,))[0]
+        block, native = entry.make()  # type: ignore[misc]
+        entry.single(value, native)
+        entry.calls += 1
+        return TensorBase.kind.make(block, entry.layout, 0, native)
 
 
 builder = EagerBuilder()

@@ -22,6 +22,7 @@ from .node import LeafNode, Node, OpNode
 from .pieces import Pieces, piece_of
 
 add_ = make_inplace(OPS["add"])
+_CHANGES = {create: (("grad", create),) for create in (False, True)}
 
 
 def backward(roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool) -> None:
@@ -42,7 +43,7 @@ def _walk(
     roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None
 ) -> dict[Any, Any]:
     before = state.context
-    state.context = before.change(grad=create)
+    state.context = before.changed.get(_CHANGES[create]) or before.change(grad=create)
     try:
         return _Walk(keep, create, targets).run(roots, grads)
     finally:
@@ -59,11 +60,12 @@ class _Walk:
         self.stops = {node for node, _ in targets} if targets is not None else None
         self.leads: dict[Node, bool] = {}
         self.cut = False  # some gradients wait in pieces
+        self.anomaly = state.context.anomaly
 
     def run(self, roots: Sequence[Any], grads: Sequence[Any]) -> dict[Any, Any]:
         for root, g in zip(roots, grads, strict=True):
             self.add(root._edge, g, False)
-        heap, pending, targets, step = self.heap, self.pending, self.targets, self.step
+        heap, pending, targets = self.heap, self.pending, self.targets
         while heap:
             node = heappop(heap)[1]
             incoming, owned = pending.pop(node)
@@ -77,7 +79,10 @@ class _Walk:
                     continue
             elif not self.leads_on(node, incoming):
                 continue
-            step(node, incoming)
+            if type(node) is OpNode:
+                self.op_step(node, incoming)
+            else:
+                self.step(node, incoming)
         return targets or {}
 
     def leads_on(self, node: Node, incoming: list[Any]) -> bool:
@@ -89,39 +94,43 @@ class _Walk:
         return any(e is not None and self.wanted(e[0]) for e in node.edges)
 
     def step(self, node: Node, incoming: list[Any]) -> None:
-        """The gradients of one node go to its edges, summed to the operands' shapes and cast to their dtypes."""
-        known = node if isinstance(node, OpNode) else None
-        if known is not None and known.wanted.cuts and self.hand_on_piece(known, incoming[0]):
+        """The gradients of a node go to its edges."""
+        results = node.apply(incoming, builder, self.keep)
+        if self.anomaly:
+            _check_finite(node, results)
+        for edge, g in zip(node.edges, results, strict=False):
+            if edge is not None and g is not None and (self.stops is None or self.wanted(edge[0])):
+                self.add(edge, g, False)
+
+    def op_step(self, node: OpNode, incoming: list[Any]) -> None:
+        """The same of an op's node, whose gradients are summed to the operands' shapes and cast to their dtypes."""
+        wanted = node.wanted
+        if wanted.cuts and self.hand_on_piece(node, incoming[0]):
             return
         results = node.apply(incoming, builder, self.keep)
-        if state.context.anomaly:
+        if self.anomaly:
             _check_finite(node, results)
-        specs = known.entry.specs if known is not None else ()
-        fresh = known.wanted.fresh if known is not None else ()
-        pending = self.pending
+        pending, stops, specs, fresh = self.pending, self.stops, node.entry.specs, wanted.fresh
         k = -1
         for edge in node.edges:
             k += 1
             g = results[k]
-            if edge is None or g is None or (self.stops is not None and not self.wanted(edge[0])):
+            if edge is None or g is None or (stops is not None and not self.wanted(edge[0])):
                 continue
-            owned = False
-            if known is not None:
-                owned = fresh[k] or not _handed_on(g._block, incoming, known)
-                key = specs[k]
-                layout = g._layout
-                if layout is not key and (layout.shape != key.shape or layout.dtype is not key.dtype):
-                    fitted = fit(g, key)
-                    owned = fitted._layout.is_dense and (owned or fitted._block is not g._block)
-                    g = fitted
+            owned = fresh[k] or not _handed_on(g._block, incoming, node)
+            layout, key = g._layout, specs[k]
+            if layout is not key and (layout.shape != key.shape or layout.dtype is not key.dtype):
+                fitted = fit(g, key)
+                owned = fitted._layout.is_dense and (owned or fitted._block is not g._block)
+                g = fitted
             target = edge[0]
             if target.width == 1 and target not in pending:  # the usual case of `add`
                 pending[target] = [g], [owned]
                 heappush(self.heap, (-target.seq, target))
             else:
                 self.add(edge, g, owned)
-        if known is not None and not self.keep:
-            known.saved = None
+        if not self.keep:
+            node.saved = None
 
     def hand_on_piece(self, node: OpNode, g: Any) -> bool:
         """Give the gradient of a part to the node of the whole, as a piece of it; False where it cannot be one."""

@@ -81,13 +81,13 @@ class LeafNode(Node):
 class Wanted:
     """For one set of operands that want gradients: which rules run, what is saved for them, and where each finds it.
 
-    ``inputs`` and ``outputs`` are saved, in this order. ``run(node, grads, saved, builder)`` gives the gradients of all
-    operands: a function written for this set, so that a walk looks nothing up. ``fresh[k]``: the gradient of operand k is
-    a result of its own, never a value that was handed in. ``shares``: several rules may ask for one op (`eager.Once`).
-    ``cuts``: the op is a view of a part, whose gradient may wait for those of other parts (`pieces`).
+    ``inputs`` and ``outputs`` are saved, in this order. ``written(node, grads, saved, builder)`` gives the gradients of all
+    operands: a function written for this set when it is first asked for, so that a walk looks nothing up. ``fresh[k]``: the
+    gradient of operand k is a result of its own, never a value that was handed in. ``shares``: several rules may ask for one
+    op (`eager.Once`). ``cuts``: the op is a view of a part, whose gradient may wait for those of other parts (`pieces`).
     """
 
-    __slots__ = ("_run", "any", "cuts", "fresh", "inputs", "mask", "op", "outputs", "rules", "saves", "shares")
+    __slots__ = ("any", "cuts", "fresh", "inputs", "mask", "op", "outputs", "rules", "saves", "shares", "written")
 
     def __init__(self, op: Op, rules: list[Rule], mask: tuple[bool, ...]) -> None:
         fixed = len(op.names) - 1 if op.variadic else len(op.names)
@@ -106,16 +106,10 @@ class Wanted:
         self.cuts = self.any and op.name in CUTS
         launched = {r.operand for r in rules if hasattr(r.function, "op")}
         self.fresh = tuple(k in launched for k in range(len(mask)))
-        self._run: Callable[..., list[Any]] | None = None
+        self.written: Callable[..., list[Any]] | None = None
 
-    @property
-    def run(self) -> Callable[..., list[Any]]:
-        """The function; written when it is first asked for."""
-        if self._run is None:
-            self._run = self._written()
-        return self._run
-
-    def _written(self) -> Callable[..., list[Any]]:
+    def write(self) -> Callable[..., list[Any]]:
+        """Write the function."""
         fixed = len(self.op.names) - 1 if self.op.variadic else len(self.op.names)
         names: dict[str, Any] = {"spec_of": spec_of}
         results = ["None"] * len(self.mask)
@@ -134,6 +128,7 @@ class Wanted:
         grads = [line for n in sorted(missing) for line in (f"g{n} = g[{n}]", f"if g{n} is None: g{n} = node.zeros({n}, b)")]
         body = "\n    ".join([*grads, *lines, f"return [{', '.join(results)}]"])
         exec(compile(f"def run(node, g, s, b):\n    {body}", f"<ingot gradient of {self.op.name}>", "exec"), names)
+        self.written = names["run"]
         return names["run"]
 
     def _place(self, what: str, n: int, fixed: int) -> str:
@@ -253,7 +248,7 @@ class OpNode(Node):
         saved = unpack(self, wanted) if wanted.saves else ()
         if wanted.shares:
             builder = builder.once()
-        result = wanted.run(self, grads, saved, builder)
+        result = (wanted.written or wanted.write())(self, grads, saved, builder)
         if wanted.shares:  # each edge may be given its gradient to keep
             for k, r in enumerate(result):
                 if r is not None and any(r is earlier for earlier in result[:k]):

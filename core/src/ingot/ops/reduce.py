@@ -9,7 +9,8 @@ from typing import Any
 from ingot_devices import dtypes as dt
 from ingot_devices.opset.op import OPS
 
-from ..dispatch import call
+from ..base import TensorBase
+from ..dispatch import call, make_unary
 from .common import axes_of, axis_of, check_dtype, inplace, into, look, run
 
 Pair = namedtuple("Pair", ("values", "indices"))
@@ -21,11 +22,16 @@ class max_result(Pair):
     __slots__ = ()
 
 
+_whole_sum = make_unary(OPS["sum"], (None, False, None))
+
+
 def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, out: Any = None
 ) -> Any:
     """Sum over ``dim`` (all axes by default). Integers and bool give int64; halves are summed in float32."""
     if dim is None and axis is None:
+        if not keepdim and dtype is None and out is None and isinstance(input, TensorBase):
+            return _whole_sum(input)
         axes = None
     else:
         axes = axes_of(dim if axis is None else axis, input.ndim)
@@ -70,8 +76,6 @@ def min(input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None
 
 
 def _extreme(which: str, input: Any, dim: Any, keepdim: bool, other: Any) -> Any:
-    from ..base import TensorBase
-
     if isinstance(dim, TensorBase):
         other = dim
     if other is not None:

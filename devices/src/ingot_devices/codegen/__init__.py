@@ -31,8 +31,7 @@ class Compiled:
 
     ``call(*operands)`` takes what stands at each operand number of the definition: a native view (`Device.view`), a
     Python number for a scalar operand, None for an operand left out. It queues the work and returns nothing.
-    ``source`` is for people; ``launches`` counts the device launches of one call. ``producer``, where there is one,
-    takes the inputs alone and returns a new native view of the output in memory of its own (a NumPy ufunc does).
+    ``source`` is for people; ``launches`` counts the device launches of one call.
     ``origin`` is the ``file:line`` of a kernel that somebody wrote. ``results``: the layouts in which it leaves all its
     results, where they are not the dense ones; each fills its memory, in another order of axes. ``behind``, where there is
     one, takes the name of an op of one operand and returns the call that leaves that op of the result in the result's place
@@ -46,7 +45,6 @@ class Compiled:
     call: Callable[..., Any]
     source: str
     launches: int = 1
-    producer: Callable[..., Any] | None = None
     origin: str = ""
     results: tuple[Layout, ...] = ()
     behind: Callable[[str], Callable[..., Any]] | None = None

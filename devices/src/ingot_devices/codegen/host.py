@@ -83,10 +83,8 @@ def _direct(d: Definition, layouts: Mapping[int, Layout]) -> Compiled | None:
     if value.dtype.kind == "b" and any(a.op == "param" for a in value.args):
         return None  # comparisons with numbers: the number is cast first
     ufunc = getattr(np, UFUNCS[value.op])
-    tensors = [n for n in order if n in layouts]
-    same = all(layouts[n].dtype is layouts[tensors[0]].dtype for n in tensors)
     call = _named_out(ufunc, len(order)) if value.op in ("maximum", "minimum") else ufunc
-    return Compiled(call, f"np.{UFUNCS[value.op]}", producer=ufunc if same and tensors else None)
+    return Compiled(call, f"np.{UFUNCS[value.op]}")
 
 
 def _named_out(ufunc: Any, inputs: int) -> Any:

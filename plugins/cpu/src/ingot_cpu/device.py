@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 class CpuDevice(Device):
     """Host memory and NumPy. Handles are NumPy arrays: uint8 ones, or any that a ufunc made.
 
-    A native view is an array with the operand's shape, strides and dtype; it owns the block.
+    A native view is an array with the operand's shape, strides and dtype; it owns the block where that is pooled.
     """
 
     limits = Limits(
@@ -67,18 +67,20 @@ class CpuDevice(Device):
         return handle.reshape(-1).view(np.uint8)  # type: ignore[no-any-return]
 
     def view(self, block: Block, layout: Layout, offset: int) -> Any:
-        """An array of ``layout``, ``offset`` elements into ``block``, which it keeps alive."""
+        """An array of ``layout``, ``offset`` elements into ``block``, whose memory it keeps alive."""
         dtype = layout.dtype.numpy
         if not layout.size:
             return np.empty(layout.shape, dtype)
         handle = block.handle
         if handle.dtype.kind == "V":  # exports no buffer
             handle = self.host_bytes(handle)
+        if type(handle) is HostMemory:  # it is used again when the block is gone; other arrays have memory of their own
+            handle = held(block, handle)
         itemsize = dtype.itemsize
         if layout.is_dense:
-            return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize)
+            return np.ndarray(layout.shape, dtype, handle, offset * itemsize)
         strides = tuple([stride * itemsize for stride in layout.strides])
-        return np.ndarray(layout.shape, dtype, held(block, handle), offset * itemsize, strides)
+        return np.ndarray(layout.shape, dtype, handle, offset * itemsize, strides)
 
     def window(self, handle: Any, offset: int, nbytes: int) -> Any:
         """A slice of the array."""

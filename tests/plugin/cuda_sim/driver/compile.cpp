@@ -113,7 +113,9 @@ static std::string call_compiler(const std::string &name, const std::string &tex
   const char *compiler = getenv("CXX");
   std::string command = std::string("export LC_ALL=C LD_PRELOAD=; ") + (compiler && *compiler ? compiler : "g++") +
                         " -std=c++20 -O1 -g1 -w -fPIC -fvisibility=hidden -fno-strict-aliasing -fwrapv -fno-math-errno -fno-exceptions"
-                        " -fno-rtti -fno-diagnostics-show-caret -fdiagnostics-color=never -fmax-errors=20";
+                        " -fno-rtti -fno-diagnostics-show-caret -fdiagnostics-color=never -fmax-errors=20"
+                        // else 64 squarings in a row (an integer's power) take g++ 24 GB
+                        " --param scev-max-expr-size=10 --param scev-max-expr-complexity=2";
   command += fma ? " -mfma -ffp-contract=fast" : " -ffp-contract=off";
   if (settings().checked) command += " -fsanitize=thread --param tsan-instrument-func-entry-exit=0 -fsanitize=bounds -fsanitize-undefined-trap-on-error";
   command += " -include '" + settings().folder + "/include/cuda_sim.h' -I '" + settings().folder + "/include' -c '" + base + ".cpp' -o '" + base +

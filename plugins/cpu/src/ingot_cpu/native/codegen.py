@@ -1,8 +1,8 @@
-"""The CPU's code generator: native kernels, and NumPy where that is the same to the bit or native code cannot.
+"""The CPU's code generator: native kernels, and NumPy for what native code cannot, or for all without llvmlite.
 
 Named by ``CpuDevice.codegen``. Which of the two computes a definition follows from the definition and the layouts alone, never
-from timing or from what is cached, so a definition always gives the same bits. NumPy keeps single operations that
-IEEE 754 rounds in one way, while they are small: it allocates the result itself. It has everything without llvmlite.
+from timing or from what is cached, so a definition always gives the same bits. However small the work, a native kernel is the
+faster: calling one costs 0.1 µs, a ufunc 0.3 or more.
 """
 
 from __future__ import annotations
@@ -24,11 +24,6 @@ from ingot_devices.view import View
 from .jit import NoLLVM
 from .kernel import build, order, runtime
 from .program import Program
-
-EXACT = frozenset("add sub mul div neg abs sqrt floor ceil trunc round eq ne lt le gt ge isnan isinf".split())
-"""Operators with one right answer: NumPy's and ours are the same bits."""
-SMALL = 32768
-"""Elements up to which NumPy computes them."""
 
 
 class CpuCodegen:
@@ -55,7 +50,7 @@ class CpuCodegen:
         if before.recording:  # how a kernel is made is no part of what a recorder listens to
             state.context = before.change(recording=False)
         try:
-            if self.available() or keeps_numpy(definition, layouts):
+            if self.available():
                 return self.host.compile(definition, layouts, device, aliased)
             device.codegen_stats = self.statistics
             return self.native(definition, layouts, aliased)
@@ -108,14 +103,3 @@ def checked(call: Callable[..., Any], definition: Definition) -> Callable[..., N
             raise DeviceIndexError(f"{definition.name}: {codes[failed - 1]}")
 
     return run
-
-
-def keeps_numpy(definition: Definition, layouts: Mapping[int, Layout]) -> bool:
-    """True where NumPy computes a definition though native code could."""
-    if definition.stages or definition.checks or len(definition.stores) != 1:
-        return False
-    store = definition.stores[0]
-    if layouts[store.operand].size > SMALL or store.value.op not in EXACT or store.valid is not None or store.combine:
-        return False
-    return all(a.op in ("load", "param") or (a.op == "cast" and a.args[0].op == "param") for a in store.value.args)
-
