@@ -41,6 +41,7 @@ REASONS = (  # (op, operator, pattern of the line and of the four behind it, why
     ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
     ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
     ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
+    ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
     ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
     ("", "drop a mask|< to <=", r"^if \(.*\n.*\n?.*for .*\n\s*(a\d+_0\[l\d\]) = \1 \+ v\d+\[", "it adds zeros"),
 )

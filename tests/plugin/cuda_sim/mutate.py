@@ -16,6 +16,8 @@ BARRIER = re.compile(r"[ \t]*__syncthreads\(\);\n")
 LESS = re.compile(r" < ")
 STRIDE = re.compile(r"\* (c\d+)\)")
 CONDITION = re.compile(r"\bif \((.*)\) \{")
+GROUP = re.compile(r"__launch_bounds__\((\d+) \* ")  # work-items along x
+FIRST = re.compile(r"\(int\)threadIdx\.x < (\d+)")
 CHOICE = re.compile(r"= \(([^?;]*)\) \? (?=\w+\[)")  # a load with a condition
 PHILOX = (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85)  # its multipliers, and what its key grows by
 CONSTANT = re.compile(rf"\b({'|'.join(map(str, PHILOX))})u?\b")
@@ -96,8 +98,11 @@ def _strides(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 
 def _masks(source: str, start: int) -> Iterator[tuple[int, str]]:
+    group = GROUP.search(source, start)
     for m in CONDITION.finditer(source, start):
-        yield m.start(), _edit(source, m.start(1), m.end(1), "true")
+        first = FIRST.fullmatch(m.group(1))
+        if not (first and group and int(group.group(1)) <= int(first.group(1))):  # a mask that holds for the whole group
+            yield m.start(), _edit(source, m.start(1), m.end(1), "true")
     for m in CHOICE.finditer(source, start):
         if not _minimum(_line(source, m.start())):
             yield m.start(), _edit(source, m.start(1), m.end(1), "true")

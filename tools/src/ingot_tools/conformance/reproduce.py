@@ -126,8 +126,7 @@ def _elements(sample: Sample, arrays: list[Any]) -> Iterator[tuple[Sample, list[
 
 
 def _tensors(subject: Subject, arrays: list[Any], how: str) -> tuple[list[Any], list[Any]]:
-    make = STRIDED[how] if how else lambda s, a: s.tensor(a)
-    tensors = [make(subject, a) for a in arrays]
+    tensors = [STRIDED[how](subject, a, k) if how else subject.tensor(a) for k, a in enumerate(arrays)]
     return tensors, [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
 
 
@@ -144,7 +143,8 @@ def _fails(subject: Subject, record: Record, sample: Sample, dtype: str, arrays:
 _LAYOUTS = {
     "": "{x}",
     "transposed": "{x}.transpose(-1, -2).contiguous().transpose(-1, -2)",
-    "stepped": "ingot.stack([{x}, {x}], -1)[..., 1]",
+    "stepped": "ingot.stack([{x}] * {step}, -1)[..., 1]",
+    "padded": "ingot.cat([{x}] + [{x}[..., :1]] * {pad}, -1)[..., :{x}.shape[-1]]",
     "expanded": "{x}[:1].expand({x}.shape)",
     "shifted": "ingot.cat([{x}.reshape(-1)[:1], {x}.reshape(-1), {x}.reshape(-1)[:1]])[1:-1].view({x}.shape)",
     "far": "ingot.cat([{x}.unsqueeze(-1), ingot.zeros(*{x}.shape, 4098, dtype={x}.dtype, device={x}.device)], -1)[..., 0]",
@@ -165,7 +165,7 @@ def _written(subject: Subject, record: Record, sample: Sample, dtype: str, array
         lines.append(f"x{k} = ingot.tensor(np.array({numbers}).reshape({array.shape}).tolist(), dtype=ingot.{name}, "
                      f"device={subject.device!r})")  # fmt: skip
         if how and array.ndim > 0:
-            lines.append(f"x{k} = " + _LAYOUTS[how].format(x=f"x{k}"))
+            lines.append(f"x{k} = " + _LAYOUTS[how].format(x=f"x{k}", step=2 + k, pad=1 + k))
     place = {"device": Text(repr(subject.device)), "dtype": Text(f"ingot.{dtype}")}
     args, kwargs = arguments(sample, names, lambda p: place[p.name])
     call = repr(record.call(Text("ingot"), *args, **kwargs))

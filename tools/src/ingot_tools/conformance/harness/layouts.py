@@ -12,38 +12,48 @@ from .data import arrays_of
 from .subject import Subject
 
 
-def transposed(subject: Subject, array: Any) -> Any:
+def transposed(subject: Subject, array: Any, number: int) -> Any:
     """The values of ``array`` with the last two axes swapped in memory."""
     if array.ndim < 2:
-        return stepped(subject, array)
+        return stepped(subject, array, number)
     return subject.tensor(np.swapaxes(array, -1, -2)).transpose(-1, -2)
 
 
-def stepped(subject: Subject, array: Any) -> Any:
-    """Every second element along the last axis of a larger tensor, from an offset."""
-    return stepped_in(subject, array)[1]
+def stepped(subject: Subject, array: Any, number: int) -> Any:
+    """Every second element along the last axis of a larger tensor, from an offset; every third of the next operand, …"""
+    return stepped_in(subject, array, 2 + number)[1]
 
 
-def stepped_in(subject: Subject, array: Any) -> tuple[Any, Any]:
+def stepped_in(subject: Subject, array: Any, step: int = 2) -> tuple[Any, Any]:
     """The larger tensor, whose other elements are ones, and its part with the values of ``array``."""
     if array.ndim == 0:
         base = subject.tensor(np.stack([np.ones_like(array), array]))
         return base, base[1]
     size = array.shape[-1]
-    larger = np.ones((*array.shape[:-1], 2 * size + 1), array.dtype)
-    larger[..., 1::2] = array
+    larger = np.ones((*array.shape[:-1], step * size + 1), array.dtype)
+    larger[..., 1::step] = array
     base = subject.tensor(larger)
-    return base, base[..., 1::2]
+    return base, base[..., 1::step]
 
 
-def expanded(subject: Subject, array: Any) -> Any:
+def padded(subject: Subject, array: Any, number: int) -> Any:
+    """Rows that lie further apart than they are long, in each operand by another distance."""
+    if array.ndim < 2:
+        return subject.tensor(array)
+    size = array.shape[-1]
+    larger = np.ones((*array.shape[:-1], size + 1 + number), array.dtype)
+    larger[..., :size] = array
+    return subject.tensor(larger)[..., :size]
+
+
+def expanded(subject: Subject, array: Any, number: int) -> Any:
     """The first slice of ``array`` along axis 0, repeated with stride 0."""
     if array.ndim == 0 or array.shape[0] == 0:
         return subject.tensor(array)
     return subject.tensor(array[:1]).expand(array.shape)
 
 
-def shifted(subject: Subject, array: Any) -> Any:
+def shifted(subject: Subject, array: Any, number: int = 0) -> Any:
     """Dense, and one element behind where an allocation begins: no vector is aligned there."""
     larger = np.ones(array.size + 2, array.dtype)
     larger[1:-1] = array.reshape(-1)
@@ -55,7 +65,7 @@ FAR = 4099
 FARTHEST = 1 << 20
 
 
-def far(subject: Subject, array: Any) -> Any:
+def far(subject: Subject, array: Any, number: int) -> Any:
     """Each element thousands of elements from the next one: offsets that need more than 16 bits."""
     strides: list[int] = []
     step = FAR
@@ -71,7 +81,9 @@ def far(subject: Subject, array: Any) -> Any:
     return subject.tensor(memory).as_strided(array.shape, tuple(strides))
 
 
-STRIDED = {"transposed": transposed, "stepped": stepped, "expanded": expanded, "shifted": shifted, "far": far}
+STRIDED = {
+    "transposed": transposed, "stepped": stepped, "padded": padded, "expanded": expanded, "shifted": shifted, "far": far,
+}  # fmt: skip
 
 
 def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
@@ -79,7 +91,8 @@ def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
     for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
         arrays = arrays_of(record, sample, dtype)
         keep = [o.values is not None and how == "expanded" for o in sample.operands()]
-        tensors = [subject.tensor(a) if k else STRIDED[how](subject, a) for a, k in zip(arrays, keep, strict=True)]
+        made = enumerate(zip(arrays, keep, strict=True))
+        tensors = [subject.tensor(a) if k else STRIDED[how](subject, a, number) for number, (a, k) in made]
         values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
         run(subject, record, sample, dtype, values, tensors)
 

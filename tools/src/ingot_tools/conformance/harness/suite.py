@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ..records.promotion import PROMOTED
 from ..records.record import Record
-from . import checks, derivatives, draws, edges, extremes, forms, layouts, repeat, views
+from . import beyond, checks, derivatives, draws, edges, extremes, forms, layouts, repeat, views
 from .compare import result_dtype
 from .subject import Subject
 
@@ -71,13 +71,18 @@ def strided(how: str) -> Check:
     def run(subject: Subject, record: Record, dtype: str) -> None:
         layouts.strided(subject, record, dtype, how)
 
-    return Check(how, main(movable), run)
+    return Check(how, main(movable if how != "padded" else lambda r: movable(r) and has_rows(r)), run)
 
 
 def movable(record: Record) -> bool:
     """Has an operand that may lie otherwise, and one answer."""
     draws = record.reference is None
     return not (record.dense_only or draws) and any(True for s in record.samples for _ in s.operands())
+
+
+def has_rows(record: Record) -> bool:
+    """Has an operand of two axes or more."""
+    return any(len(o.shape) > 1 for s in record.samples for o in s.operands())
 
 
 def promotion(subject: Subject, record: Record, case: str) -> None:
@@ -97,6 +102,7 @@ SUITE = (
     Check("nonfinite", main(nonfinite), checks.nonfinite),
     strided("transposed"),
     strided("stepped"),
+    strided("padded"),
     strided("expanded"),
     strided("shifted"),
     strided("far"),
@@ -104,6 +110,7 @@ SUITE = (
     Check("extremes", extremes.ranges, extremes.extremes),
     Check("edges", main(edges.has_free_sizes), edges.edges),
     Check("bits", lambda r: r.dtypes if r.bits is not None else (), draws.bits),
+    Check("beyond", main(lambda r: r.beyond), beyond.beyond),
     Check("repeated", main(repeat.deterministic), repeat.repeated),
     Check("gradient", orders, derivatives.gradient),
     Check("second_order", lambda r: orders(r) if r.second else (), derivatives.second_order),

@@ -18,6 +18,8 @@ MASK = ix(
     "bool",
 )
 NONE = ix([], (0,))
+ABOVE, BELOW = ix([0, 3], (2,)), ix([-4], (1,))  # of an axis of 3
+HIGH, LOW = ix([[1], [3]], (2, 1)), ix([[-4], [0]], (2, 1))
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 ROW_ONLY = ix([True, False, True], (3,), "bool")
 
@@ -184,20 +186,25 @@ AXIS = "an axis is needed"
 
 # fmt: off
 RECORDS = (
-    X("getitem", lambda x, key: x[key], call=get, method="", samples=GETS),
-    X("setitem", put_array, call=put, method="", samples=PUTS),
-    X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=AXIS, samples=(
+    X("getitem", lambda x, key: x[key], call=get, method="", samples=GETS, beyond=(
+        S(V(3, 4), ABOVE), S(V(3, 4), BELOW), S(V(4, 3), (HALF, ABOVE)), S(V(3, 3), (ix([1, 2], (2,)), ABOVE)))),
+    X("setitem", put_array, call=put, method="", samples=PUTS, beyond=(
+        S(V(3, 4), ABOVE, 1.0), S(V(3, 4), BELOW, V(1, 4)), S(V(4, 3), (HALF, ABOVE), 1.0))),
+    X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=AXIS, beyond=(
+        S(V(3, 4), 0, ABOVE), S(V(3, 4), 0, BELOW), S(V(4, 3), -1, ABOVE)), samples=(
         S(V(3, 4), 0, ROWS), S(V(3, 4), -1, ix([3, 0], (2,))), S(V(3, 4), 0, NONE),
         S(V(0, 4), 1, ix([1], (1,))), S(V(4), 0, ix([2], (1,), "int32")))),
-    X("gather", gather, samples=GATHERS),
+    X("gather", gather, samples=GATHERS, beyond=(S(V(2, 3), 1, HIGH), S(V(2, 3), 1, LOW), S(V(3, 2), 0, HIGH))),
     X("take_along_dim", take_along_dim, no_zero_dim=AXIS, samples=(
         S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0),
         S(V(2, 3), ix([], (2, 0)), 1))),
-    X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted",
+    X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted", beyond=(
+        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, 3), S(V(3, 2), 0, HIGH, V(2, 1))),
       domain=(Domain(), Domain(), Domain(0.0, 2.0, ints=(0, 2))), samples=(
         *SCATTERS, S(V(2, 3), 1, ix([[0, 2], [1, 0]], (2, 2)), 3))),
     X("scatter_add", scatter_add, inplace="scatter_add_", dtypes=ALL, ulp=2, scale=4.0,
-      no_zero_dim=AXIS, samples=SCATTERS),
+      no_zero_dim=AXIS, samples=SCATTERS, beyond=(
+        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, V(2, 1)), S(V(3, 2), 0, HIGH, V(2, 1)))),
     X("masked_fill", masked_fill, inplace="masked_fill_", samples=(
         S(V(3, 4), MASK, 2.0), S(V(3, 4), ix([True, False, False, True], (4,), "bool"), 1),
         S(V(), ix(True, (), "bool"), 1.0), S(V(0, 2), ix([], (0, 2), "bool"), 1.0),
@@ -216,9 +223,11 @@ RECORDS = (
       nonfinite="NaN equals nothing", samples=(
         S(V(9)), S(V(3, 4)), S(V()), S(V(0)), S(V(700), big=True))),
     X("one_hot", one_hot, call=functional("one_hot"), method="", dtypes=("int64",),
-      result="int64", grad=False, nonfinite="integers only", domain=Domain(ints=(0, 4)), samples=(
+      result="int64", grad=False, nonfinite="integers only", domain=Domain(ints=(0, 4)), beyond=(
+        S(ABOVE, 3), S(ix([-1], (1,)), 3)), samples=(
         S(V(5), 4), S(V(2, 3), 5), S(ix([2, 0], (2,))), S(V(), 4), S(V(0), 3))),
-    X("embedding", embedding, call=functional("embedding"), method="", dtypes=FLOAT, samples=(
+    X("embedding", embedding, call=functional("embedding"), method="", dtypes=FLOAT, beyond=(
+        S(ABOVE, V(3, 4)), S(BELOW, V(3, 4)), S(ABOVE, V(3, 1))), samples=(
         S(ROWS, V(3, 4)), S(PICK, V(3, 2)), S(ix(1, (), "int32"), V(3, 2)), S(NONE, V(3, 2)),
         S(ROWS, V(3, 0)))),
 )

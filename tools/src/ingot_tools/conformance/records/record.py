@@ -110,7 +110,7 @@ class Record:
     first operand) or the reason for none. ``special``: the values, where not all have one answer.
     ``no_empty``, ``no_zero_dim``, ``dense_only``: why it takes no such operands.
     ``view``: its result shares the memory of the first operand. ``bits``: what a draw makes of the words of the stream
-    (`philox`).
+    (`philox`). ``beyond``: calls with the first index beyond an end, which are errors.
     """
 
     name: str
@@ -136,6 +136,7 @@ class Record:
     dense_only: str = ""
     verify: Callable[..., None] | None = None
     bits: Callable[..., tuple[Any, Any]] | None = None
+    beyond: tuple[Sample, ...] = ()
     group: str = ""
 
     def __str__(self) -> str:

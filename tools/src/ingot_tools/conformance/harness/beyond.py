@@ -1,0 +1,28 @@
+"""The check of indices that are data: the first one beyond either end is refused, and the program goes on.
+
+Which values are beyond is the record's to say (`Record.beyond`). A device that computes later may tell when the result is read.
+"""
+
+from __future__ import annotations
+
+from ..records.record import Record
+from .checks import describe, run, samples_of
+from .data import arrays_of
+from .subject import Subject
+
+
+def beyond(subject: Subject, record: Record, dtype: str) -> None:
+    """Every call of ``record.beyond`` is an IndexError, and the call after it is right."""
+    kinds = (IndexError,) if subject.t.__name__ == "ingot" else (IndexError, RuntimeError)
+    for sample in record.beyond:
+        arrays = arrays_of(record, sample, dtype)
+        try:
+            for result in subject.call(record, sample, [subject.tensor(a) for a in arrays], dtype):
+                subject.read(result)
+        except kinds:
+            continue
+        raise AssertionError(f"{record.name}{describe(sample)} {dtype}: an index beyond the end was not refused: {arrays}")
+    for sample in samples_of(subject, record, dtype, lambda s: not s.is_empty):
+        arrays = arrays_of(record, sample, dtype)
+        run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
+        break
