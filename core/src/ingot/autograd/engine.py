@@ -98,7 +98,7 @@ class _Walk:
         results = node.apply(incoming, builder, self.keep)
         if self.anomaly:
             _check_finite(node, results)
-        for edge, g in zip(node.edges, results, strict=False):
+        for edge, g in zip(node.edges, results, strict=True):
             if edge is not None and g is not None and (self.stops is None or self.wanted(edge[0])):
                 self.add(edge, g, False)
 
