@@ -8,6 +8,7 @@ the host is called with views, between two such lines.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ..codegen import Unsupported
@@ -20,6 +21,7 @@ from ..view import View
 from . import memory
 from .fuse import unfused
 from .graph import Graph, Node
+from .lodge import lodge
 
 Run = Callable[[Sequence[Any], Sequence[Any]], None]
 
@@ -33,8 +35,8 @@ class Program:
     """
 
     def __init__(self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None) -> None:
-        self.graph = _buildable(graph)
-        self.plan = memory.plan(self.graph)
+        self.graph, lodged = lodge(_buildable(graph))
+        self.plan = replace(memory.plan(self.graph), lodged=lodged)
         self.arena: Arena
         self.arena, views = memory.placed(self.graph, self.plan, shared)
         self._turn, self._streams = self.arena.turn, graph.device.streams

@@ -27,11 +27,12 @@ WORK = 200_000
 @dataclass(frozen=True)
 class MemoryPlan:
     """``sizes`` of the slots in bytes; ``place_of`` each temp, its slot and the byte in it that it begins at; ``sum`` is what
-    the temps would take without sharing."""
+    the temps would take without sharing; ``lodged``, what others take that lie in results (`lodge`)."""
 
     sizes: tuple[int, ...]
     place_of: dict[int, tuple[int, int]]
     sum: int
+    lodged: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -39,7 +40,8 @@ class MemoryPlan:
         return sum(self.sizes)
 
     def __str__(self) -> str:
-        return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes"
+        others = f", {self.lodged} bytes in results" if self.lodged else ""
+        return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes{others}"
 
 
 def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
@@ -72,11 +74,7 @@ def plan(graph: Graph) -> MemoryPlan:
 def _offsets(lives: dict[int, tuple[int, int]], needs: dict[int, int], step: int) -> tuple[int, dict[int, int]]:
     """(bytes of the block, where in it each temp begins), in multiples of ``step``."""
     sizes = {n: -(-needs[n] // step) * step for n in lives}
-    alive = [0] * (1 + max((last for _, last in lives.values()), default=0))
-    for n, (first, last) in lives.items():
-        for place in range(first, last + 1):
-            alive[place] += sizes[n]
-    order = sorted(lives, key=lambda n: (-max(alive[lives[n][0] : lives[n][1] + 1]), lives[n][0] - lives[n][1], -sizes[n]))
+    most, order = max(_alive(lives, sizes), default=0), ordered(lives, sizes)
     best, found = 0, dict[int, int]()
     for trial in range(1 + min(TRIES, WORK // (1 + len(lives) ** 2))):
         offsets = _packed(order, lives, sizes)
@@ -84,11 +82,26 @@ def _offsets(lives: dict[int, tuple[int, int]], needs: dict[int, int], step: int
         reached = offsets[top] + sizes[top] if offsets else 0
         if not trial or reached < best:
             best, found = reached, offsets
-        if best <= max(alive):
+        if best <= most:
             break
         place = order.index(top)
         order.insert(place // 2, order.pop(place))
     return best, found
+
+
+def _alive(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> list[int]:
+    """Bytes that are alive at each node."""
+    alive = [0] * (1 + max((last for _, last in lives.values()), default=0))
+    for n, (first, last) in lives.items():
+        for place in range(first, last + 1):
+            alive[place] += sizes[n]
+    return alive
+
+
+def ordered(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> list[int]:
+    """The temps, those first that are there when most is, of these the longest-lived and largest."""
+    alive = _alive(lives, sizes)
+    return sorted(lives, key=lambda n: (-max(alive[lives[n][0] : lives[n][1] + 1]), lives[n][0] - lives[n][1], -sizes[n]))
 
 
 def _packed(order: Sequence[int], lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> dict[int, int]:
@@ -97,12 +110,12 @@ def _packed(order: Sequence[int], lives: dict[int, tuple[int, int]], sizes: dict
     found: dict[int, int] = {}
     for number in order:
         first, last = lives[number]
-        found[number] = offset = _gap(sorted(p for p in placed if p[2] <= last and first <= p[3]), sizes[number])
+        found[number] = offset = gap(sorted(p for p in placed if p[2] <= last and first <= p[3]), sizes[number])
         placed.append((offset, offset + sizes[number], first, last))
     return found
 
 
-def _gap(beside: list[tuple[int, int, int, int]], size: int) -> int:
+def gap(beside: list[tuple[int, int, int, int]], size: int) -> int:
     """The start of the smallest gap of ``size`` bytes between those ``beside``, which are in order; else their end."""
     best, width, reached = -1, 0, 0
     for offset, end, _, _ in beside:

@@ -1,0 +1,91 @@
+"""Temporaries that lie in results which nobody has written yet. Between the stages and the plan of memory.
+
+All memory that a program hands out is there when it begins: a training step has the last layer's gradient as long as the first
+one's. What is alive and dead again before the first kernel that touches such a result may lie in it, and takes nothing of its
+own. Those that are there when most is are moved first, each into the result that is written soonest after it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+from ..memory.arena import step_of
+from ..plan import Ref
+from . import memory
+from .graph import Graph, Node, Operand
+
+LEAST = 16 << 10
+"""Bytes from which a temporary and a result are looked at."""
+Placed = dict[int, tuple[int, int]]
+"""Temporary → the result that it lies in, and at which of its bytes."""
+
+
+class Room(NamedTuple):
+    """A result: free until the node at ``until``."""
+
+    number: int
+    nbytes: int
+    until: int
+    taken: list[tuple[int, int, int, int]]  # (offset, end, first, last)
+
+
+def lodge(graph: Graph) -> tuple[Graph, int]:
+    """The program with temporaries moved into results, and how many bytes they take there."""
+    limits = graph.device.limits
+    rooms = _rooms(graph) if limits.suballocate else []
+    if not rooms:
+        return graph, 0
+    step, placed = step_of(limits), Placed()
+    lives = memory.lifetimes(graph)
+    needs = {n: graph.buffers[n].nbytes for n in lives}
+    plain = _plain(graph)
+    for number in memory.ordered(lives, needs):
+        first, last = lives[number]
+        for room in rooms if number in plain and needs[number] >= LEAST else ():
+            if room.until <= last or graph.buffers[room.number].layout.dtype is not graph.buffers[number].layout.dtype:
+                continue
+            beside = sorted(p for p in room.taken if p[2] <= last and first <= p[3])
+            offset = memory.gap(beside, -(-needs[number] // step) * step)
+            if offset + needs[number] <= room.nbytes:
+                room.taken.append((offset, offset + -(-needs[number] // step) * step, first, last))
+                placed[number] = room.number, offset
+                break
+    return graph.copy([_moved(graph, node, placed) for node in graph.nodes]), sum(needs[n] for n in placed)
+
+
+def _rooms(graph: Graph) -> list[Room]:
+    """The results of some size, as they are written."""
+    touched: dict[int, int] = {}
+    for place, node in enumerate(graph.nodes):
+        for operand in node.operands:
+            if isinstance(operand, Ref):
+                touched.setdefault(operand.slot, place)
+    outputs = [b for b in graph.buffers.values() if b.kind == "output" and b.nbytes >= LEAST and touched.get(b.number, 0)]
+    return sorted((Room(b.number, b.nbytes, touched[b.number], []) for b in outputs), key=lambda room: room.until)
+
+
+def _plain(graph: Graph) -> set[int]:
+    """Temporaries that are one dtype to all who name them, and that no node takes on the host."""
+    found = {b.number for b in graph.buffers.values() if b.kind == "temp"}
+    for node in graph.nodes:
+        for operand in node.operands:
+            if isinstance(operand, Ref) and operand.slot in found:
+                dtype = graph.buffers[operand.slot].layout.dtype
+                if node.views or operand.layout is None or operand.layout.dtype is not dtype:
+                    found.discard(operand.slot)
+    return found
+
+
+def _moved(graph: Graph, node: Node, placed: Placed) -> Node:
+    operands = tuple(_operand(graph, o, placed) for o in node.operands)
+    members = tuple(_moved(graph, m, placed) for m in node.members)
+    return node if operands == node.operands and members == node.members else replace(node, operands=operands, members=members)
+
+
+def _operand(graph: Graph, operand: Operand, placed: Placed) -> Operand:
+    if not isinstance(operand, Ref) or operand.slot not in placed:
+        return operand
+    number, offset = placed[operand.slot]
+    size = graph.device.limits.storage_itemsize(graph.buffers[operand.slot].layout.dtype)
+    return replace(operand, slot=number, offset=operand.offset + offset // size)
