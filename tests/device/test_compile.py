@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -425,4 +426,28 @@ def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(t: Any, devi
     compiled = t.compile(step)
     called = peaks(compiled, 6)
     assert len(compiled.replays) == 1
-    assert max(called) <= 1.03 * eager, (eager, called)
+    joined = "reduce" in x._layout.device.codegen.fuses  # NumPy's reductions are not: more is alive where gradients lie already
+    assert max(called) <= (1.03 if joined else 1.08) * eager, (eager, called)
+
+
+def test_temporaries_of_a_step_lie_in_gradients_that_are_not_there_yet(t: Any, device: str) -> None:
+    """Layers wider than the batch is long: what the backward pass needs lies in the first layers' gradients."""
+    t.manual_seed(0)
+    model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(64, 64), t.nn.ReLU()) for _ in range(5)]).to(device)
+    x = t.randn(40, 64, device=device)
+
+    def step() -> Any:
+        model.zero_grad()
+        loss = model(x).square().mean()
+        loss.backward()
+        return loss
+
+    wanted = step().item()
+    grads = [bits(p.grad) for p in model.parameters()]
+    compiled = t.compile(step)
+    found = [compiled().item() for _ in range(4)]
+    assert found == [wanted] * 4
+    same([bits(p.grad) for p in model.parameters()], grads)
+    said = re.search(r"slots of (\d+) bytes, (\d+) bytes in results", compiled.explain())
+    assert said is not None, compiled.explain()
+    assert int(said[2]) > 2 * int(said[1]), "most of what is temporary takes nothing of its own"

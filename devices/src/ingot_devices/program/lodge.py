@@ -15,8 +15,8 @@ from ..plan import Ref
 from . import memory
 from .graph import Graph, Node, Operand
 
-LEAST = 16 << 10
-"""Bytes from which a temporary and a result are looked at."""
+LEAST, SMALL = 16 << 10, 4 << 10
+"""Bytes of a result, and of a temporary, from which they are looked at."""
 Placed = dict[int, tuple[int, int]]
 """Temporary → the result that it lies in, and at which of its bytes."""
 
@@ -42,7 +42,7 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
     plain = _plain(graph)
     for number in memory.ordered(lives, needs):
         first, last = lives[number]
-        for room in rooms if number in plain and needs[number] >= LEAST else ():
+        for room in rooms if number in plain and needs[number] >= SMALL else ():
             if room.until <= last or graph.buffers[room.number].layout.dtype is not graph.buffers[number].layout.dtype:
                 continue
             beside = sorted(p for p in room.taken if p[2] <= last and first <= p[3])

@@ -19,6 +19,7 @@ MASK = ix(
 )
 NONE = ix([], (0,))
 ABOVE, BELOW = ix([0, 3], (2,)), ix([-4], (1,))  # of an axis of 3
+FULL = ix([[0, 2, 1], [1, 3, 2]], (2, 3))
 HIGH, LOW = ix([[1], [3]], (2, 1)), ix([[-4], [0]], (2, 1))
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 ROW_ONLY = ix([True, False, True], (3,), "bool")
@@ -194,17 +195,21 @@ RECORDS = (
         S(V(3, 4), 0, ABOVE), S(V(3, 4), 0, BELOW), S(V(4, 3), -1, ABOVE)), samples=(
         S(V(3, 4), 0, ROWS), S(V(3, 4), -1, ix([3, 0], (2,))), S(V(3, 4), 0, NONE),
         S(V(0, 4), 1, ix([1], (1,))), S(V(4), 0, ix([2], (1,), "int32")))),
-    X("gather", gather, samples=GATHERS, beyond=(S(V(2, 3), 1, HIGH), S(V(2, 3), 1, LOW), S(V(3, 2), 0, HIGH))),
+    X("gather", gather, samples=GATHERS, beyond=(
+        S(V(2, 3), 1, HIGH), S(V(2, 3), 1, LOW), S(V(3, 2), 0, HIGH), S(V(2, 3), 1, FULL), S(V(3, 3), 0, FULL),
+        S(V(3), 0, ABOVE), S(V(), 0, ix(1, ())))),
     X("take_along_dim", take_along_dim, no_zero_dim=AXIS, samples=(
         S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0),
         S(V(2, 3), ix([], (2, 0)), 1))),
     X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted", beyond=(
-        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, 3), S(V(3, 2), 0, HIGH, V(2, 1))),
+        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, 3), S(V(3, 2), 0, HIGH, V(2, 1)), S(V(2, 3), 1, FULL, V(2, 3)),
+        S(V(3), 0, ABOVE, V(2))),
       domain=(Domain(), Domain(), Domain(0.0, 2.0, ints=(0, 2))), samples=(
         *SCATTERS, S(V(2, 3), 1, ix([[0, 2], [1, 0]], (2, 2)), 3))),
     X("scatter_add", scatter_add, inplace="scatter_add_", dtypes=ALL, ulp=2, scale=4.0,
       no_zero_dim=AXIS, samples=SCATTERS, beyond=(
-        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, V(2, 1)), S(V(3, 2), 0, HIGH, V(2, 1)))),
+        S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, V(2, 1)), S(V(3, 2), 0, HIGH, V(2, 1)), S(V(2, 3), 1, FULL, V(2, 3)),
+        S(V(3), 0, ABOVE, V(2)))),
     X("masked_fill", masked_fill, inplace="masked_fill_", samples=(
         S(V(3, 4), MASK, 2.0), S(V(3, 4), ix([True, False, False, True], (4,), "bool"), 1),
         S(V(), ix(True, (), "bool"), 1.0), S(V(0, 2), ix([], (0, 2), "bool"), 1.0),
