@@ -51,6 +51,23 @@ def test_one_value_used_twice(leaf: Maker) -> None:
     same(x.grad, [4 * 27 + 6])
 
 
+def test_gradients_that_are_one_value_meet(t: Any, leaf: Maker) -> None:
+    """A mean's gradient is one number seen everywhere, and nothing can be added to it in place."""
+    ways = [
+        lambda x: x.mean(), lambda x: x.sum(), lambda x: x.mean(0).sum(), lambda x: x.mean(-1, keepdim=True).sum(),
+        lambda x: (x * 2).mean(), lambda x: x.transpose(0, 1).mean(),
+    ]  # fmt: skip
+
+    def gradient(*used: Any) -> Any:
+        x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+        t.autograd.backward([way(x) for way in used])
+        return x.grad
+
+    for first in ways:
+        for second in ways:
+            near(gradient(first, second, first), (2 * gradient(first) + gradient(second)).tolist())
+
+
 def test_backward_takes_a_gradient(t: Any, leaf: Maker, device: str) -> None:
     x = leaf([1.0, 2.0])
     (x * x).backward(t.tensor([1.0, 10.0], device=device))

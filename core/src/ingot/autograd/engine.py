@@ -22,7 +22,6 @@ from .node import LeafNode, Node, OpNode
 from .pieces import Pieces, piece_of
 
 add_ = make_inplace(OPS["add"])
-_CHANGES = {create: (("grad", create),) for create in (False, True)}
 
 
 def backward(roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool) -> None:
@@ -43,7 +42,7 @@ def _walk(
     roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None
 ) -> dict[Any, Any]:
     before = state.context
-    state.context = before.changed.get(_CHANGES[create]) or before.change(grad=create)
+    state.context = before.change(grad=create)
     try:
         return _Walk(keep, create, targets).run(roots, grads)
     finally:
@@ -117,8 +116,8 @@ class _Walk:
             g = results[k]
             if edge is None or g is None or (stops is not None and not self.wanted(edge[0])):
                 continue
-            owned = fresh[k] or not _handed_on(g._block, incoming, node)
             layout, key = g._layout, specs[k]
+            owned = fresh[k] or (layout.is_dense and not _handed_on(g._block, incoming, node))
             if layout is not key and (layout.shape != key.shape or layout.dtype is not key.dtype):
                 fitted = fit(g, key)
                 owned = fitted._layout.is_dense and (owned or fitted._block is not g._block)
