@@ -18,7 +18,7 @@ import numpy as np
 from ingot_devices.context import Context, on_change, state
 from ingot_devices.opset.op import OPS, Op
 
-from .autograd.node import _SPECS, OpNode, Rules, new_node, next_seq, rules_of
+from .autograd.node import _SPECS, OpNode, Rules, Wanted, new_node, next_seq, rules_of
 from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
@@ -298,16 +298,23 @@ def record(entry: Entry, operands: Sequence[Any], outs: Sequence[Any]) -> None:
     rules = entry.rules
     assert rules is not None
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
+    _note(entry, rules, rules.wanted(edges), edges, operands, outs)
+
+
+def _note(
+    entry: Entry, rules: Rules, wanted: Wanted, edges: tuple[Any, ...], operands: Sequence[Any], outs: Sequence[Any]
+) -> None:  # fmt: skip
+    """`record`, with all looked up."""
+    if not wanted.any:
+        return
     node = new_node(OpNode)
     node.entry = entry
     node.edges = edges
     node.seq = next_seq()
-    node.wanted = wanted = rules.wanted(edges)
-    if not wanted.any:
-        return
+    node.wanted = wanted
     if len(outs) > 1:
         node.width = len(outs)
-    node.saved = save(node, wanted, operands, outs)
+    node.saved = save(node, wanted, operands, outs) if wanted.saves else ()
     if state.context.anomaly:
         node.note_site()
     for k in rules.differentiable:
@@ -429,10 +436,9 @@ def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
     kind = TensorBase.kind  # the class Tensor does not exist yet: the first call fills it in
     new = object.__new__
     rules = rules_of(op)
-    wanted: Any = None
 
     def apply(x: Any) -> Any:
-        nonlocal kind, wanted
+        nonlocal kind
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
@@ -443,7 +449,6 @@ def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
                 return call(op, (x,), attrs)
             plans[x._layout, context] = entry
             kind = TensorBase.kind
-            wanted = rules.masks[(True,)] if rules is not None and rules.differentiable else None
         xn = x._native
         if xn is None:
             xn = x.native()
@@ -460,17 +465,8 @@ def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
         out._edge = None
         if context.inference:
             out._inference = True
-        elif context.grad and x._edge is not None and wanted is not None:
-            node = new_node(OpNode)
-            node.entry = entry
-            node.edges = (x._edge,)
-            node.seq = next_seq()
-            node.wanted = wanted
-            node.saved = save(node, wanted, (x,), (out,)) if wanted.saves else ()
-            if context.anomaly:
-                node.note_site()
-            if wanted.any and out._layout.dtype.kind in "fc":
-                out._edge = (node, 0)
+        elif context.grad and x._edge is not None and rules is not None:
+            _note(entry, rules, rules.masks[(True,)], (x._edge,), (x,), (out,))
         return out
 
     return apply

@@ -21,12 +21,11 @@ class Context:
     ``grad``: record for autograd. ``inference``: no version counters. ``anomaly``: check each gradient.
     ``deterministic``: refuse what is not. ``fallback``: "error", "warn", "allow" or "" (the environment's).
     ``overrides``: kernels that win over all others, innermost first. ``recording``: the thread's ``recorder`` is told
-    of every plan that runs; no plan is kept under such a context, so that the fast paths need not ask. ``changed``: what
-    `change` has made of it so far.
+    of every plan that runs; no plan is kept under such a context, so that the fast paths need not ask.
     """
 
-    __slots__ = (*_FIELDS, "changed")
-    changed: dict[tuple[Any, ...], Context]
+    __slots__ = (*_FIELDS, "_changed")
+    _changed: dict[tuple[Any, ...], Context]
     grad: bool
     inference: bool
     anomaly: bool
@@ -45,16 +44,16 @@ class Context:
             found = object.__new__(Context)
             for name, value in zip(_FIELDS, fields, strict=True):
                 setattr(found, name, value)
-            found.changed = {}
+            found._changed = {}
             found = Context._interned.setdefault(fields, found)
         return found
 
     def change(self, **changes: Any) -> Context:
         """This context with some fields changed."""
         key = tuple(changes.items())
-        found = self.changed.get(key)
+        found = self._changed.get(key)
         if found is None:
-            found = self.changed[key] = self._change(changes)
+            found = self._changed[key] = self._change(changes)
         return found
 
     def _change(self, changes: dict[str, Any]) -> Context:

@@ -87,7 +87,6 @@ class Plan:
     single: Callable[..., Any] | None = None
     order: tuple[int, ...] | None = None
     layout: Layout | None = None
-    nbytes: int = 0
     births: tuple[tuple[int, ...], ...] = ()
     deaths: tuple[tuple[int, ...], ...] = ()
     untouched: tuple[int, ...] = ()
@@ -102,7 +101,6 @@ class Plan:
             observe.watch(self)
         if self.allocations:
             self.layout = self.allocations[0]
-            self.nbytes = self.layout.size * self.layout.dtype.itemsize
         if len(self.steps) == 1 and not self.steps[0].views and all(map(_whole, self.steps[0].operands + self.results)):
             self.order = tuple(o.slot for o in self.steps[0].operands if isinstance(o, Ref))
             if self.order == tuple(range(self.inputs + 1)) and self.results == (Ref(self.inputs),):

@@ -71,12 +71,7 @@ class EagerBuilder(Builder):
                 return dispatch.call(op, (value,), attrs, layout.device)
             entry, _ = dispatch.find(op, (value,), attrs, context, layout.device)
             self._constants[layout, context] = entry
-        if entry.single is None:
-            return dispatch.run(entry, (value,))[0]
-        block, native = entry.make()  # type: ignore[misc]
-        entry.single(value, native)
-        entry.calls += 1
-        return TensorBase.kind.make(block, entry.layout, 0, native)
+        return dispatch.run_single(entry, (value,), context) if entry.single is not None else dispatch.run(entry, (value,))[0]
 
 
 builder = EagerBuilder()

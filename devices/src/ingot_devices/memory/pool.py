@@ -72,7 +72,6 @@ class Pool:
     ``used``, ``mark`` and ``block_type`` belong to the eager path as well: see `adopt`.
     """
 
-    direct_below = NOTED  # blocks of a host pool come straight from NumPy below this many bytes
     quick = ATOMIC  # False where every chunk that is handed out has to pass `_own`: see `pass_own`
     noted_from = NOTED
 

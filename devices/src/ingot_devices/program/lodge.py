@@ -37,21 +37,20 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
     if not rooms:
         return graph, 0
     step, placed = step_of(limits), Placed()
-    lives = memory.lifetimes(graph)
-    needs = {n: graph.buffers[n].nbytes for n in lives}
-    plain = _plain(graph)
-    for number in memory.ordered(lives, needs):
-        first, last = lives[number]
-        for room in rooms if number in plain and needs[number] >= SMALL else ():
-            if room.until <= last or graph.buffers[room.number].layout.dtype is not graph.buffers[number].layout.dtype:
+    lives, plain = memory.lifetimes(graph), _plain(graph)
+    for number in memory.ordered(lives, {n: graph.buffers[n].nbytes for n in lives}):
+        (first, last), temp = lives[number], graph.buffers[number]
+        size = -(-temp.nbytes // step) * step
+        for room in rooms if number in plain and temp.nbytes >= SMALL else ():
+            if room.until <= last or graph.buffers[room.number].layout.dtype is not temp.layout.dtype:
                 continue
-            beside = sorted(p for p in room.taken if p[2] <= last and first <= p[3])
-            offset = memory.gap(beside, -(-needs[number] // step) * step)
-            if offset + needs[number] <= room.nbytes:
-                room.taken.append((offset, offset + -(-needs[number] // step) * step, first, last))
+            offset = memory.gap(sorted(p for p in room.taken if p[2] <= last and first <= p[3]), size)
+            if offset + temp.nbytes <= room.nbytes:
+                room.taken.append((offset, offset + size, first, last))
                 placed[number] = room.number, offset
                 break
-    return graph.copy([_moved(graph, node, placed) for node in graph.nodes]), sum(needs[n] for n in placed)
+    moved = sum(graph.buffers[n].nbytes for n in placed)
+    return graph.copy([_moved(graph, node, placed) for node in graph.nodes]), moved
 
 
 def _rooms(graph: Graph) -> list[Room]:
