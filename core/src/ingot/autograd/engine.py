@@ -24,9 +24,19 @@ from .pieces import Pieces, piece_of
 add_ = make_inplace(OPS["add"])
 
 
-def backward(roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool) -> None:
-    """Accumulate into the leaves behind ``roots``. ``keep``: leave the graph usable; ``create``: record the walk itself."""
-    _walk(roots, grads, keep, create, None)
+def backward(
+    roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None = None
+) -> dict[Any, Any]:  # fmt: skip
+    """Accumulate into the leaves behind ``roots``, or find what arrives at ``targets`` (edge → gradient) instead.
+
+    ``keep``: leave the graph usable; ``create``: record the walk itself.
+    """
+    before = state.context
+    state.context = before.change(grad=create)
+    try:
+        return _Walk(keep, create, targets).run(roots, grads)
+    finally:
+        state.context = before
 
 
 def gradients(
@@ -34,19 +44,8 @@ def gradients(
 ) -> list[Any]:
     """The gradients at ``targets`` (tensors); None where nothing leads there. Leaves are left alone."""
     edges = [t._edge for t in targets]
-    found = _walk(roots, grads, keep, create, {e: None for e in edges if e is not None})
+    found = backward(roots, grads, keep, create, {e: None for e in edges if e is not None})
     return [None if e is None else found.get(e) for e in edges]
-
-
-def _walk(
-    roots: Sequence[Any], grads: Sequence[Any], keep: bool, create: bool, targets: dict[Any, Any] | None
-) -> dict[Any, Any]:
-    before = state.context
-    state.context = before.change(grad=create)
-    try:
-        return _Walk(keep, create, targets).run(roots, grads)
-    finally:
-        state.context = before
 
 
 class _Walk:
