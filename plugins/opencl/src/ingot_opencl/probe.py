@@ -23,6 +23,16 @@ _NO_DRIVER = 'install a driver for your hardware, or the CPU\'s: `pip install "i
 _NO_LINKER = "install binutils, which brings `ld`"
 _UPDATE = "update its driver"
 _Fault = tuple[str, str]  # and its remedy; both empty where there is none
+# What a driver's compiler says of a trouble that is known, and what it comes to.
+_KNOWN: tuple[tuple[str, _Fault], ...] = (
+    (
+        "unknown target CPU",
+        (
+            "the driver is older than this CPU, which its compiler does not know",
+            "install a newer one; Debian's knows CPUs by what they can do: `apt-get install pocl-opencl-icd`",
+        ),
+    ),
+)
 
 
 def devices() -> list[Any]:
@@ -77,11 +87,20 @@ def _build(device: Any) -> _Fault:
         kernel(queue, result.shape, None, buffer)
         cl.enqueue_copy(queue, result, buffer)
     except cl.Error as error:
-        said = str(error).strip().split("\n")[0]
-        return f"a kernel of one line could not be built ({said})", _UPDATE
+        return _explain(str(error))
     if (result == number).all():
         return "", ""
     return "a kernel of one line computed something else", _UPDATE
+
+
+def _explain(said: str) -> _Fault:
+    """What an exception of pyopencl comes to: a known trouble, else the first line in which the compiler names an error."""
+    for words, known in _KNOWN:
+        if words in said:
+            return known
+    lines = said.strip().splitlines() or ["nothing was said"]
+    line = next((one.strip() for one in lines if one.lstrip().startswith("error")), lines[0])
+    return f"a kernel of one line could not be built ({line})", _UPDATE
 
 
 def _lacks_linker(device: Any) -> bool:
@@ -91,16 +110,19 @@ def _lacks_linker(device: Any) -> bool:
 def _build_apart(index: int) -> _Fault:
     """Try the build where an abort costs nothing. (Some builds of PoCL bring a linker along.)"""
     command = [sys.executable, "-m", "ingot_opencl.probe", str(index)]
-    tried = subprocess.run(command, capture_output=True, check=False)
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
     if tried.returncode == 0:
         return "", ""
+    if len(told := tried.stdout.splitlines()) == 2:  # it lived to tell
+        return told[0], told[1]
     return "PoCL finds no linker, and so cannot build a kernel", _NO_LINKER
 
 
 def main() -> int:
-    """0 if a kernel can be built on the device with the index given."""
-    fault, _ = _build(devices()[int(sys.argv[1])])
-    print(fault, file=sys.stderr)
+    """0 if a kernel can be built on the device with the index given; else 1, with the fault and the remedy, a line each."""
+    fault, remedy = _build(devices()[int(sys.argv[1])])
+    if fault:
+        print(fault, remedy, sep="\n")
     return 1 if fault else 0
 
 
