@@ -97,9 +97,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("device", names, scope="session")
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def exactly() -> Generator[None, None, None]:
-    """What registered kernels may trade for speed would be compared with references otherwise."""
+    """What registered kernels may trade for speed would be compared with references otherwise. Gone again after each module:
+    the tests of the switches themselves may come next."""
     with exact():
         yield
 

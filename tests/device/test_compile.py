@@ -398,13 +398,17 @@ def test_gradients_after_a_refused_index_are_as_they_are_eagerly(t: Any, device:
     assert found[0] == found[1]
 
 
-def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(t: Any, device: str) -> None:
+@pytest.mark.parametrize(("width", "batch", "more"), [(64, 32, 1.001), (64, 160, 1.03)])
+def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(
+    t: Any, device: str, width: int, batch: int, more: float
+) -> None:
     """While it is recorded and afterwards: what a plan made dies when it is not needed, and old gradients go before new ones
-    are made. What is left is that all gradients have their memory from the start."""
+    are made. All gradients have their memory from the start: activations that are no larger than one of them lie there, and
+    where they are larger, it is this memory that is more."""
     t.manual_seed(0)
-    model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(96, 96), t.nn.GELU()) for _ in range(6)]).to(device)
+    model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(width, width), t.nn.GELU()) for _ in range(6)]).to(device)
     optimizer = t.optim.AdamW(model.parameters(), lr=1e-3)
-    x = t.randn(256, 96, device=device)
+    x = t.randn(batch, width, device=device)
 
     def step() -> None:
         optimizer.zero_grad()
@@ -427,7 +431,7 @@ def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(t: Any, devi
     called = peaks(compiled, 6)
     assert len(compiled.replays) == 1
     joined = "reduce" in x._layout.device.codegen.fuses  # NumPy's reductions are not: more is alive where gradients lie already
-    assert max(called) <= (1.03 if joined else 1.08) * eager, (eager, called)
+    assert max(called) <= (more if joined else 1.08) * eager, (eager, called)
 
 
 def test_temporaries_of_a_step_lie_in_gradients_that_are_not_there_yet(t: Any, device: str) -> None:

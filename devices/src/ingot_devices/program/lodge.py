@@ -2,11 +2,13 @@
 
 All memory that a program hands out is there when it begins: a training step has the last layer's gradient as long as the first
 one's. What is alive and dead again before the first kernel that touches such a result may lie in it, and takes nothing of its
-own. Those that are there when most is are moved first, each into the result that is written soonest after it.
+own. Each moves into the result that is written soonest after it, those first that are there when most is, or that are there
+longest into the program, whichever leaves less.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -27,7 +29,6 @@ class Room(NamedTuple):
     number: int
     nbytes: int
     until: int
-    taken: list[tuple[int, int, int, int]]  # (offset, end, first, last)
 
 
 def lodge(graph: Graph) -> tuple[Graph, int]:
@@ -36,21 +37,36 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
     rooms = _rooms(graph) if limits.suballocate else []
     if not rooms:
         return graph, 0
-    step, placed = step_of(limits), Placed()
     lives, plain = memory.lifetimes(graph), _plain(graph)
-    for number in memory.ordered(lives, {n: graph.buffers[n].nbytes for n in lives}):
-        (first, last), temp = lives[number], graph.buffers[number]
-        size = -(-temp.nbytes // step) * step
-        for room in rooms if number in plain and temp.nbytes >= SMALL else ():
-            if room.until <= last or graph.buffers[room.number].layout.dtype is not temp.layout.dtype:
-                continue
-            offset = memory.gap(sorted(p for p in room.taken if p[2] <= last and first <= p[3]), size)
-            if offset + temp.nbytes <= room.nbytes:
-                room.taken.append((offset, offset + size, first, last))
-                placed[number] = room.number, offset
-                break
+    sizes = {n: -(-graph.buffers[n].nbytes // step_of(limits)) * step_of(limits) for n in lives}
+    able = [n for n in memory.ordered(lives, sizes) if n in plain and graph.buffers[n].nbytes >= SMALL]
+
+    def left(placed: Placed) -> int:
+        """The most bytes of others that are alive at once."""
+        return max(memory.alive({n: life for n, life in lives.items() if n not in placed}, sizes), default=0)
+
+    orders = able, sorted(able, key=lambda n: -lives[n][1])
+    placed = min((_place(graph, order, lives, sizes, rooms) for order in orders), key=left)
     moved = sum(graph.buffers[n].nbytes for n in placed)
     return graph.copy([_moved(graph, node, placed) for node in graph.nodes]), moved
+
+
+def _place(
+    graph: Graph, order: Sequence[int], lives: Mapping[int, tuple[int, int]], sizes: Mapping[int, int], rooms: Sequence[Room]
+) -> Placed:  # fmt: skip
+    """Each temporary in turn in the first result that has room for it."""
+    placed, taken = Placed(), {room.number: list[tuple[int, int, int, int]]() for room in rooms}  # offset, end, first, last
+    for number in order:
+        (first, last), temp = lives[number], graph.buffers[number]
+        for room in rooms:
+            if room.until <= last or graph.buffers[room.number].layout.dtype is not temp.layout.dtype:
+                continue
+            offset = memory.gap(sorted(p for p in taken[room.number] if p[2] <= last and first <= p[3]), sizes[number])
+            if offset + temp.nbytes <= room.nbytes:
+                taken[room.number].append((offset, offset + sizes[number], first, last))
+                placed[number] = room.number, offset
+                break
+    return placed
 
 
 def _rooms(graph: Graph) -> list[Room]:
@@ -61,7 +77,7 @@ def _rooms(graph: Graph) -> list[Room]:
             if isinstance(operand, Ref):
                 touched.setdefault(operand.slot, place)
     outputs = [b for b in graph.buffers.values() if b.kind == "output" and b.nbytes >= LEAST and touched.get(b.number, 0)]
-    return sorted((Room(b.number, b.nbytes, touched[b.number], []) for b in outputs), key=lambda room: room.until)
+    return sorted((Room(b.number, b.nbytes, touched[b.number]) for b in outputs), key=lambda room: room.until)
 
 
 def _plain(graph: Graph) -> set[int]:

@@ -74,7 +74,7 @@ def plan(graph: Graph) -> MemoryPlan:
 def _offsets(lives: dict[int, tuple[int, int]], needs: dict[int, int], step: int) -> tuple[int, dict[int, int]]:
     """(bytes of the block, where in it each temp begins), in multiples of ``step``."""
     sizes = {n: -(-needs[n] // step) * step for n in lives}
-    most, order = max(_alive(lives, sizes), default=0), ordered(lives, sizes)
+    most, order = max(alive(lives, sizes), default=0), ordered(lives, sizes)
     best, found = 0, dict[int, int]()
     for trial in range(1 + min(TRIES, WORK // (1 + len(lives) ** 2))):
         offsets = _packed(order, lives, sizes)
@@ -89,19 +89,19 @@ def _offsets(lives: dict[int, tuple[int, int]], needs: dict[int, int], step: int
     return best, found
 
 
-def _alive(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> list[int]:
+def alive(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> list[int]:
     """Bytes that are alive at each node."""
-    alive = [0] * (1 + max((last for _, last in lives.values()), default=0))
+    found = [0] * (1 + max((last for _, last in lives.values()), default=0))
     for n, (first, last) in lives.items():
         for place in range(first, last + 1):
-            alive[place] += sizes[n]
-    return alive
+            found[place] += sizes[n]
+    return found
 
 
 def ordered(lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> list[int]:
     """The temps, those first that are there when most is, of these the longest-lived and largest."""
-    alive = _alive(lives, sizes)
-    return sorted(lives, key=lambda n: (-max(alive[lives[n][0] : lives[n][1] + 1]), lives[n][0] - lives[n][1], -sizes[n]))
+    there = alive(lives, sizes)
+    return sorted(lives, key=lambda n: (-max(there[lives[n][0] : lives[n][1] + 1]), lives[n][0] - lives[n][1], -sizes[n]))
 
 
 def _packed(order: Sequence[int], lives: dict[int, tuple[int, int]], sizes: dict[int, int]) -> dict[int, int]:
