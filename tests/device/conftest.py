@@ -79,9 +79,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def devices_under_test(config: pytest.Config) -> list[str]:
-    """The devices chosen, or the first of each kind that is ready."""
+    """The devices chosen (``cuda`` is ``cuda:0``), or the first of each kind that is ready."""
     if config.getoption("--device"):
-        return list(config.getoption("--device"))
+        return [name if ":" in name else f"{name}:0" for name in config.getoption("--device")]
     first: dict[str, str] = {}
     for name in ingot_devices.ready():
         first.setdefault(name.split(":")[0], name)
