@@ -67,6 +67,9 @@ class Spent:
     def before(self, replayer: Replayer) -> None:
         """Nothing has to be made."""
 
+    def forget(self) -> None:
+        """Nothing is held."""
+
     def behind(self, replayer: Replayer, tensor: Any, text: str) -> str:
         """``text`` with a node behind it where the recorded tensor had one."""
         if tensor._edge is not None and tensor._edge[0].seq > replayer.recorder.first_seq:
@@ -111,6 +114,13 @@ class Joined:
         label = self.roots[0]._edge[0].name
         text.add(f"node = CompiledNode({label!r}, ({edges}), {len(self.roots)}, ({''.join(saved)}), "
                  f"partial({backward}, numbers), {layouts}, partial({again}, args, kwargs, ({wanted}), numbers))")  # fmt: skip
+
+    def forget(self) -> None:
+        """Let go of what the recorded call saved and of its gradients, once the replayer is written."""
+        self.roots, self.targets, self.found, self.seeds = (), (), (), ()
+        for source in self.backward.inputs.values():
+            if source.text:
+                source.tensor = source.block = None
 
     def again(
         self, args: tuple[Any, ...], kwargs: dict[str, Any], targets: Sequence[Any], numbers: Sequence[Any], grads: list[Any]

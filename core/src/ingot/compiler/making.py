@@ -43,6 +43,7 @@ def replayer_of(capture: Capture, result: Any, context: Any, now: Watch, functio
     guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
     replayer = Replayer(capture, made, result, guard, context, history)
     capture.forget()
+    history.forget()
     return replayer
 
 
