@@ -338,6 +338,29 @@ def test_narrow_dtypes_round_at_each_op(t: Any, device: str, dtype: str) -> None
         same(bits(compiled(x)), bits(((x * 1.7 + 0.3) * x).to(t.float32)))
 
 
+def test_elements_of_two_sizes_are_apart_where_a_kernel_cannot_see_both(t: Any, device: str) -> None:
+    """The mean of narrow elements is wide, and both are temporaries: a shader declares a buffer with one type of elements."""
+    x = t.randn(2, 4, 6, device=device).to(t.float16)
+
+    def function(v: Any) -> Any:
+        return t.nn.functional.group_norm(v * 2, 2).argsort(-1), t.nn.functional.group_norm(v, 2) * v
+
+    compiled = t.compile(function, fullgraph=True)
+    for _ in range(3):
+        for found, wanted in zip(compiled(x), function(x), strict=True):
+            same(bits(found.to(t.float32)), bits(wanted.to(t.float32)))
+    assert len(compiled.replays) == 1
+
+
+def test_kernels_that_have_nothing_to_write(t: Any, device: str) -> None:
+    x, y = t.randn(3, 4, device=device), t.randn(0, 4, device=device)
+    compiled = t.compile(lambda v, w: (v.topk(0)[0], v.topk(2)[1], w + 1, w * 2, w.exp()), fullgraph=True)
+    for _ in range(3):
+        found = compiled(x, y)
+    assert [r.shape for r in found] == [(3, 0), (3, 2), (0, 4), (0, 4), (0, 4)]
+    same(bits(found[1].to(t.int32)), bits(x.topk(2)[1].to(t.int32)))
+
+
 def test_a_convolutional_network_with_running_statistics(t: Any, device: str) -> None:
     nn = t.nn
     runs = []
@@ -432,6 +455,28 @@ def test_a_compiled_step_needs_hardly_more_memory_than_an_eager_one(
     assert len(compiled.replays) == 1
     joined = "reduce" in x._layout.device.codegen.fuses  # NumPy's reductions are not: more is alive where gradients lie already
     assert max(called) <= (more if joined else 1.08) * eager, (eager, called)
+
+
+def test_a_compiled_module_holds_nothing_of_the_step_before(t: Any, device: str) -> None:
+    """Neither what the recorded call saved, nor what the last one did: behind a step there is what was there before, and the
+    temporaries of the two programs."""
+    model = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(32, 32), t.nn.GELU()) for _ in range(4)]).to(device)
+    x = t.randn(512, 32, device=device)
+    pool = x._layout.device.pool
+
+    def step(run: Any) -> int:
+        run(x).square().mean().backward()
+        model.zero_grad()
+        return int(pool.stats().used)
+
+    before = [step(model) for _ in range(2)][-1]
+    compiled = t.compile(model, fullgraph=True)
+    after = [step(compiled) for _ in range(4)]
+    (replay,) = compiled.replays
+    programs = [made.built.program for made in (replay.made, replay.history.backward)]
+    arenas = {id(slot.block): slot.block.nbytes for program in programs for slot in program.arena.slots}
+    assert after[-1] <= before + sum(arenas.values()) + 1024, (before, after, arenas)
+    assert after[-1] == after[-2]
 
 
 def test_temporaries_of_a_step_lie_in_gradients_that_are_not_there_yet(t: Any, device: str) -> None:

@@ -65,6 +65,7 @@ class Limits:
     compute_units: int = 1
     index_bits: int = 64
     suballocate: bool = True  # a block may be cut from a larger allocation
+    mixed_buffers: bool = True  # a kernel may see elements of several sizes in one allocation
     contraction_off: bool = True  # the compiler can be told not to contract a*b+c
     memory: int | None = None  # total device memory, where it is known
     dtypes: Mapping[DType, DTypeClass] = field(default_factory=dict)  # only what is not native
@@ -81,6 +82,10 @@ class Limits:
         """Bytes that one element of ``d`` takes in device memory."""
         return self.dtype_class(d).storage.itemsize
 
+    def access_size(self, d: DType) -> int:
+        """Bytes that kernels load at once of an element of ``d``: a word, where it is emulated by words."""
+        return 4 if self.dtype_class(d).kind == "emulated" else self.storage_itemsize(d)
+
 
 WEBGPU = Limits(
     allocation_granularity=256,
@@ -96,6 +101,7 @@ WEBGPU = Limits(
     workgroup_memory=16384,
     vector_bytes=4,
     index_bits=32,
+    mixed_buffers=False,
     contraction_off=False,
     dtypes={
         dt.bool_: DTypeClass("stored", dt.uint32, dt.uint32),

@@ -66,7 +66,7 @@ _TURNS: WeakSet[Turn] = WeakSet()
 
 class Arena:
     """Slots of the given sizes in bytes: one block cut up where ``limits.suballocate`` and the
-    largest buffer allow it, else one block each.
+    largest buffer allow it, else (or where ``apart`` asks for it) one block each.
 
     Offsets are multiples of 64 and of the device's binding granularity. ``shared``: an arena whose
     memory may serve for this one, too, where it is large enough; a new block is at least twice as
@@ -77,7 +77,7 @@ class Arena:
 
     slots: tuple[Slot, ...]
 
-    def __init__(self, pool: Pool, sizes: Sequence[int], shared: Arena | None = None) -> None:
+    def __init__(self, pool: Pool, sizes: Sequence[int], shared: Arena | None = None, apart: bool = False) -> None:
         limits = pool.device.limits
         step = step_of(limits)
         offsets = [0]
@@ -85,7 +85,7 @@ class Arena:
             offsets.append(offsets[-1] + -(-max(size, 1) // step) * step)
         need, self.device = offsets[-1], pool.device
         self.turn: Turn = Turn(pool.device) if shared is None else shared.turn
-        if not (limits.suballocate and need <= limits.max_buffer):
+        if apart or not (limits.suballocate and need <= limits.max_buffer):
             self.slots = tuple(Slot(pool.allocate(size), 0) for size in sizes)
             self.turn.blocks.update(slot.block for slot in self.slots)
             return

@@ -58,8 +58,10 @@ def gather(graph: Graph) -> Graph:
 
 
 def _kind(node: Node) -> str | None:
-    """Nodes of one kind may be a group; None for one that stays alone: a reduction, or a kernel that refuses values."""
-    return None if node.definition is None or node.refuses or not elementwise(node.definition) else node.op
+    """Nodes of one kind may be a group; None for one that stays alone: a reduction, a kernel that refuses values, or one
+    that has no element to write."""
+    d = node.definition
+    return None if d is None or node.refuses or 0 in d.axes or not elementwise(d) else node.op
 
 
 def elementwise(definition: Definition) -> bool:

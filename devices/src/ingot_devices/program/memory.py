@@ -4,7 +4,8 @@ Each temp is alive from the first node that touches it to the last. Where a devi
 one, each placed in the smallest gap that those alive beside it leave ("greedy by breadth": Pisarchyk and Lee, 2020): first what
 is there when most is. What then sticks out at the end is placed earlier and all is tried again ("squeaky wheel" optimisation:
 Joslin and Clements, 1999), until it takes no more than is alive at once, or for `TRIES`. Elsewhere, in order of their births,
-they take the free slot that fits best, or a new one. The program owns the memory (`memory.arena`), or shares it with programs
+they take the free slot that fits best, or a new one. Where a kernel sees elements of one size only in a block
+(``limits.mixed_buffers`` is false), those of each size lie in a block of their own. The program owns the memory (`memory.arena`), or shares it with programs
 of the same function for other sizes.
 """
 
@@ -27,12 +28,14 @@ WORK = 200_000
 @dataclass(frozen=True)
 class MemoryPlan:
     """``sizes`` of the slots in bytes; ``place_of`` each temp, its slot and the byte in it that it begins at; ``sum`` is what
-    the temps would take without sharing; ``lodged``, what others take that lie in results (`lodge`)."""
+    the temps would take without sharing; ``lodged``, what others take that lie in results (`lodge`). ``apart``: no slot may
+    share a block with another."""
 
     sizes: tuple[int, ...]
     place_of: dict[int, tuple[int, int]]
     sum: int
     lodged: int = 0
+    apart: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -64,9 +67,14 @@ def plan(graph: Graph) -> MemoryPlan:
     needs = {n: max(graph.buffers[n].nbytes, 1) for n in lives}
     whole = sum(graph.buffers[n].nbytes for n in lives)
     if limits.suballocate:
-        size, offsets = _offsets(lives, needs, step_of(limits))
-        if size <= limits.max_buffer:
-            return MemoryPlan((size,) if size else (), {n: (0, offset) for n, offset in offsets.items()}, whole)
+        widths = {n: 0 if limits.mixed_buffers else limits.access_size(graph.buffers[n].layout.dtype) for n in lives}
+        packed = [
+            _offsets({n: lives[n] for n in lives if widths[n] == width}, needs, step_of(limits))
+            for width in sorted(set(widths.values()))
+        ]
+        if all(size <= limits.max_buffer for size, _ in packed):
+            place_of = {n: (slot, offset) for slot, (_, offsets) in enumerate(packed) for n, offset in offsets.items()}
+            return MemoryPlan(tuple(size for size, _ in packed), place_of, whole, apart=len(packed) > 1)
     sizes, slot_of = _slots(lives, needs)
     return MemoryPlan(tuple(sizes), {n: (slot, 0) for n, slot in slot_of.items()}, whole)
 
@@ -150,7 +158,7 @@ def _slots(lives: dict[int, tuple[int, int]], needs: dict[int, int]) -> tuple[li
 
 def placed(graph: Graph, made: MemoryPlan, shared: Arena | None = None) -> tuple[Arena, dict[int, View]]:
     """The arena of a plan, and each temp as a view into it; ``shared``: that of a program never run at the same time."""
-    arena = Arena(graph.device.pool, made.sizes, shared)
+    arena = Arena(graph.device.pool, made.sizes, shared, made.apart)
     views: dict[int, View] = {}
     limits: Any = graph.device.limits
     for number, (slot, inner) in made.place_of.items():

@@ -49,6 +49,7 @@ def limits_of(device: Any) -> Limits:
         lanes=32,
         vector_bytes=4,  # a shader has no wider access to a word array
         index_bits=32,
+        mixed_buffers=False,  # a shader declares a buffer with one type of elements
         contraction_off=False,
         dtypes={
             dt.bool_: DTypeClass("stored", dt.uint32, dt.bool_),
