@@ -5,8 +5,8 @@ one, each placed in the smallest gap that those alive beside it leave ("greedy b
 is there when most is. What then sticks out at the end is placed earlier and all is tried again ("squeaky wheel" optimisation:
 Joslin and Clements, 1999), until it takes no more than is alive at once, or for `TRIES`. Elsewhere, in order of their births,
 they take the free slot that fits best, or a new one. Where a kernel sees elements of one size only in a block
-(``limits.mixed_buffers`` is false), those of each size lie in a block of their own. The program owns the memory (`memory.arena`), or shares it with programs
-of the same function for other sizes.
+(``limits.mixed_buffers`` is false), those of each size lie in a block of their own. The program owns the memory
+(`memory.arena`), or shares it with programs of the same function for other sizes.
 """
 
 from __future__ import annotations
