@@ -479,6 +479,33 @@ def test_a_compiled_module_holds_nothing_of_the_step_before(t: Any, device: str)
     assert after[-1] == after[-2]
 
 
+def test_what_a_compiled_module_saved_is_kept_where_that_was_asked_for(t: Any, device: str) -> None:
+    """A backward pass puts temporaries over saved values that it has read; not with ``retain_graph``, and not for another
+    result's sake."""
+    t.manual_seed(0)
+    net = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(64, 64), t.nn.Tanh(), t.nn.LayerNorm(64)) for _ in range(3)]).to(device)
+    x = t.randn(96, 64, device=device)
+
+    def grads(run: Any) -> list[Any]:
+        found = []
+        for _ in range(4):
+            loss = run(x).square().mean()
+            for keep in (True, True, False):
+                net.zero_grad()
+                loss.backward(retain_graph=keep)
+                found += [bits(p.grad) for p in net.parameters()]
+            with pytest.raises(RuntimeError, match="a second time"):
+                loss.backward()
+        return found
+
+    compiled = t.compile(net, fullgraph=True)
+    same(grads(compiled), grads(net))
+    (replay,) = compiled.replays
+    program = replay.history.backward.built.program
+    if program.graph.device.limits.suballocate:
+        assert program.plan.lodged > 64 * 64 * 4, program.plan
+
+
 def test_temporaries_of_a_step_lie_in_gradients_that_are_not_there_yet(t: Any, device: str) -> None:
     """Layers wider than the batch is long: what the backward pass needs lies in the first layers' gradients."""
     t.manual_seed(0)

@@ -10,7 +10,7 @@ recorded plans. What of it outlives the call is an *output*: it is returned, or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ingot_devices.codegen.replay import Input
@@ -72,7 +72,7 @@ class Programs:
         found = {self.buffer_of[n] for n in results & self.buffer_of.keys()}
         for number, source in self.inputs.items():
             kind, _, block = source.text.partition(":")
-            if kind not in ("", "grad", "place", "made") or (kind == "made" and int(block) in results):
+            if kind not in ("", "grad", "place", "made", "slab") or (kind == "made" and int(block) in results):
                 found.add(number)
         return {n for n in found if self.graph.buffers[n].kind != "temp"}
 
@@ -257,6 +257,14 @@ class Capture:
             others = [s for n, s in made.inputs.items() if n != number and s.block is block]
             if others:
                 raise Unguardable(f"it writes to {made.inputs[number].name}, whose memory {others[0].name} shares")
+
+    def keeping(self, made: Programs) -> Programs:
+        """The same program, built so that no input is spent."""
+        graph = made.graph.copy(made.graph.nodes)
+        graph.buffers = {n: replace(b, spent=False) for n, b in graph.buffers.items()}
+        again = replace(made, graph=graph, built=None)
+        self.build(again)
+        return again
 
     def build(self, made: Programs) -> None:
         """Take the graph through the stages."""

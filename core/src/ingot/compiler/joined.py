@@ -97,8 +97,9 @@ class Joined:
     def before(self, replayer: Replayer) -> None:
         """The node, made at each call over what the forward program left."""
         text, saved, slots = replayer.text, [], []
+        members = set().union(*self.backward.graph.slabs.values())
         for number, source in self.backward.inputs.items():
-            if source in self.seeds:
+            if source in self.seeds or number in members:
                 continue
             if source.text.startswith("grad:"):
                 raise Unguardable("its backward pass reads a gradient that was there before")
@@ -147,6 +148,8 @@ class Joined:
         return engine.gradients(roots, grads, targets, True, True)
 
     def _held(self, replayer: Replayer, source: Source) -> str:
+        if source.text.startswith("slab:"):
+            return replayer.outputs[int(source.text[5:])]
         if source.text.startswith("made:"):
             return replayer.outputs[self.forward.buffer_of[int(source.text[5:])]]
         return replayer._tensor_of(source) if source.text else replayer.text.name(source.tensor)
@@ -164,16 +167,17 @@ class Joined:
         return text
 
     def _runner(self, slots: Sequence[int | None]) -> Callable[..., list[Any]]:
-        """``run(numbers, seeds, views)``: the gradients of the targets."""
-        made, pool = self.backward, self.backward.graph.device.pool
-        count, replay, captured = len(made.graph.buffers), made.built.run, made.built.captured
-        seeds = [next((n for n, s in made.inputs.items() if s is seed), None) for seed in self.seeds]
-        together = [] if captured is None else captured.fresh.numbers
-        layouts = {b.number: b.layout for b in made.graph.buffers.values() if b.kind == "output"}
-        fresh = [(n, layout, pool.maker(layout)) for n, layout in layouts.items() if n not in together]
-        results = [self._place(g, slots) for g in self.found]
+        """``run(numbers, seeds, views, keep)``: the gradients of the targets.
 
-        def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any]) -> list[Any]:
+        The program for ``keep``, which writes to no saved value, is built when it is first asked for: ``retain_graph`` is rare.
+        """
+        made, capture = self.backward, self.capture
+        count, spends = len(made.graph.buffers), any(b.spent for b in made.graph.buffers.values())
+        seeds = [next((n for n, s in made.inputs.items() if s is seed), None) for seed in self.seeds]
+        results = [self._place(g, slots) for g in self.found]
+        launch, keeping = _launcher(made), list[Callable[..., None]]()
+
+        def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any], keep: bool) -> list[Any]:
             held: list[Any] = [None] * count
             for number, seed in zip(seeds, given, strict=True):
                 if number is not None:
@@ -181,13 +185,12 @@ class Joined:
             for number, view in zip(slots, views, strict=True):
                 if number is not None:
                     held[number] = view
-            for number, layout, make in fresh:
-                block, native = make()
-                held[number] = TensorBase.kind.make(block, layout, 0, native)
-            if captured is not None:
-                for number, (block, native) in zip(together, captured.fresh(), strict=True):
-                    held[number] = TensorBase.kind.make(block, layouts[number], 0, native)
-            replay(held, numbers)
+            if keep and spends:
+                if not keeping:
+                    keeping.append(_launcher(capture.keeping(made)))
+                keeping[0](held, numbers)
+            else:
+                launch(held, numbers)
             return [None if r is None else _result(r, held, given) for r in results]
 
         return run
@@ -207,6 +210,25 @@ class Joined:
             if source.block is grad._block and number in slots:
                 return "buffer", number, place.layout, place.offset - source.offset
         raise Unguardable("a gradient is a tensor that was there before")
+
+
+def _launcher(made: Programs) -> Callable[[list[Any], Sequence[Any]], None]:
+    """``launch(held, numbers)`` puts memory for the outputs of a program into ``held``, and runs it."""
+    pool, replay, captured = made.graph.device.pool, made.built.run, made.built.captured
+    together = [] if captured is None else captured.fresh.numbers
+    layouts = {b.number: b.layout for b in made.graph.buffers.values() if b.kind == "output"}
+    fresh = [(n, layout, pool.maker(layout)) for n, layout in layouts.items() if n not in together]
+
+    def launch(held: list[Any], numbers: Sequence[Any]) -> None:
+        for number, layout, make in fresh:
+            block, native = make()
+            held[number] = TensorBase.kind.make(block, layout, 0, native)
+        if captured is not None:
+            for number, (block, native) in zip(together, captured.fresh(), strict=True):
+                held[number] = TensorBase.kind.make(block, layouts[number], 0, native)
+        replay(held, numbers)
+
+    return launch
 
 
 def _result(place: tuple[str, int, Any, int], held: Sequence[Any], seeds: Sequence[Any]) -> Any:

@@ -14,7 +14,7 @@ from ingot_devices.context import scope
 from ..autograd import engine
 from ..autograd.eager import builder
 from ..autograd.node import LeafNode
-from .capture import Capture, Source
+from .capture import Capture, Programs, Source
 from .guard import Guard
 from .joined import Joined, Spent, graph_of, histories, is_spent, tensors_in
 from .recorder import listening
@@ -77,13 +77,25 @@ def _joined(
         sources[number] = Source(f"made:{number}", "a saved value", None, block, 0, kept.layout)
     ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
     second = capture.program(later, ends, sources)
+    _spend(first, second)
     capture.build(second)
-    kept_blocks = [int(s.text[5:]) for s in second.inputs.values() if s.text.startswith("made:")]
-    for number in kept_blocks:
-        saved = first.graph.buffers[first.buffer_of[number]]
-        if saved.kind == "temp":
-            saved.kind = "output"
     return first, Joined(capture, first, second, roots, targets, found, list(given.values()), function)
+
+
+def _spend(first: Programs, second: Programs) -> None:
+    """What goes from the forward to the backward program and to nobody else is spent there, and lies in one piece of memory:
+    temporaries of the first lie where nothing is saved yet, those of the second where nothing is needed any more."""
+    spent: dict[int, int] = {}  # buffer of the first → of the second
+    for number, source in second.inputs.items():
+        saved = first.graph.buffers[first.buffer_of[int(source.text[5:])]] if source.text.startswith("made:") else None
+        if saved is not None and saved.kind == "temp":
+            saved.kind, second.graph.buffers[number].spent = "output", True
+            spent[saved.number] = number
+    for whole in {b.number: b for b in first.graph.slab(list(spent), "output").values()}.values():
+        slab = second.graph.buffer("input", whole.layout, whole.label)
+        slab.spent = True
+        second.graph.slabs[slab.number] = {spent[n]: at for n, at in first.graph.slabs[whole.number].items()}
+        second.inputs[slab.number] = Source(f"slab:{whole.number}", whole.label, None, None, 0, whole.layout)
 
 
 def _set_places(capture: Capture) -> set[tuple[int, Any]]:

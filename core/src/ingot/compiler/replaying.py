@@ -269,10 +269,11 @@ class Replayer:
         self.text.scope.update(new=object.__new__, Tensor=TensorBase.kind)
         captured = made.built.captured
         together = [] if captured is None else captured.fresh.numbers
+        members = set().union(*made.graph.slabs.values())
         if together:
             add(f"fresh = {self.text.name(captured.fresh)}()")
         for buffer in made.graph.buffers.values():
-            if buffer.kind != "output":
+            if buffer.kind != "output" or buffer.number in members:
                 continue
             k = buffer.number
             layout = self.text.name(buffer.layout)

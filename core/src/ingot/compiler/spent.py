@@ -35,10 +35,11 @@ class CompiledNode(Node):
 
     Edges lead to what gradients were recorded for; ``saved`` are (view, version) of what the program reads. ``again(grads)``
     is for a backward pass that is itself recorded: the function runs eagerly once more, and is differentiated there.
+    ``run(grads, views, keep)``: what is saved may be overwritten unless it is to be kept.
     """
 
     def __init__(self, name: str, edges: Sequence[Any], width: int, saved: Sequence[tuple[Any, int]],
-                 run: Callable[[list[Any], Sequence[Any]], Sequence[Any]], layouts: Sequence[Any],
+                 run: Callable[[list[Any], Sequence[Any], bool], Sequence[Any]], layouts: Sequence[Any],
                  again: Callable[[list[Any]], Sequence[Any]]) -> None:  # fmt: skip
         self._name, self.edges, self.width = name, tuple(edges), width
         self.saved: Sequence[tuple[Any, int]] | None = saved
@@ -65,7 +66,7 @@ class CompiledNode(Node):
         seeds = [self._seed(g, layout, builder) for g, layout in zip(grads, self.layouts, strict=True)]
         if state.context.grad:
             return self.again(seeds)
-        found = self.run(seeds, [view for view, _ in self.saved])
+        found = self.run(seeds, [view for view, _ in self.saved], keep)
         if not keep:
             self.saved = None
         return found

@@ -19,6 +19,7 @@ from ..codegen.replay import Input
 from ..ir.definition import Definition
 from ..ir.expr import walk
 from ..layout import Layout
+from ..memory.arena import step_of
 from ..plan import Ref
 
 Operand = Ref | Input | float | int | bool | None
@@ -27,12 +28,16 @@ KINDS = ("input", "temp", "output")
 
 @dataclass
 class Buffer:
-    """One block of the program. ``layout``: how the value that it was made for lies in it, from its first element."""
+    """One block of the program. ``layout``: how the value that it was made for lies in it, from its first element.
+
+    ``spent``: an input that nobody looks at when the program has run; others may lie there once its last reader is done.
+    """
 
     number: int
     kind: str
     layout: Layout
     label: str = ""
+    spent: bool = False
 
     @property
     def nbytes(self) -> int:
@@ -130,6 +135,8 @@ class Graph:
     """See the module's docstring. ``inputs`` counts the numbers given at each run; ``derived`` follow them.
 
     ``exact``: results must be the eager ones, to the bit; where they need not, ``reassociations`` says what differs.
+    ``slabs``: a buffer → the buffers that are to lie in it, each with the byte at which it begins. Stages see those as buffers
+    of their own, and nothing of the slab; `lower` puts them there, and whoever runs the program gives the slab's memory.
     """
 
     device: Any
@@ -139,6 +146,7 @@ class Graph:
     derived: list[Derived] = field(default_factory=list)
     exact: bool = True
     reassociations: list[str] = field(default_factory=list)
+    slabs: dict[int, dict[int, int]] = field(default_factory=dict)
 
     def buffer(self, kind: str, layout: Layout, label: str = "") -> Buffer:
         """A new buffer."""
@@ -171,7 +179,29 @@ class Graph:
     def copy(self, nodes: Sequence[Node]) -> Graph:
         """The same buffers with other nodes."""
         return Graph(self.device, dict(self.buffers), list(nodes), self.inputs, list(self.derived), self.exact,
-                     list(self.reassociations))  # fmt: skip
+                     list(self.reassociations), self.slabs)  # fmt: skip
+
+    def slab(self, members: Sequence[int], kind: str) -> dict[int, Buffer]:
+        """Let ``members`` lie in one buffer; where they may not in one for all, in one for each size of elements. Returns which
+        lies where: nothing where it is one alone, or the device cuts nothing up."""
+        limits = self.device.limits
+        found: dict[int, Buffer] = {}
+        by_width: dict[int, list[int]] = {}
+        for n in members if limits.suballocate else ():
+            width = 0 if limits.mixed_buffers else limits.access_size(self.buffers[n].layout.dtype)
+            by_width.setdefault(width, []).append(n)
+        for together in by_width.values():
+            places, end = dict[int, int](), 0
+            for n in together:
+                places[n], end = end, end + -(-self.buffers[n].nbytes // step_of(limits)) * step_of(limits)
+            if len(together) < 2 or end > limits.max_buffer:
+                continue
+            dtype = self.buffers[together[0]].layout.dtype
+            layout = Layout.dense((-(-end // limits.storage_itemsize(dtype)),), dtype, self.device)
+            whole = self.buffer(kind, layout, "a slab")
+            self.slabs[whole.number] = places
+            found |= dict.fromkeys(together, whole)
+        return found
 
     def __str__(self) -> str:
         lines = [f"{len(self.nodes)} kernels, {sum(n.nbytes for n in self.nodes)} bytes moved"]
@@ -212,7 +242,7 @@ def check(graph: Graph, stage: str) -> None:
             _check_operands(node, where)
         written |= node.written_buffers()
     for b in graph.buffers.values():
-        if b.kind == "output" and b.number not in written and b.layout.size:
+        if b.kind == "output" and b.number not in written and b.number not in graph.slabs and b.layout.size:
             raise IllFormed(f"after {stage}: nothing writes the output %{b.number}")
 
 

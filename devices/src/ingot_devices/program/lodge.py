@@ -1,9 +1,12 @@
-"""Temporaries that lie in results which nobody has written yet. Between the stages and the plan of memory.
+"""Temporaries that lie in results which nobody has written yet, and in spent inputs. Between the stages and the plan of memory.
+
+    unite (slabs: results, or inputs, that are one piece of memory) ─▶ lodge ─▶ `memory`
 
 All memory that a program hands out is there when it begins: a training step has the last layer's gradient as long as the first
 one's. What is alive and dead again before the first kernel that touches such a result may lie in it, and takes nothing of its
-own. Each moves into the result that is written soonest after it, those first that are there when most is, or that are there
-longest into the program, whichever leaves less.
+own. So may what begins after the last kernel that reads an input which nobody wants back: a value saved for a backward pass.
+Each temporary moves where there is room for the shortest time, those first that are there when most is, or that are there
+longest into the program, whichever leaves less. In a slab the largest one finds room where several values end side by side.
 """
 
 from __future__ import annotations
@@ -18,21 +21,33 @@ from . import memory
 from .graph import Graph, Node, Operand
 
 LEAST, SMALL = 16 << 10, 4 << 10
-"""Bytes of a result, and of a temporary, from which they are looked at."""
+"""Bytes of a room, and of a temporary, from which they are looked at."""
 Placed = dict[int, tuple[int, int]]
-"""Temporary → the result that it lies in, and at which of its bytes."""
+"""Buffer → the one that it lies in, and at which of its bytes."""
+Taken = tuple[int, int, int, int]
+"""From which byte of a room to which, and from which node to which, something is there."""
 
 
 class Room(NamedTuple):
-    """A result: free until the node at ``until``."""
+    """A result, a spent input, or a slab of such: what of it is taken by its own values."""
 
     number: int
     nbytes: int
-    until: int
+    taken: list[Taken]
+
+
+def unite(graph: Graph) -> Graph:
+    """The program with what is to lie in slabs lying there: its slabs are ordinary buffers."""
+    placed: Placed = {n: (slab, offset) for slab, places in graph.slabs.items() for n, offset in places.items()}
+    if not placed:
+        return graph
+    made = graph.copy([_moved(graph, node, placed) for node in graph.nodes])
+    made.buffers = {n: b for n, b in made.buffers.items() if n not in placed}
+    return made
 
 
 def lodge(graph: Graph) -> tuple[Graph, int]:
-    """The program with temporaries moved into results, and how many bytes they take there."""
+    """The program with temporaries moved into rooms, and how many bytes they take there."""
     limits = graph.device.limits
     rooms = _rooms(graph) if limits.suballocate else []
     if not rooms:
@@ -54,12 +69,13 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
 def _place(
     graph: Graph, order: Sequence[int], lives: Mapping[int, tuple[int, int]], sizes: Mapping[int, int], rooms: Sequence[Room]
 ) -> Placed:  # fmt: skip
-    """Each temporary in turn in the first result that has room for it."""
-    placed, taken = Placed(), {room.number: list[tuple[int, int, int, int]]() for room in rooms}  # offset, end, first, last
+    """Each temporary in turn in the first room that it fits in."""
+    placed, taken = Placed(), {room.number: list(room.taken) for room in rooms}
+    width_of = graph.device.limits.access_size
     for number in order:
         (first, last), temp = lives[number], graph.buffers[number]
         for room in rooms:
-            if room.until <= last or graph.buffers[room.number].layout.dtype is not temp.layout.dtype:
+            if width_of(graph.buffers[room.number].layout.dtype) != width_of(temp.layout.dtype):
                 continue
             offset = memory.gap(sorted(p for p in taken[room.number] if p[2] <= last and first <= p[3]), sizes[number])
             if offset + temp.nbytes <= room.nbytes:
@@ -70,14 +86,20 @@ def _place(
 
 
 def _rooms(graph: Graph) -> list[Room]:
-    """The results of some size, as they are written."""
-    touched: dict[int, int] = {}
+    """Those of some size, the one that is free for the shortest time first."""
+    end, touched = len(graph.nodes), dict[int, dict[tuple[int, int], list[int]]]()
     for place, node in enumerate(graph.nodes):
         for operand in node.operands:
-            if isinstance(operand, Ref):
-                touched.setdefault(operand.slot, place)
-    outputs = [b for b in graph.buffers.values() if b.kind == "output" and b.nbytes >= LEAST and touched.get(b.number, 0)]
-    return sorted((Room(b.number, b.nbytes, touched[b.number]) for b in outputs), key=lambda room: room.until)
+            if isinstance(operand, Ref) and operand.layout is not None:
+                width = graph.device.limits.storage_itemsize(operand.layout.dtype)
+                reach = operand.offset * width, (operand.offset + operand.layout.span) * width
+                touched.setdefault(operand.slot, {}).setdefault(reach, []).append(place)
+    found = []
+    for b in graph.buffers.values():
+        if b.nbytes >= LEAST and b.number in touched and (b.spent or b.kind == "output"):
+            lives = [(*reach, *((0, at[-1]) if b.spent else (at[0], end))) for reach, at in touched[b.number].items()]
+            found.append((max(end - last + first for _, _, first, last in lives), Room(b.number, b.nbytes, lives)))
+    return [room for _, room in sorted(found, key=lambda pair: pair[0])]
 
 
 def _plain(graph: Graph) -> set[int]:

@@ -21,7 +21,7 @@ from ..view import View
 from . import memory
 from .fuse import unfused
 from .graph import Graph, Node
-from .lodge import lodge
+from .lodge import lodge, unite
 
 Run = Callable[[Sequence[Any], Sequence[Any]], None]
 
@@ -35,7 +35,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None) -> None:
-        self.graph, lodged = lodge(_buildable(graph))
+        self.graph, lodged = lodge(unite(_buildable(graph)))
         self.plan = replace(memory.plan(self.graph), lodged=lodged)
         self.arena: Arena
         self.arena, views = memory.placed(self.graph, self.plan, shared)
