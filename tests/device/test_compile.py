@@ -10,6 +10,7 @@ import pytest
 from compile_setting import Setting, Step, bits, itself, repeat, same, strictly
 from ingot.compiler import CompileWarning
 from ingot_devices import dtypes, open_device
+from ingot_devices.device import Device
 
 OPTIMIZERS = [
     ("AdamW", {}), ("Adam", {"weight_decay": 0.1}), ("SGD", {}), ("SGD", {"momentum": 0.9, "nesterov": True}),
@@ -477,6 +478,36 @@ def test_a_compiled_module_holds_nothing_of_the_step_before(t: Any, device: str)
     arenas = {id(slot.block): slot.block.nbytes for program in programs for slot in program.arena.slots}
     assert after[-1] <= before + sum(arenas.values()) + 1024, (before, after, arenas)
     assert after[-1] == after[-2]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["a step", "a module"])
+def test_gradients_in_one_piece_of_memory_are_tensors_apart(t: Any, device: str, whole: bool) -> None:
+    t.manual_seed(0)
+    model = t.nn.Sequential(t.nn.Linear(96, 96), t.nn.Tanh(), t.nn.Linear(96, 96)).to(device)
+    x = t.randn(8, 96, device=device)
+    inner = model if whole else t.compile(model, fullgraph=True)
+
+    def step() -> None:
+        model.zero_grad()
+        inner(x).square().mean().backward()
+
+    compiled = t.compile(step, fullgraph=True) if whole else step
+    model(x).square().mean().backward()
+    wanted = [bits(p.grad) for p in model.parameters()]
+    for _ in range(4):
+        compiled()
+        kept = [p.grad for p in model.parameters()]
+        same([bits(g) for g in kept], wanted)
+        before = [g._version for g in kept]
+        kept[0].mul_(2)
+        assert [g._version - b for g, b in zip(kept, before, strict=True)] == [1, 0, 0, 0]
+        compiled()
+        same([bits(g) for g in kept[1:]], wanted[1:])
+        same(bits(kept[0]), wanted[0] * 2)
+        assert kept[0].shape == (96, 96) and bits(kept[3].cpu()).tobytes() == wanted[3].tobytes()
+    blocks = [p.grad._block for p in model.parameters()]
+    if x._layout.device.limits.suballocate and type(x._layout.device).window is not Device.window:
+        assert len({id(b.whole) for b in blocks}) == 1
 
 
 def test_what_a_compiled_module_saved_is_kept_where_that_was_asked_for(t: Any, device: str) -> None:

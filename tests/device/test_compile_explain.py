@@ -55,9 +55,10 @@ def test_the_step_of_a_small_network(t: Any, device: str) -> None:
     assert left <= moved and left == sum(int(b.replace(",", "")) for b in re.findall(r" ([\d,]+) bytes  ", text))
     told = number(text, r"peak memory +([\d,]+) bytes eagerly")
     assert 0.9 * eager <= told <= 1.05 * eager, "as the pool saw it, but for its rounding"
-    assert number(text, r"planned: ([\d,]+) of results") == results
+    held = number(text, r"planned: ([\d,]+) of results")
+    assert results <= held < results + 256 * 6, "gradients may lie in one piece, each at a multiple of 256"
     planned = number(text, r"eagerly, ([\d,]+) planned")
-    assert results < planned <= results + program.arena.nbytes
+    assert held < planned <= held + program.arena.nbytes
     for node in program.graph.nodes:
         if not node.views:
             line = next(part for part in text.splitlines() if part.strip().startswith(f"{node.op:.40} "))

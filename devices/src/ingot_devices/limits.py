@@ -82,8 +82,11 @@ class Limits:
         """Bytes that one element of ``d`` takes in device memory."""
         return self.dtype_class(d).storage.itemsize
 
-    def access_size(self, d: DType) -> int:
-        """Bytes that kernels load at once of an element of ``d``: a word, where it is emulated by words."""
+    def buffer_class(self, d: DType) -> int:
+        """Elements of one class may share a buffer: all of them, or those that kernels load as many bytes at once of (a word,
+        where a dtype is emulated by words)."""
+        if self.mixed_buffers:
+            return 0
         return 4 if self.dtype_class(d).kind == "emulated" else self.storage_itemsize(d)
 
 

@@ -23,8 +23,8 @@ void ingot_sum(__global const float *restrict x0, __global float *restrict x1, c
   const int o1 = args.o1;
   const int start0 = (int)get_global_id(0) * each;
   const int stop0 = ((start0 + each) < strips) ? (start0 + each) : strips;
-  for (int p0 = start0; p0 < stop0; p0++) {
-    const int j00 = (int)((uint)p0 % (uint)across) * 64;
+  for (int g0 = start0; g0 < stop0; g0++) {
+    const int j00 = (int)((uint)g0 % (uint)across) * 64;
     const int wide0 = (64 < (n1 - j00)) ? 64 : (n1 - j00);
     float total0[64];
     #pragma unroll

@@ -41,9 +41,9 @@ void ingot_convolution(__global const float *restrict x0, __global const float *
   const int c7 = args.c7;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
-  for (int p0 = start0; p0 < ((end0 < tiles) ? end0 : tiles); p0++) {
-    const int jb0 = (int)((uint)p0 % (uint)across);
-    const int r0 = (int)((uint)p0 / (uint)across);
+  for (int g0 = start0; g0 < ((end0 < tiles) ? end0 : tiles); g0++) {
+    const int jb0 = (int)((uint)g0 % (uint)across);
+    const int r0 = (int)((uint)g0 / (uint)across);
     const int j00 = jb0 * 16;
     const int wide0 = (16 < (n2 - j00)) ? 16 : (n2 - j00);
     const int ib0 = (int)((uint)r0 % (uint)down);

@@ -35,9 +35,9 @@ void ingot_linear(__global const float *restrict x0, __global const float *restr
   const int o2 = args.o2;
   __local float left0[256];
   __local float right0[256];
-  for (int p0 = (int)get_group_id(0); p0 < tiles; p0 += (int)get_num_groups(0)) {
-    const int j00 = (int)((uint)p0 % (uint)across) * 16;
-    const int r0 = (int)((uint)p0 / (uint)across);
+  for (int g0 = (int)get_group_id(0); g0 < tiles; g0 += (int)get_num_groups(0)) {
+    const int j00 = (int)((uint)g0 % (uint)across) * 16;
+    const int r0 = (int)((uint)g0 / (uint)across);
     const int i00 = (int)((uint)r0 % (uint)down) * 16;
     const int x_0 = (int)((uint)(int)get_local_id(0) % (uint)16);
     const int y_0 = (int)((uint)(int)get_local_id(0) / (uint)16);

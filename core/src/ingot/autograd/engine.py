@@ -96,9 +96,9 @@ class _Walk:
         results = node.apply(incoming, builder, self.keep)
         if self.anomaly:
             _check_finite(node, results)
-        for edge, g in zip(node.edges, results, strict=True):
+        for k, (edge, g) in enumerate(zip(node.edges, results, strict=True)):
             if edge is not None and g is not None and (self.stops is None or self.wanted(edge[0])):
-                self.add(edge, g, False)
+                self.add(edge, g, bool(node.fresh) and node.fresh[k])
 
     def op_step(self, node: OpNode, incoming: list[Any]) -> None:
         """The same of an op's node, whose gradients are summed to the operands' shapes and cast to their dtypes."""

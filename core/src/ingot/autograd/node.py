@@ -31,6 +31,7 @@ class Node:
     hooks: dict[int, list[Any]] | None = None  # by output number; each may replace the gradient
     site: str | None = None
     width: int = 1  # how many outputs it has
+    fresh: Sequence[bool] = ()  # by edge: `apply` gives a gradient in memory that nobody else holds; empty: it may be held
 
     @property
     def name(self) -> str:

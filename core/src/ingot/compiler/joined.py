@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ingot_devices.program.slab import cutters
+
 from ..autograd import engine
 from ..autograd.node import Node, OpNode, next_seq
 from ..base import TensorBase
@@ -114,7 +116,8 @@ class Joined:
         layouts = text.name(tuple(r._layout for r in self.roots))
         label = self.roots[0]._edge[0].name
         text.add(f"node = CompiledNode({label!r}, ({edges}), {len(self.roots)}, ({''.join(saved)}), "
-                 f"partial({backward}, numbers), {layouts}, partial({again}, args, kwargs, ({wanted}), numbers))")  # fmt: skip
+                 f"partial({backward}, numbers), {layouts}, partial({again}, args, kwargs, ({wanted}), numbers), "
+                 f"{text.name(self._fresh())})")  # fmt: skip
 
     def forget(self) -> None:
         """Let go of what the recorded call saved and of its gradients, once the replayer is written."""
@@ -195,6 +198,18 @@ class Joined:
 
         return run
 
+    def _fresh(self) -> tuple[bool, ...]:
+        """By target: its gradient is the whole of an output, and no other target's."""
+        buffers, found = self.backward.graph.buffers, []
+        for grad in self.found:
+            found.append(-1)
+            if grad is not None:
+                place = self.capture.recorder.place(grad)
+                output = buffers.get(self.backward.buffer_of.get(place.block, -1))
+                if output is not None and output.kind == "output" and place.layout.is_dense and not place.offset:
+                    found[-1] = output.number if place.layout.span == output.layout.span else -1
+        return tuple(n >= 0 and found.count(n) == 1 for n in found)
+
     def _place(self, grad: Any, slots: Sequence[int | None]) -> Any:
         """(kind, number, layout, offset) of a gradient: in an output, in an input, or a seed itself."""
         if grad is None:
@@ -214,19 +229,19 @@ class Joined:
 
 def _launcher(made: Programs) -> Callable[[list[Any], Sequence[Any]], None]:
     """``launch(held, numbers)`` puts memory for the outputs of a program into ``held``, and runs it."""
-    pool, replay, captured = made.graph.device.pool, made.built.run, made.built.captured
-    together = [] if captured is None else captured.fresh.numbers
+    pool, replay, parts = made.graph.device.pool, made.built.run, cutters(made.graph)
     layouts = {b.number: b.layout for b in made.graph.buffers.values() if b.kind == "output"}
-    fresh = [(n, layout, pool.maker(layout)) for n, layout in layouts.items() if n not in together]
+    fresh = [(n, layout, pool.maker(layout, n in made.graph.slabs)) for n, layout in layouts.items() if n not in parts]
+    cuts = [(n, layouts[n], whole, cut) for n, (whole, cut) in parts.items() if n in layouts]
 
     def launch(held: list[Any], numbers: Sequence[Any]) -> None:
         for number, layout, make in fresh:
             block, native = make()
             held[number] = TensorBase.kind.make(block, layout, 0, native)
-        if captured is not None:
-            for number, (block, native) in zip(together, captured.fresh(), strict=True):
-                held[number] = TensorBase.kind.make(block, layouts[number], 0, native)
         replay(held, numbers)
+        for number, layout, whole, cut in cuts:
+            block, native = cut(held[whole]._block)
+            held[number] = TensorBase.kind.make(block, layout, 0, native)
 
     return launch
 

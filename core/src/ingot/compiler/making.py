@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ingot_devices.context import scope
+from ingot_devices.program.slab import slab
 
 from ..autograd import engine
 from ..autograd.eager import builder
@@ -38,6 +39,8 @@ def replayer_of(capture: Capture, result: Any, context: Any, now: Watch, functio
         if recorder.outer:
             raise Unguardable("its backward pass goes on into the history of a tensor from outside")
         made = capture.program(forward_only, blocks, {})
+        returned = {recorder.number(t._block) for t in tensors_in(result) if recorder.knows(t._block)}
+        _together(made, [b for b in blocks if b not in returned])
     capture.build(made)
     moving = {id(s.tensor) for s in capture.moving()} | capture.replaced.keys()
     guard = Guard(capture.world, capture.before, capture.claims | _set_places(capture), moving)
@@ -78,6 +81,7 @@ def _joined(
     ends = [recorder.number(g._block) for g in found if g is not None and recorder.knows(g._block)]
     second = capture.program(later, ends, sources)
     _spend(first, second)
+    _together(second, ends)
     capture.build(second)
     return first, Joined(capture, first, second, roots, targets, found, list(given.values()), function)
 
@@ -91,11 +95,21 @@ def _spend(first: Programs, second: Programs) -> None:
         if saved is not None and saved.kind == "temp":
             saved.kind, second.graph.buffers[number].spent = "output", True
             spent[saved.number] = number
-    for whole in {b.number: b for b in first.graph.slab(list(spent), "output").values()}.values():
-        slab = second.graph.buffer("input", whole.layout, whole.label)
-        slab.spent = True
-        second.graph.slabs[slab.number] = {spent[n]: at for n, at in first.graph.slabs[whole.number].items()}
-        second.inputs[slab.number] = Source(f"slab:{whole.number}", whole.label, None, None, 0, whole.layout)
+    readers = second.graph.readers()
+    in_order = sorted(spent, key=lambda n: max(readers[spent[n]], default=-1))  # side by side, what ends one after the other
+    for whole in slab(first.graph, in_order, "output"):
+        same = second.graph.buffer("input", whole.layout, whole.label)
+        same.spent = True
+        second.graph.slabs[same.number] = {spent[n]: at for n, at in first.graph.slabs[whole.number].items()}
+        second.inputs[same.number] = Source(f"slab:{whole.number}", whole.label, None, None, 0, whole.layout)
+
+
+def _together(made: Programs, blocks: Iterable[int]) -> None:
+    """Gradients, and what else a program leaves in places of the caller's, as one piece of memory, in order of their births."""
+    numbers = dict.fromkeys(made.buffer_of.get(b, -1) for b in blocks)
+    written = made.graph.writers()
+    found = [n for n in numbers if n in written and made.graph.buffers[n].kind == "output" and written[n]]
+    slab(made.graph, sorted(found, key=lambda n: written[n][0]), "output", handed=True)
 
 
 def _set_places(capture: Capture) -> set[tuple[int, Any]]:

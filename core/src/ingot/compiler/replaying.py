@@ -14,6 +14,7 @@ from typing import Any
 from ingot_devices.context import on_change, state
 from ingot_devices.opset.op import Defaults
 from ingot_devices.program.graph import Buffer
+from ingot_devices.program.slab import cutters
 
 from ..base import TensorBase
 from ..devices import get_default_device
@@ -79,6 +80,7 @@ class Replayer:
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
         self.places: dict[int, str] = {}
         self.outputs: dict[int, str] = {}  # buffer → the variable of its memory
+        self.cutters = cutters(made.graph)
         self.spare: dict[int, str] = {}  # buffer → the variable of a block that was let go, or None
         self.values: dict[tuple[Any, ...], str] = {}  # place → the variable of its tensor
         self._arguments(context)
@@ -250,7 +252,7 @@ class Replayer:
                 continue
             buffer = self._output_of(effect.value)
             keep = None if buffer is None else keeper(self.made.graph.device.pool, buffer.layout)
-            if buffer is None or keep is None or buffer.number in self.spare:
+            if buffer is None or keep is None or buffer.number in self.spare or buffer.number in self.cutters:
                 self.text.add(f"{self._holder(holder)}.grad = None")
             else:
                 block = self.spare[buffer.number] = f"b{buffer.number}"
@@ -264,23 +266,19 @@ class Replayer:
         return buffer if buffer is not None and buffer.kind == "output" else None
 
     def _allocate(self, slots: list[str]) -> None:
-        """Fresh memory for what outlives the call: one tensor over each output buffer."""
+        """Fresh memory for what outlives the call: one tensor over each output buffer.
+
+        What goes to places of the caller's comes first: a loop frees it before it wants it again, so it is the same memory.
+        """
         add, made = self.text.add, self.made
         self.text.scope.update(new=object.__new__, Tensor=TensorBase.kind)
-        captured = made.built.captured
-        together = [] if captured is None else captured.fresh.numbers
-        members = set().union(*made.graph.slabs.values())
-        if together:
-            add(f"fresh = {self.text.name(captured.fresh)}()")
-        for buffer in made.graph.buffers.values():
-            if buffer.kind != "output" or buffer.number in members:
-                continue
+        outputs = [b for b in made.graph.buffers.values() if b.kind == "output" and b.number not in self.cutters]
+        placed = {id(self._output_of(effect.value)) for effect in self.capture.effects}
+        for buffer in sorted(outputs, key=lambda b: b.number not in made.graph.slabs and id(b) not in placed):
             k = buffer.number
             layout = self.text.name(buffer.layout)
-            if k in together:
-                memory = f"fresh[{together.index(k)}]"
-            else:
-                memory = f"{self.text.name(made.graph.device.pool.maker(buffer.layout))}()"
+            maker = made.graph.device.pool.maker(buffer.layout, k in made.graph.slabs)
+            memory = f"{self.text.name(maker)}()"
             if k in self.spare:
                 memory = f"({self.spare[k]}, {self.spare[k]}.handle) if {self.spare[k]} is not None else {memory}"
             add(f"o{k} = new(Tensor); o{k}._block, o{k}._native = {memory}; o{k}._layout = {layout}; o{k}._edge = None")
@@ -314,18 +312,28 @@ class Replayer:
         elif not place.offset and not self._taken(number) and (
             place.layout is made.graph.buffers[number].layout or not self.history.programs()  # whose inputs are outputs
         ):
-            variable = self.outputs[number]
+            variable = self._output(number)
             if place.layout is not made.graph.buffers[number].layout:
                 self.text.add(f"{variable}._layout = {layout}; {variable}._native = None")
         else:
-            held = self.outputs[number]
+            held = self._output(number)
             self.text.add(f"{variable} = Tensor.make({held}._block, {layout}, {place.offset})")
         if tensor._inference:
             self.text.add(f"{variable}._inference = True")
         return variable
 
     def _taken(self, number: int) -> bool:
-        return self.outputs[number] in self.values.values()
+        return self._output(number) in self.values.values()
+
+    def _output(self, number: int) -> str:
+        """The variable of an output's memory; one that lies in a slab is cut from it when it is first asked for."""
+        if number not in self.outputs:
+            whole, cut = self.cutters[number]
+            o = self.outputs[number] = f"o{number}"
+            layout = self.text.name(self.made.graph.buffers[number].layout)
+            self.text.add(f"{o} = new(Tensor); {o}._block, {o}._native = {self.text.name(cut)}({self.outputs[whole]}._block); "
+                          f"{o}._layout = {layout}; {o}._edge = None")  # fmt: skip
+        return self.outputs[number]
 
     def _effect(self, effect: Effect) -> None:
         value = "None" if effect.value is None else self.value(effect.value)

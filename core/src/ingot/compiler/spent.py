@@ -40,8 +40,8 @@ class CompiledNode(Node):
 
     def __init__(self, name: str, edges: Sequence[Any], width: int, saved: Sequence[tuple[Any, int]],
                  run: Callable[[list[Any], Sequence[Any], bool], Sequence[Any]], layouts: Sequence[Any],
-                 again: Callable[[list[Any]], Sequence[Any]]) -> None:  # fmt: skip
-        self._name, self.edges, self.width = name, tuple(edges), width
+                 again: Callable[[list[Any]], Sequence[Any]], fresh: Sequence[bool]) -> None:  # fmt: skip
+        self._name, self.edges, self.width, self.fresh = name, tuple(edges), width, fresh
         self.saved: Sequence[tuple[Any, int]] | None = saved
         self.run, self.layouts, self.again = run, layouts, again
         self.seq = next_seq()

@@ -33,6 +33,10 @@ def special(name: str, dimension: int = 0) -> Expr:
     return Expr.of("special", (), dt.index, (name, dimension))
 
 
+ARGUMENTS = frozenset("nopwx")
+"""Letters of names that arguments have, with a number behind: extents, offsets, parameters, workspaces, operands' memory."""
+
+
 def memory_name(operand: int) -> str:
     """The buffer of an operand: those below the status word are workspaces of several launches."""
     return f"x{operand}" if operand >= 0 else "status" if operand == STATUS else f"w{STATUS - operand}"
@@ -75,23 +79,34 @@ class Nest:
     neighbours: Neighbours | None = None  # along which accesses are known to be aligned meanwhile
     multiples: dict[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
     _names: dict[str, int] = field(default_factory=dict)
+    _given: set[str] = field(default_factory=set)  # names of variables
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
     def fresh(self, prefix: str) -> str:
-        """A name not used yet."""
+        """A name not used yet, and that no argument will have."""
+        assert prefix not in ARGUMENTS, f"{prefix}0 would hide an argument of a kernel"
         number = self._names.get(prefix, 0)
         self._names[prefix] = number + 1
-        return f"{prefix}{number}"
+        name = f"{prefix}{number}"
+        if name in self.slots:
+            return self.fresh(prefix)
+        self._given.add(name)
+        return name
 
     def scalar(self, name: str, value: int, source: str = "value", dtype: DType = dt.index) -> Expr:
         """The scalar called ``name``; the first use declares it."""
         if name not in self.slots:
+            assert name not in self._given, f"{name} is a variable of the kernel already, which would hide the argument"
             self.slots[name] = Slot(Scalar(name, dtype), source, value)
         return var(name, self.slots[name].scalar.dtype)
 
     def number(self, value: int) -> Expr:
         """An integer of index arithmetic: 0 and 1 as they are, others as arguments."""
-        return const(value, dt.index) if value in (0, 1) else self.scalar(self.fresh("c"), value)
+        if value in (0, 1):
+            return const(value, dt.index)
+        name = self.fresh("c")
+        self._given.discard(name)
+        return self.scalar(name, value)
 
     def extent(self, axis: int) -> Expr:
         """The extent of an axis, as an argument."""

@@ -70,12 +70,12 @@ class GuardedPool(Pool):
         self._fill(chunk)
         return block
 
-    def maker(self, layout: Layout) -> Callable[[], tuple[Block, Any]]:
+    def maker(self, layout: Layout, exact: bool = False) -> Callable[[], tuple[Block, Any]]:
         """As `Pool.maker`."""
         nbytes = layout.size * self.device.limits.storage_itemsize(layout.dtype)
 
         def make() -> tuple[Block, Any]:
-            block = self.allocate(nbytes)
+            block = self.allocate(nbytes, exact)
             return block, self.device.view(block, layout, 0)
 
         return make

@@ -119,13 +119,13 @@ class Pool:
         block = self.allocate(layout.size * self.device.limits.storage_itemsize(layout.dtype))
         return block, self.device.view(block, layout, 0)
 
-    def maker(self, layout: Layout) -> Callable[[], tuple[Block, Any]]:
-        """A function that does `fresh` for one layout, with all decided beforehand."""
+    def maker(self, layout: Layout, exact: bool = False) -> Callable[[], tuple[Block, Any]]:
+        """A function that does `fresh` for one layout, with all decided beforehand; ``exact`` as in `allocate`."""
         device = self.device
         nbytes = layout.size * device.limits.storage_itemsize(layout.dtype)
         if self.makes_arrays(layout):
             return self._host_maker(layout, nbytes)
-        size = round_size(nbytes, device.limits)
+        size = whole_size(nbytes, device.limits) if exact else round_size(nbytes, device.limits)
         if type(device).view is _plain_view():
             return self._taker(size, viewed=True)
         take, view = self._taker(size), device.view

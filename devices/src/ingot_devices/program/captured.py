@@ -5,23 +5,21 @@
 A graph has addresses baked in. Those of parameters and temporaries never change. An argument or a result of moderate size
 (`COPIED`) is copied between its own memory and memory that the program keeps, so what a caller holds is never written to by
 a later call. All else (gradients, saved values, large arguments) keeps its address, and a graph is captured for each set of
-them: in a loop the pool hands out the same few in turn, and what is written into places of the caller's (`fresh`) is cut from
-one allocation, so that it is one address. The first run with a set of addresses launches kernel by kernel, the second
+them: in a loop the pool hands out the same few in turn, and what is written into places of the caller's, or saved, lies in one
+allocation (`slab`), so that it is one address. The first run with a set of addresses launches kernel by kernel, the second
 captures. Where the device refuses, launches go on one by one, and ``reason`` says why.
 """
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from .. import status
 from ..device import Device
 from ..memory import Block
-from ..memory.parts import part
 from ..view import View
 from .graph import Graph
 from .lower import Program
@@ -44,7 +42,7 @@ def refusal(graph: Graph) -> str:
 class Captured:
     """``program`` as graphs. ``loose``: buffers whose memory is another at each call, arguments and results.
 
-    It stands in for the program: ``run``, and ``fresh`` for the outputs that are not loose.
+    It stands in for the program: ``run``.
     """
 
     def __init__(self, program: Program, numbers: Numbers, loose: Iterable[int]) -> None:
@@ -62,8 +60,6 @@ class Captured:
         program.arena.turn.blocks.update(block for block, _ in held.values())
         written = set().union(*(n.written_buffers() for n in program.graph.nodes))
         self._back = [(n, v) for n, v in self._in if n in written]  # an argument that the program writes to
-        apart = [b for b in buffers.values() if b.kind == "output" and b.number not in set(loose)]
-        self.fresh = _Slab(self.device, [(b.number, b.layout, b.nbytes) for b in apart])
         self._keyed = [b.number for b in buffers.values()
                        if b.kind != "temp" and b.number not in program.pinned and b.number not in views]  # fmt: skip
         self._checked = any(n.definition is not None and n.definition.checks for n in program.graph.nodes)
@@ -166,37 +162,3 @@ class _Graph:
         if self.tickets:
             status.again(self.device, self.tickets)
         self.graph.replay()
-
-
-class _Slab:
-    """Memory for several outputs, in one allocation where the device gives handles on parts of one.
-
-    Called before each run: (block, native view) of each, in order of ``numbers``.
-    """
-
-    def __init__(self, device: Any, outputs: Sequence[tuple[int, Any, int]]) -> None:
-        self.device = device
-        self.numbers = [number for number, _, _ in outputs]
-        limits = device.limits
-        step = math.lcm(limits.allocation_granularity, limits.binding_granularity, 256)
-        self.parts, self.nbytes = [], 0
-        for _, layout, nbytes in outputs:
-            self.parts.append((layout, self.nbytes, max(nbytes, 1)))
-            self.nbytes += -(-max(nbytes, 1) // step) * step
-        self.makers: list[Callable[[], tuple[Block, Any]]] = [device.pool.maker(layout) for _, layout, _ in outputs]
-        self.whole = limits.suballocate and len(outputs) > 1 and self.nbytes <= limits.max_buffer
-
-    def __call__(self) -> list[tuple[Block, Any]]:
-        device = self.device
-        if not self.whole:
-            return [make() for make in self.makers]
-        block = device.pool.allocate(self.nbytes)
-        made: list[tuple[Block, Any]] = []
-        for layout, offset, nbytes in self.parts:
-            handle = device.window(block.handle, offset, nbytes)
-            if handle is None:
-                self.whole = False
-                return self()
-            one = part(block, handle, nbytes)
-            made.append((one, device.view(one, layout, 0)))
-        return made

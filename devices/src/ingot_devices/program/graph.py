@@ -19,7 +19,6 @@ from ..codegen.replay import Input
 from ..ir.definition import Definition
 from ..ir.expr import walk
 from ..layout import Layout
-from ..memory.arena import step_of
 from ..plan import Ref
 
 Operand = Ref | Input | float | int | bool | None
@@ -136,7 +135,7 @@ class Graph:
 
     ``exact``: results must be the eager ones, to the bit; where they need not, ``reassociations`` says what differs.
     ``slabs``: a buffer → the buffers that are to lie in it, each with the byte at which it begins. Stages see those as buffers
-    of their own, and nothing of the slab; `lower` puts them there, and whoever runs the program gives the slab's memory.
+    of their own, and nothing of the slab; `slab.unite` puts them there, and whoever runs the program gives the slab's memory.
     """
 
     device: Any
@@ -180,28 +179,6 @@ class Graph:
         """The same buffers with other nodes."""
         return Graph(self.device, dict(self.buffers), list(nodes), self.inputs, list(self.derived), self.exact,
                      list(self.reassociations), self.slabs)  # fmt: skip
-
-    def slab(self, members: Sequence[int], kind: str) -> dict[int, Buffer]:
-        """Let ``members`` lie in one buffer; where they may not in one for all, in one for each size of elements. Returns which
-        lies where: nothing where it is one alone, or the device cuts nothing up."""
-        limits = self.device.limits
-        found: dict[int, Buffer] = {}
-        by_width: dict[int, list[int]] = {}
-        for n in members if limits.suballocate else ():
-            width = 0 if limits.mixed_buffers else limits.access_size(self.buffers[n].layout.dtype)
-            by_width.setdefault(width, []).append(n)
-        for together in by_width.values():
-            places, end = dict[int, int](), 0
-            for n in together:
-                places[n], end = end, end + -(-self.buffers[n].nbytes // step_of(limits)) * step_of(limits)
-            if len(together) < 2 or end > limits.max_buffer:
-                continue
-            dtype = self.buffers[together[0]].layout.dtype
-            layout = Layout.dense((-(-end // limits.storage_itemsize(dtype)),), dtype, self.device)
-            whole = self.buffer(kind, layout, "a slab")
-            self.slabs[whole.number] = places
-            found |= dict.fromkeys(together, whole)
-        return found
 
     def __str__(self) -> str:
         lines = [f"{len(self.nodes)} kernels, {sum(n.nbytes for n in self.nodes)} bytes moved"]

@@ -1,29 +1,31 @@
 """Temporaries that lie in results which nobody has written yet, and in spent inputs. Between the stages and the plan of memory.
 
-    unite (slabs: results, or inputs, that are one piece of memory) ─▶ lodge ─▶ `memory`
+    `slab.unite` (results, or inputs, that are one piece of memory) ─▶ lodge ─▶ `memory`
 
 All memory that a program hands out is there when it begins: a training step has the last layer's gradient as long as the first
 one's. What is alive and dead again before the first kernel that touches such a result may lie in it, and takes nothing of its
 own. So may what begins after the last kernel that reads an input which nobody wants back: a value saved for a backward pass.
+In a slab the largest one finds room where several values end side by side.
+
 Each temporary moves where there is room for the shortest time, those first that are there when most is, or that are there
-longest into the program, whichever leaves less. In a slab the largest one finds room where several values end side by side.
+longest into the program, or the largest, whichever leaves least.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..memory.arena import step_of
 from ..plan import Ref
 from . import memory
-from .graph import Graph, Node, Operand
+from .graph import Graph
+from .slab import Placed, moved
 
 LEAST, SMALL = 16 << 10, 4 << 10
 """Bytes of a room, and of a temporary, from which they are looked at."""
-Placed = dict[int, tuple[int, int]]
-"""Buffer → the one that it lies in, and at which of its bytes."""
+TRIES = 8
+"""For each of the orders."""
 Taken = tuple[int, int, int, int]
 """From which byte of a room to which, and from which node to which, something is there."""
 
@@ -36,16 +38,6 @@ class Room(NamedTuple):
     taken: list[Taken]
 
 
-def unite(graph: Graph) -> Graph:
-    """The program with what is to lie in slabs lying there: its slabs are ordinary buffers."""
-    placed: Placed = {n: (slab, offset) for slab, places in graph.slabs.items() for n, offset in places.items()}
-    if not placed:
-        return graph
-    made = graph.copy([_moved(graph, node, placed) for node in graph.nodes])
-    made.buffers = {n: b for n, b in made.buffers.items() if n not in placed}
-    return made
-
-
 def lodge(graph: Graph) -> tuple[Graph, int]:
     """The program with temporaries moved into rooms, and how many bytes they take there."""
     limits = graph.device.limits
@@ -56,26 +48,43 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
     sizes = {n: -(-graph.buffers[n].nbytes // step_of(limits)) * step_of(limits) for n in lives}
     able = [n for n in memory.ordered(lives, sizes) if n in plain and graph.buffers[n].nbytes >= SMALL]
 
-    def left(placed: Placed) -> int:
-        """The most bytes of others that are alive at once."""
-        return max(memory.alive({n: life for n, life in lives.items() if n not in placed}, sizes), default=0)
+    orders = able, sorted(able, key=lambda n: -lives[n][1]), sorted(able, key=lambda n: -sizes[n])
+    placed = min((_best(graph, order, lives, sizes, rooms) for order in orders), key=lambda found: found[0])[1]
+    nbytes = sum(graph.buffers[n].nbytes for n in placed)
+    return graph.copy([moved(graph, node, placed) for node in graph.nodes]), nbytes
 
-    orders = able, sorted(able, key=lambda n: -lives[n][1])
-    placed = min((_place(graph, order, lives, sizes, rooms) for order in orders), key=left)
-    moved = sum(graph.buffers[n].nbytes for n in placed)
-    return graph.copy([_moved(graph, node, placed) for node in graph.nodes]), moved
+
+def _best(
+    graph: Graph, order: Sequence[int], lives: dict[int, tuple[int, int]], sizes: dict[int, int], rooms: Sequence[Room]
+) -> tuple[int, Placed]:  # fmt: skip
+    """The most bytes of others that are alive at once, and what is placed so; those others are placed earlier, and all is tried
+    again, as in `memory`."""
+    tried, order = list[tuple[int, Placed]](), list(order)
+    for _ in range(1 + min(TRIES, memory.WORK // (1 + len(order) ** 2))):
+        placed = _place(graph, order, lives, sizes, rooms)
+        rest = {n: life for n, life in lives.items() if n not in placed}
+        there = memory.alive(rest, sizes)
+        most = max(there, default=0)
+        tried.append((most, placed))
+        if not most:
+            break
+        at = there.index(most)
+        for number in [n for n in order if n in rest and rest[n][0] <= at <= rest[n][1]]:
+            place = order.index(number)
+            order.insert(place // 2, order.pop(place))
+    return min(tried, key=lambda found: found[0])
 
 
 def _place(
-    graph: Graph, order: Sequence[int], lives: Mapping[int, tuple[int, int]], sizes: Mapping[int, int], rooms: Sequence[Room]
+    graph: Graph, order: Sequence[int], lives: dict[int, tuple[int, int]], sizes: dict[int, int], rooms: Sequence[Room]
 ) -> Placed:  # fmt: skip
     """Each temporary in turn in the first room that it fits in."""
     placed, taken = Placed(), {room.number: list(room.taken) for room in rooms}
-    width_of = graph.device.limits.access_size
+    kind_of = graph.device.limits.buffer_class
     for number in order:
         (first, last), temp = lives[number], graph.buffers[number]
         for room in rooms:
-            if width_of(graph.buffers[room.number].layout.dtype) != width_of(temp.layout.dtype):
+            if kind_of(graph.buffers[room.number].layout.dtype) != kind_of(temp.layout.dtype):
                 continue
             offset = memory.gap(sorted(p for p in taken[room.number] if p[2] <= last and first <= p[3]), sizes[number])
             if offset + temp.nbytes <= room.nbytes:
@@ -112,17 +121,3 @@ def _plain(graph: Graph) -> set[int]:
                 if node.views or operand.layout is None or operand.layout.dtype is not dtype:
                     found.discard(operand.slot)
     return found
-
-
-def _moved(graph: Graph, node: Node, placed: Placed) -> Node:
-    operands = tuple(_operand(graph, o, placed) for o in node.operands)
-    members = tuple(_moved(graph, m, placed) for m in node.members)
-    return node if operands == node.operands and members == node.members else replace(node, operands=operands, members=members)
-
-
-def _operand(graph: Graph, operand: Operand, placed: Placed) -> Operand:
-    if not isinstance(operand, Ref) or operand.slot not in placed:
-        return operand
-    number, offset = placed[operand.slot]
-    size = graph.device.limits.storage_itemsize(graph.buffers[operand.slot].layout.dtype)
-    return replace(operand, slot=number, offset=operand.offset + offset // size)

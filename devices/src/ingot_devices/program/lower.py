@@ -21,7 +21,8 @@ from ..view import View
 from . import memory
 from .fuse import unfused
 from .graph import Graph, Node
-from .lodge import lodge, unite
+from .lodge import lodge
+from .slab import unite
 
 Run = Callable[[Sequence[Any], Sequence[Any]], None]
 

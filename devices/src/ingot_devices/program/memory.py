@@ -28,8 +28,9 @@ WORK = 200_000
 @dataclass(frozen=True)
 class MemoryPlan:
     """``sizes`` of the slots in bytes; ``place_of`` each temp, its slot and the byte in it that it begins at; ``sum`` is what
-    the temps would take without sharing; ``lodged``, what others take that lie in results (`lodge`). ``apart``: no slot may
-    share a block with another."""
+    the temps would take without sharing; ``lodged``, what others take that lie in results and spent inputs (`lodge`).
+    ``apart``: no slot may share a block with another.
+    """
 
     sizes: tuple[int, ...]
     place_of: dict[int, tuple[int, int]]
@@ -43,7 +44,7 @@ class MemoryPlan:
         return sum(self.sizes)
 
     def __str__(self) -> str:
-        others = f", {self.lodged} bytes in results" if self.lodged else ""
+        others = f", {self.lodged} bytes in results and spent inputs" if self.lodged else ""
         return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes{others}"
 
 
@@ -67,7 +68,7 @@ def plan(graph: Graph) -> MemoryPlan:
     needs = {n: max(graph.buffers[n].nbytes, 1) for n in lives}
     whole = sum(graph.buffers[n].nbytes for n in lives)
     if limits.suballocate:
-        widths = {n: 0 if limits.mixed_buffers else limits.access_size(graph.buffers[n].layout.dtype) for n in lives}
+        widths = {n: limits.buffer_class(graph.buffers[n].layout.dtype) for n in lives}
         packed = [
             _offsets({n: lives[n] for n in lives if widths[n] == width}, needs, step_of(limits))
             for width in sorted(set(widths.values()))

@@ -97,7 +97,9 @@ class OpenCLDevice(Device):
             raise self._typed(error, "a copy") from error
 
     def window(self, handle: Handle, offset: int, nbytes: int) -> Handle | None:
-        """A sub-buffer."""
+        """A sub-buffer; of one that is a sub-buffer itself there is none."""
+        if handle.get_info(cl.mem_info.ASSOCIATED_MEMOBJECT) is not None:
+            return None
         return handle.get_sub_region(offset, nbytes)
 
     def memory_info(self) -> tuple[int, int] | None:

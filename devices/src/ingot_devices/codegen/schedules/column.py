@@ -76,7 +76,7 @@ def launch(loops: Loops, writes: tuple[Write, ...], column: int, limits: Limits,
             decode(inner, outer, inner.name("r", unsigned(inner, "idiv", which, tiles)))
         _Strip(nest, number, column, width, first).emit(inner, writes)
 
-    scope.count("p", start, stop, strip)
+    scope.count("g", start, stop, strip)
     return finish(nest, loops.name, scope.body, (groups, 1, 1), (1, 1, 1), index_bits)
 
 

@@ -116,7 +116,7 @@ def launch(loops: Loops, writes: tuple[Write, ...], c: Contraction, limits: Limi
     total = nest.scalar("tiles", tiles)
     end = scope.name("end", start + nest.scalar("each", each))
     inner = Scope(nest, scope)
-    tile = nest.fresh("p")
+    tile = nest.fresh("g")
     block.emit(inner, writes, var(tile), nest.scalar("across", across), nest.scalar("down", down))
     scope.add(For(tile, start, smaller(end, total), ONE, tuple(inner.body)))
     return finish(nest, loops.name, scope.body, (groups, 1, 1), (1, 1, 1), index_bits)

@@ -52,9 +52,9 @@ def each_point(
     scope = Scope(nest)
     if groups == total:
         scope.uniform = True
-        body(scope, scope.name("p", special("group")))
+        body(scope, scope.name("g", special("group")))
         return scope.body, (groups, 1, 1)
-    inner, point = Scope(nest), nest.fresh("p")
+    inner, point = Scope(nest), nest.fresh("g")
     inner.uniform = True
     body(inner, var(point))
     if nest.locals:

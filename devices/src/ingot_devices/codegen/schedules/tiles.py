@@ -40,7 +40,7 @@ def launch(loops: Loops, writes: tuple[Write, ...], c: Contraction, limits: Limi
     scope = Scope(nest)
     tile = _Tile(nest, c, each)
     scope.count(
-        "p", special("group"), nest.scalar("tiles", total),
+        "g", special("group"), nest.scalar("tiles", total),
         lambda inner, p: tile.emit(inner, writes, p, nest.scalar("across", across), nest.scalar("down", down)),
         special("groups"),
     )  # fmt: skip
