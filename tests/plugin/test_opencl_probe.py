@@ -86,6 +86,17 @@ def test_a_failed_build_is_told_by_what_the_compiler_said(said: str, fault: str,
     assert remedy in found[1]
 
 
+def test_a_compiler_that_gives_wrong_results_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ingot_opencl import probe
+
+    index = int(next(name for name in discovery.ready() if name.startswith("opencl")).partition(":")[2])
+    assert probe._build(probe.devices()[index]) == ("", "")
+    monkeypatch.setattr(probe, "_BYTES", probe._BYTES.replace("found[0] | found[1]", "found[0]"))
+    fault, remedy = probe._build(probe.devices()[index])
+    assert "wrong results" in fault
+    assert "POCL_KERNELLIB_NAME" in remedy
+
+
 def test_the_answer_is_kept_and_a_changed_driver_asked_anew(tmp_path: Path) -> None:
     others = ",".join(r["name"] for r in listing(tmp_path / "all")["records"] if r["name"] != "opencl")
     listing(tmp_path, INGOT_DISABLE=others)

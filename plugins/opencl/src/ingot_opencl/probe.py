@@ -1,4 +1,4 @@
-"""Lists every device of every OpenCL platform and builds a kernel of one line on each.
+"""Lists every device of every OpenCL platform, and builds and runs two small kernels on each.
 
 Runs in a child process. `devices` is the one place that fixes which index means which device;
 `device` uses it too. PoCL links kernels with ``ld`` and aborts the process where there is none, so
@@ -18,10 +18,29 @@ from ingot_devices import DeviceInfo, Unavailable
 
 CPU_PRIORITY = -10
 _SOURCE = "__kernel void one(__global int *out) {{ out[get_global_id(0)] = {}; }}"
+_BYTES = """
+__kernel __attribute__((reqd_work_group_size(1, 1, 1)))
+void bytes(__global const uchar *restrict x, __global uchar *restrict y, const int rows, const int columns, const int each) {
+  const int first = (int)get_global_id(0) * each, whole = rows / 16 * 16;
+  for (int column = first; column < min(first + each, columns); column++) {
+    bool found[16];
+    for (int k = 0; k < 16; k++) found[k] = false;
+    for (int row = 0; row < whole; row += 16)
+      for (int k = 0; k < 16; k++) found[k] |= x[(row + k) * columns + column] != 0;
+    for (int row = whole; row < rows; row++) found[row - whole] |= x[row * columns + column] != 0;
+    for (int k = 0; k < 8; k++) found[k] |= found[k + 8];
+    for (int k = 0; k < 4; k++) found[k] |= found[k + 4];
+    for (int k = 0; k < 2; k++) found[k] |= found[k + 2];
+    y[column] = found[0] | found[1];
+  }
+}
+"""  # any() over rows, as generated kernels have it: PoCL 3.1 with LLVM 15 vectorizes it wrongly for AVX
 _TYPES = ("GPU", "ACCELERATOR", "CUSTOM", "CPU")
 _NO_DRIVER = 'install a driver for your hardware, or the CPU\'s: `pip install "ingot-opencl[pocl]"`'
+_MISCOMPILED = "its compiler is at fault: a loop over bytes gives wrong results"
 _NO_LINKER = "install binutils, which brings `ld`"
 _UPDATE = "update its driver"
+_NARROWER = "use another driver, or let PoCL compile for narrower vectors: `export POCL_KERNELLIB_NAME=sse41`"
 _Fault = tuple[str, str]  # and its remedy; both empty where there is none
 # What a driver's compiler says of a trouble that is known, and what it comes to.
 _KNOWN: tuple[tuple[str, _Fault], ...] = (
@@ -73,7 +92,7 @@ def _describe(device: Any, index: int) -> DeviceInfo:
 
 
 def _build(device: Any) -> _Fault:
-    """Build and run one line."""
+    """Build and run one line, and a loop over bytes."""
     import numpy as np
     import pyopencl as cl
 
@@ -82,15 +101,30 @@ def _build(device: Any) -> _Fault:
     try:
         context = cl.Context([device])
         queue = cl.CommandQueue(context)
-        kernel = cl.Kernel(cl.Program(context, _SOURCE.format(number)).build(), "one")
+        program = cl.Program(context, _SOURCE.format(number) + _BYTES).build()
         buffer = cl.Buffer(context, cl.mem_flags.WRITE_ONLY, result.nbytes)
-        kernel(queue, result.shape, None, buffer)
+        cl.Kernel(program, "one")(queue, result.shape, None, buffer)
         cl.enqueue_copy(queue, result, buffer)
+        if not (result == number).all():
+            return "a kernel of one line computed something else", _UPDATE
+        return ("", "") if _counts_bytes(context, queue, cl.Kernel(program, "bytes")) else (_MISCOMPILED, _NARROWER)
     except cl.Error as error:
         return _explain(str(error))
-    if (result == number).all():
-        return "", ""
-    return "a kernel of one line computed something else", _UPDATE
+
+
+def _counts_bytes(context: Any, queue: Any, kernel: Any) -> bool:
+    """True when `_BYTES` finds the columns that have a byte other than 0."""
+    import numpy as np
+    import pyopencl as cl
+
+    rows, columns = 20, 64
+    given = np.eye(rows, columns, 3, np.uint8)
+    found = np.full(columns, 2, np.uint8)
+    x = cl.Buffer(context, cl.mem_flags.READ_ONLY | cl.mem_flags.COPY_HOST_PTR, hostbuf=given)
+    y = cl.Buffer(context, cl.mem_flags.WRITE_ONLY, found.nbytes)
+    kernel(queue, (columns,), (1,), x, y, np.int32(rows), np.int32(columns), np.int32(1))
+    cl.enqueue_copy(queue, found, y)
+    return bool((found == given.any(0)).all())
 
 
 def _explain(said: str) -> _Fault:
