@@ -19,10 +19,11 @@ from typing import Any
 
 HERE = Path(__file__).parent
 RESULTS, README = HERE / "results", HERE.parents[1] / "README.md"
-BEGIN, END = "<!-- speed: tools/bench/everything.py -->\n", "<!-- end of speed -->\n"
+SPEED = "<!-- speed: tools/bench/everything.py -->\n", "<!-- end of speed -->\n"
+MEMORY = "<!-- memory: tools/bench/everything.py -->\n", "<!-- end of memory -->\n"
 NETS = ("resnet18", "resnet18-transfer", "resnet18-training", "gpt")
 RUNS = {  # what a results file comes from: a program of this folder, and its options
-    **{name: (f"{name}.py",) for name in ("import_time", "eager", "pool", "pointwise", "compiled")},
+    **{name: (f"{name}.py",) for name in ("import_time", "eager", "pool", "pointwise", "compiled", "memory")},
     **{net: ("nets.py", "--net", net) for net in NETS},
 }
 ROWS = (
@@ -70,7 +71,7 @@ def main() -> int:
     failed = [] if given.draw else [name for name in RUNS if not measure(name, given.rounds, given.write)]
     if given.write or given.draw:
         rows = table()
-        README.write_text(placed(README.read_text(), in_markdown(rows)))
+        README.write_text(placed(placed(README.read_text(), in_markdown(rows), SPEED), memory_in_markdown(), MEMORY))
         draw(rows, RESULTS / "speed.svg")
     print(f"not measured: {', '.join(failed)}" if failed else "done")
     return 1 if failed else 0
@@ -106,13 +107,26 @@ def in_markdown(rows: list[tuple[str, dict[str, Any]]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def placed(readme: str, text: str) -> str:
+def memory_in_markdown() -> str:
+    """Peak bytes of each training step compiled, and how many times as much the others take; less than once is not met."""
+    found = json.loads((RESULTS / "memory.json").read_text())
+    sides = list(dict.fromkeys(side for bytes_of in found["bytes"].values() for side in bytes_of))[1:]
+    lines = [f"| training step | compiled, MB | {' | '.join(sides)} |", "|---|---|" + "---|" * len(sides)]
+    for work, bytes_of in found["bytes"].items():
+        ours = bytes_of["ingot compiled"]
+        times = (bytes_of[side] / ours if side in bytes_of else None for side in sides)
+        shown = ("" if t is None else f"{t:.3f}" if t >= 1 else f"**{t:.3f}**" for t in times)
+        lines.append(f"| {work} | {ours / 1e6:,.2f} | {' | '.join(shown)} |")
+    return "\n".join(lines) + "\n"
+
+
+def placed(readme: str, text: str, marks: tuple[str, str]) -> str:
     """``readme`` with ``text`` between the two marks."""
-    before, _, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = readme.partition(marks[0])
+    _, end, after = rest.partition(marks[1])
     if not end:
-        raise SystemExit(f"README.md has no lines {BEGIN.strip()!r} and {END.strip()!r} to write the table between")
-    return before + BEGIN + text + END + after
+        raise SystemExit(f"README.md has no lines {marks[0].strip()!r} and {marks[1].strip()!r} to write the table between")
+    return before + begin + text + end + after
 
 
 def draw(rows: list[tuple[str, dict[str, Any]]], path: Path) -> None:
