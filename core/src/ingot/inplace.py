@@ -247,24 +247,27 @@ def _require_fits(op: Op, made: Spec, target: Layout) -> None:
 
 
 def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
-    """The in-place op with its gradient: what the rules read of ``x`` is its value before, so that is computed apart."""
+    """The in-place op with its gradient. Where the rules read the value of ``x`` before, or a result that is not the new value
+    of ``x``, element for element, that is computed apart and copied."""
     x = operands[0]
     rules = rules_of(op)
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
     wanted = rules.wanted(edges) if rules is not None else None
-    if wanted is None or 0 in wanted.inputs or wanted.outputs or rules is None:
+    entry, moved = dispatch.find(op, operands, attrs, state.context, None)
+    if wanted is None or 0 in wanted.inputs or (wanted.outputs and (wanted.outputs != (0,) or entry.layout is not x._layout)):
         result = dispatch.call(op, operands, attrs)
         _require_fits(op, Spec.of(result._layout.shape, result._layout.dtype), x._layout)
         assign(x, result)
         return x
-    entry, moved = dispatch.find(op, operands, attrs, state.context, None)
     node = new_node(OpNode)
     node.entry = entry
     node.edges = edges
     node.seq = next_seq()
     node.wanted = wanted
-    node.saved = save(node, wanted, moved, ())
+    node.saved = save(node, wanted, moved, (x,))
     _write(op, operands, attrs)
+    if wanted.outputs:  # x as it is now
+        node.saved[-1] = (*node.saved[-1][:4], x._block.version, node.saved[-1][5])
     if state.context.anomaly:
         node.note_site()
     rebase(x, (node, 0) if wanted.any else None)
