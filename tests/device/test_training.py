@@ -162,3 +162,12 @@ def test_the_library_works_without_the_cpu_plugin(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("(64, 4) tensor([")
+
+
+def test_an_op_in_place_keeps_nothing_beside_the_tensor(t: Any, device: str) -> None:
+    x = t.ones(50, 50, device=device, requires_grad=True) * 1
+    pool = x._layout.device.pool
+    before, block = pool.stats().used, x._block
+    x.relu_()
+    assert pool.stats().used == before
+    assert x._block is block and [held[0] for held in x.grad_fn.saved] == [block]
