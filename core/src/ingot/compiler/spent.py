@@ -66,10 +66,10 @@ class CompiledNode(Node):
         seeds = [self._seed(g, layout, builder) for g, layout in zip(grads, self.layouts, strict=True)]
         if state.context.grad:
             return self.again(seeds)
-        found = self.run(seeds, [view for view, _ in self.saved], keep)
+        views = [view for view, _ in self.saved]
         if not keep:
-            self.saved = None
-        return found
+            self.saved = None  # the program writes over them: where it fails halfway, they are no values to begin again with
+        return self.run(seeds, views, keep)
 
     def _seed(self, grad: Any, layout: Any, builder: Any) -> Any:
         """A gradient as the program takes it: dense, and of the result's shape and dtype, whatever the caller gave."""
