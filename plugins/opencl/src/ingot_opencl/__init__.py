@@ -24,10 +24,12 @@ _VARIABLES = (
     "OCL_ICD_FILENAMES",
     "OPENCL_VENDOR_PATH",
     "POCL_DEVICES",
+    "POCL_KERNELLIB_NAME",
+    "POCL_LLVM_CPU_NAME",
     "PATH",
     "LD_LIBRARY_PATH",
 )
-_DISTRIBUTIONS = ("pyopencl", "pocl-binary-distribution")
+_DISTRIBUTIONS = ("ingot-opencl", "pyopencl", "pocl-binary-distribution")
 
 
 class OpenCL(Backend):
