@@ -6,8 +6,8 @@
 2. Every kernel's source is mutated (`mutate`); a sample takes mutants of all operators and ops in turn, drawn by the seed.
    (A mask of aligned offsets is dropped only in kernels that some test gives unaligned operands.)
 3. All mutants are compiled, many in one call.
-4. A forked child for each mutant runs tests that launch its kernel, until one fails: an assertion, a finding of the driver, an
-   error, a crash, or no end. The same tests pass with the original, which is tried too.
+4. A forked child for each mutant runs tests that launch its kernel, in both orders of threads, until one fails: an assertion, a
+   finding of the driver, an error, a crash, or no end. The same tests pass with the original, which is tried too.
 
 A survivor is listed with its line. `REASONS` has those of which it is known why. Of the others there should be no more than one
 in twenty (`WANTED`); a run fails where there are more than three standard deviations of such a sample beyond that.
@@ -37,11 +37,15 @@ LEAST = 10  # mutants that are tried however little time there is
 COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
 ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
+ORDERS = ("forward", "reversed")  # of threads
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
 REASONS = (  # (op, operator, pattern of the line and of the four behind it, why it may survive)
     ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
     ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
     ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
+    ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true: none is asked for beyond them"),
+    ("bernoulli", "< to <=", r"^x\d+\[.* < x\d+\[", "a word that is drawn is hardly ever equal to a probability"),
+    ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
     ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
     ("max", "< to <=", r"t\d+ < 1\)\)", "what it found itself lies within"),
     ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
@@ -272,7 +276,9 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
             place.mkdir()
             (place / one.key).write_text(one.mutant.source)
             setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
-            one.by = in_child(lambda one=one, setting=setting: fails(simulator, one.cases, setting))
+            for order in ORDERS:  # what one thread writes over another's result depends on it
+                setting["INGOT_CUDA_SIM_ORDER"] = order
+                one.by = one.by or in_child(lambda one=one, setting=setting: fails(simulator, one.cases, setting))
             if not one.by:
                 one.reason = reason(one.op, one.mutant)
             yield one

@@ -230,7 +230,8 @@ RECORDS = (
     X("one_hot", one_hot, call=functional("one_hot"), method="", dtypes=("int64",),
       result="int64", grad=False, nonfinite="integers only", domain=Domain(ints=(0, 4)), beyond=(
         S(ABOVE, 3), S(ix([-1], (1,)), 3)), samples=(
-        S(V(5), 4), S(V(2, 3), 5), S(ix([2, 0], (2,))), S(V(), 4), S(V(0), 3))),
+        S(V(5), 4), S(V(2, 3), 5), S(ix([2, 0], (2,))), S(V(), 4), S(V(0), 3),
+        S(ix([2, 0, 1], (3,)), 3), S(ix([1], (1,)), 3))),
     X("embedding", embedding, call=functional("embedding"), method="", dtypes=FLOAT, beyond=(
         S(ABOVE, V(3, 4)), S(BELOW, V(3, 4)), S(ABOVE, V(3, 1))), samples=(
         S(ROWS, V(3, 4)), S(PICK, V(3, 2)), S(ix(1, (), "int32"), V(3, 2)), S(NONE, V(3, 2)),

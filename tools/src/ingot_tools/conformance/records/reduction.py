@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import ALL, FLOAT, INT, Domain, Record, S, V, function
+from .record import ALL, FLOAT, INT, UNSIGNED, Domain, Record, S, V, function
 
 NUMBER = INT + FLOAT
 BIG = (S(V(1031), big=True), S(V(65, 130), dim=0, big=True), S(V(65, 130), dim=1, big=True))
@@ -16,6 +16,11 @@ DIMS = (
     S(V(3, 4), dim=0), S(V(3, 4), dim=-1), S(V(2, 3, 4), dim=1),
     S(V(2, 3, 4), dim=-2, keepdim=True),
     S(V(), dim=0), S(V(0, 3), dim=1), S(V(3, 0, 2), dim=-1, keepdim=True),
+)  # fmt: skip
+BELOW_ZERO, ABOVE_ZERO = Domain(-3.0, -0.5, ints=(-4, 0)), Domain(0.5, 3.0, ints=(1, 5))
+ONE_SIGN = tuple(  # where a zero that belongs to nobody would be the answer
+    S(V(*shape, domain=domain), dim=1, but=() if domain is ABOVE_ZERO else UNSIGNED)
+    for shape in ((3, 36), (2, 130)) for domain in (BELOW_ZERO, ABOVE_ZERO)
 )  # fmt: skip
 SEVERAL = (S(V(2, 3, 4), dim=(0, 2)), S(V(2, 3, 4), dim=(-1, 0), keepdim=True))
 EMPTY = (S(V(0)), S(V(2, 0), dim=1))
@@ -150,8 +155,8 @@ RECORDS = (
       domain=TIES, samples=(
         S(V(3, 4)), S(V(3, 4), dim=0), S(V()), S(V(0, 3)), S(V(65, 130), dim=1, big=True))),
     # ---- extremes -------------------------------------------------------------------------------
-    R("amax", over(np.max), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG),
-    R("amin", over(np.min), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG),
+    R("amax", over(np.max), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG + ONE_SIGN),
+    R("amin", over(np.min), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG + ONE_SIGN),
     R("max", maximum, dtypes=ALL, ulp=0, result=("same", "int64")),
     R("min", minimum, dtypes=ALL, ulp=0, result=("same", "int64")),
     R("argmax", over(np.argmax), dtypes=NUMBER, result="int64", grad=False, domain=TIES),
