@@ -43,7 +43,7 @@ REASONS = (  # (op, operator, pattern of the line and of the four behind it, why
     ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
     ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
     ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
-    ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true: none is asked for beyond them"),
+    ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true"),
     ("bernoulli", "< to <=", r"^x\d+\[.* < x\d+\[", "a word that is drawn is hardly ever equal to a probability"),
     ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
     ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),

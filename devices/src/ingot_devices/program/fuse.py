@@ -112,8 +112,8 @@ class _Fuser:
         return self._stranger(self.graph.nodes[at], self.graph.nodes[at + 1 : place])
 
     def _holds(self, at: int, place: int) -> int:
-        """Bytes that would be alive up to ``place`` because the node at ``at`` sinks there: what nobody there or behind reads, less
-        what it makes."""
+        """Bytes that would be alive up to ``place`` because the node at ``at`` sinks there: what nobody there or behind reads,
+        less what it makes."""
         nodes, buffers = self.graph.nodes, self.graph.buffers
         read = {n for n in nodes[at].read_buffers() if buffers[n].kind == "temp"}
         if place == at + 1 or sum(buffers[n].nbytes for n in read) <= LOOSE:
