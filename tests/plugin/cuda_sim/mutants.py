@@ -46,6 +46,7 @@ REASONS = (  # (op, operator, pattern of the line and of the four behind it, why
     ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true"),
     ("bernoulli", "< to <=", r"^x\d+\[.* < x\d+\[", "a word that is drawn is hardly ever equal to a probability"),
     ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
+    ("", "< to <=", r"^for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
     ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
     ("max", "< to <=", r"t\d+ < 1\)\)", "what it found itself lies within"),
     ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),

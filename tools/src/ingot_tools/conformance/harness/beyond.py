@@ -1,9 +1,12 @@
-"""The check of indices that are data: the first one beyond either end is refused, and the program goes on.
+"""The check of indices that are data: the first one beyond either end is refused, the same call with index 0 is not, and the
+program goes on.
 
 Which values are beyond is the record's to say (`Record.beyond`). A device that computes later may tell when the result is read.
 """
 
 from __future__ import annotations
+
+import numpy as np
 
 from ..records.record import Record
 from .checks import describe, run, samples_of
@@ -12,7 +15,7 @@ from .subject import Subject
 
 
 def beyond(subject: Subject, record: Record, dtype: str) -> None:
-    """Every call of ``record.beyond`` is an IndexError, and the call after it is right."""
+    """Every call of ``record.beyond`` is an IndexError, with zeros as its indices it is none, and what comes after is right."""
     missed: list[str] = []
     kinds = (IndexError,) if subject.t.__name__ == "ingot" else (IndexError, RuntimeError)
     for sample in record.beyond:
@@ -21,6 +24,9 @@ def beyond(subject: Subject, record: Record, dtype: str) -> None:
             for result in subject.call(record, sample, [subject.tensor(a) for a in arrays], dtype):
                 subject.read(result)
         except kinds:
+            first = [np.zeros_like(a) if o.values is not None else a for a, o in zip(arrays, sample.operands(), strict=True)]
+            for result in subject.call(record, sample, [subject.tensor(a) for a in first], dtype):
+                subject.read(result)
             continue
         missed.append(f"{describe(sample)}: {arrays}")
     for sample in samples_of(subject, record, dtype, lambda s: not s.is_empty):

@@ -218,7 +218,8 @@ RECORDS = (
       samples=(
         S(V(3, 4), MASK), S(V(3, 4), ix([True, False, False, True], (4,), "bool")),
         S(V(), ix(True, (), "bool")), S(V(3, 4), ix([False] * 4, (4,), "bool")),
-        S(V(0, 2), ix([], (0, 2), "bool")))),
+        S(V(0, 2), ix([], (0, 2), "bool")), S(V(7), ix([0, 1, 1, 0, 1, 0, 0], (7,), "bool")),
+        S(V(1), ix([False], (1,), "bool")))),
     X("nonzero", everywhere, result="int64", grad=False, domain=TIES, samples=(
         S(V(7)), S(V(3, 4)), S(V(2, 3, 2)), S(V()), S(V(0, 3)), S(V(65, 33), big=True))),
     X("sort", sort, result=("same", "int64"), samples=SORTS),

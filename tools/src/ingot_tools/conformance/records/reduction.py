@@ -165,7 +165,7 @@ RECORDS = (
     R("any", any_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
       samples=WHOLE + DIMS + EMPTY + BIG),
     R("all", all_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
-      samples=WHOLE + DIMS + EMPTY + BIG),
+      samples=WHOLE + DIMS + EMPTY + BIG + ONE_SIGN),
     # ---- scans ----------------------------------------------------------------------------------
     R("cumsum", scan(np.cumsum), dtypes=ALL, result="sum", inplace="cumsum_", ulp=16,
       scale="terms", half_ulp=3, samples=SCANS),
