@@ -16,6 +16,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from shutil import which
 from typing import Any
 
@@ -103,7 +104,8 @@ def main() -> int:
             step()
         print(ingot_peak(step) if library == "ingot" else torch_peak(step))
         return 0
-    sides = [("ingot", True), ("ingot", False), ("torch", False), *([("torch", True)] if which("c++") else [])]
+    peers = [("torch", False), ("torch", True)] if which("c++") else [("torch", False)]
+    sides = [("ingot", True), ("ingot", False), *(peers if find_spec("torch") else [])]
     found: dict[str, dict[str, int]] = {}
     ratios = {}
     print("Peak memory of a training step, bytes")

@@ -253,12 +253,13 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
     rules = rules_of(op)
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
     wanted = rules.wanted(edges) if rules is not None else None
-    entry, moved = dispatch.find(op, operands, attrs, state.context, None)
-    if wanted is None or 0 in wanted.inputs or (wanted.outputs and (wanted.outputs != (0,) or entry.layout is not x._layout)):
+    found = None if wanted is None or 0 in wanted.inputs else dispatch.find(op, operands, attrs, state.context, None)
+    if found is None or wanted is None or (wanted.outputs and (wanted.outputs != (0,) or found[0].layout is not x._layout)):
         result = dispatch.call(op, operands, attrs)
         _require_fits(op, Spec.of(result._layout.shape, result._layout.dtype), x._layout)
         assign(x, result)
         return x
+    entry, moved = found
     node = new_node(OpNode)
     node.entry = entry
     node.edges = edges

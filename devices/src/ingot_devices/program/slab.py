@@ -30,8 +30,8 @@ Cut = Callable[[Block], tuple[Block, Any]]
 def slab(graph: Graph, members: Sequence[int], kind: str, handed: bool = False) -> list[Buffer]:
     """Let ``members`` lie in one buffer, in this order; where they may not in one for all, in one for each class of elements.
 
-    None where it is one alone, or the device cuts nothing up. ``handed``: members are handed out as blocks (`cutter`): not
-    where that is slower than small arrays straight from NumPy.
+    Returns those buffers: none where a member is alone, or the device cuts nothing up. ``handed``: members are handed out as
+    blocks (`cutters`): not where that is slower than small arrays straight from NumPy.
     """
     device, limits = graph.device, graph.device.limits
     able = limits.suballocate and (not handed or type(device).window is not Device.window)
