@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 from typing import Any
 
@@ -160,3 +161,29 @@ def test_temporaries_of_a_step_lie_in_gradients_that_are_not_there_yet(t: Any, d
     said = re.search(r"slots of (\d+) bytes, (\d+) bytes in results", compiled.explain())
     assert said is not None, compiled.explain()
     assert int(said[2]) > 2 * int(said[1]), "most of what is temporary takes nothing of its own"
+
+
+def test_a_backward_pass_that_got_no_memory_can_be_tried_again(t: Any, device: str) -> None:
+    """Nothing that it saved is written over before there is memory for its gradients."""
+    t.manual_seed(0)
+    net = t.nn.Sequential(*[t.nn.Sequential(t.nn.Linear(64, 64), t.nn.Tanh()) for _ in range(3)]).to(device)
+    x = t.randn(96, 64, device=device)
+    net(x).square().mean().backward()
+    wanted = [bits(p.grad) for p in net.parameters()]
+    compiled = t.compile(net, fullgraph=True)
+    for _ in range(3):
+        net.zero_grad()
+        loss = compiled(x).square().mean()
+        loss.backward(retain_graph=True)
+    net.zero_grad()
+    pool = x._layout.device.pool
+    gc.collect()  # what only the collector frees would be there when it is asked
+    pool.set_limit(pool.stats().used + 4096)
+    try:
+        with pytest.raises(t.OutOfMemoryError):
+            loss.backward()
+    finally:
+        pool.set_limit(None)
+    net.zero_grad()
+    loss.backward()
+    same([bits(p.grad) for p in net.parameters()], wanted)

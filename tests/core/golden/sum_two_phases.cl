@@ -23,16 +23,16 @@ void ingot_sum(__global const float *restrict x0, __global float *restrict w1, c
     const int start1 = q0 * each0;
     const int end1 = start1 + each0;
     const int stop1 = (end1 < n0) ? end1 : n0;
-    const int whole0 = start1 + ((stop1 - start1) & (-16));
-    for (int k0 = start1; k0 < whole0; k0 += 16) {
+    const int even0 = start1 + ((stop1 - start1) & (-16));
+    for (int k0 = start1; k0 < even0; k0 += 16) {
       #pragma unroll
       for (int l0 = 0; l0 < 16; l0++) {
         const int i0_0 = k0 + l0;
         a0_0[l0] = a0_0[l0] + x0[o0 + i0_0];
       }
     }
-    for (int k1 = whole0; k1 < stop1; k1++) {
-      a0_0[k1 - whole0] = a0_0[k1 - whole0] + x0[o0 + k1];
+    for (int k1 = even0; k1 < stop1; k1++) {
+      a0_0[k1 - even0] = a0_0[k1 - even0] + x0[o0 + k1];
     }
     #pragma unroll
     for (int l1 = 0; l1 < 8; l1++) {

@@ -23,6 +23,9 @@ from .world import Unguardable
 if TYPE_CHECKING:
     from .replaying import Replayer
 
+Begun = Callable[[], None] | None
+Launcher = Callable[[list[Any], Sequence[Any], Begun], None]
+
 
 def tensors_in(result: Any) -> list[Any]:
     """The tensors in nested tuples, lists and dicts, in order."""
@@ -170,17 +173,18 @@ class Joined:
         return text
 
     def _runner(self, slots: Sequence[int | None]) -> Callable[..., list[Any]]:
-        """``run(numbers, seeds, views, keep)``: the gradients of the targets.
+        """``run(numbers, seeds, views, begun)``: the gradients of the targets. ``begun``: called when there is memory for
+        them, before saved values are written over; None where those are to be kept.
 
-        The program for ``keep``, which writes to no saved value, is built when it is first asked for: ``retain_graph`` is rare.
+        The program for that, which writes to no saved value, is built when it is first asked for: ``retain_graph`` is rare.
         """
         made, capture = self.backward, self.capture
         count, spends = len(made.graph.buffers), any(b.spent for b in made.graph.buffers.values())
         seeds = [next((n for n, s in made.inputs.items() if s is seed), None) for seed in self.seeds]
         results = [self._place(g, slots) for g in self.found]
-        launch, keeping = _launcher(made), list[Callable[..., None]]()
+        launch, keeping = _launcher(made), list[Launcher]()
 
-        def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any], keep: bool) -> list[Any]:
+        def run(numbers: Sequence[Any], given: Sequence[Any], views: Sequence[Any], begun: Begun) -> list[Any]:
             held: list[Any] = [None] * count
             for number, seed in zip(seeds, given, strict=True):
                 if number is not None:
@@ -188,12 +192,9 @@ class Joined:
             for number, view in zip(slots, views, strict=True):
                 if number is not None:
                     held[number] = view
-            if keep and spends:
-                if not keeping:
-                    keeping.append(_launcher(capture.keeping(made)))
-                keeping[0](held, numbers)
-            else:
-                launch(held, numbers)
+            if begun is None and spends and not keeping:
+                keeping.append(_launcher(capture.keeping(made)))
+            (keeping[0] if begun is None and spends else launch)(held, numbers, begun)
             return [None if r is None else _result(r, held, given) for r in results]
 
         return run
@@ -227,17 +228,19 @@ class Joined:
         raise Unguardable("a gradient is a tensor that was there before")
 
 
-def _launcher(made: Programs) -> Callable[[list[Any], Sequence[Any]], None]:
-    """``launch(held, numbers)`` puts memory for the outputs of a program into ``held``, and runs it."""
+def _launcher(made: Programs) -> Launcher:
+    """``launch(held, numbers, begun)`` puts memory for the outputs of a program into ``held``, says so, and runs it."""
     pool, replay, parts = made.graph.device.pool, made.built.run, cutters(made.graph)
     layouts = {b.number: b.layout for b in made.graph.buffers.values() if b.kind == "output"}
     fresh = [(n, layout, pool.maker(layout, n in made.graph.slabs)) for n, layout in layouts.items() if n not in parts]
     cuts = [(n, layouts[n], whole, cut) for n, (whole, cut) in parts.items() if n in layouts]
 
-    def launch(held: list[Any], numbers: Sequence[Any]) -> None:
+    def launch(held: list[Any], numbers: Sequence[Any], begun: Begun) -> None:
         for number, layout, make in fresh:
             block, native = make()
             held[number] = TensorBase.kind.make(block, layout, 0, native)
+        if begun is not None:
+            begun()
         replay(held, numbers)
         for number, layout, whole, cut in cuts:
             block, native = cut(held[whole]._block)

@@ -35,11 +35,12 @@ class CompiledNode(Node):
 
     Edges lead to what gradients were recorded for; ``saved`` are (view, version) of what the program reads. ``again(grads)``
     is for a backward pass that is itself recorded: the function runs eagerly once more, and is differentiated there.
-    ``run(grads, views, keep)``: what is saved may be overwritten unless it is to be kept.
+    ``run(grads, views, begun)`` calls ``begun`` when it has memory for what it makes, and then writes over what is saved; where
+    that is to be kept, ``begun`` is None.
     """
 
     def __init__(self, name: str, edges: Sequence[Any], width: int, saved: Sequence[tuple[Any, int]],
-                 run: Callable[[list[Any], Sequence[Any], bool], Sequence[Any]], layouts: Sequence[Any],
+                 run: Callable[[list[Any], Sequence[Any], Any], Sequence[Any]], layouts: Sequence[Any],
                  again: Callable[[list[Any]], Sequence[Any]], fresh: Sequence[bool]) -> None:  # fmt: skip
         self._name, self.edges, self.width, self.fresh = name, tuple(edges), width, fresh
         self.saved: Sequence[tuple[Any, int]] | None = saved
@@ -66,10 +67,10 @@ class CompiledNode(Node):
         seeds = [self._seed(g, layout, builder) for g, layout in zip(grads, self.layouts, strict=True)]
         if state.context.grad:
             return self.again(seeds)
-        views = [view for view, _ in self.saved]
-        if not keep:
-            self.saved = None  # the program writes over them: where it fails halfway, they are no values to begin again with
-        return self.run(seeds, views, keep)
+        return self.run(seeds, [view for view, _ in self.saved], None if keep else self._free)
+
+    def _free(self) -> None:
+        self.saved = None
 
     def _seed(self, grad: Any, layout: Any, builder: Any) -> Any:
         """A gradient as the program takes it: dense, and of the result's shape and dtype, whatever the caller gave."""

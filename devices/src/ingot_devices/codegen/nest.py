@@ -33,8 +33,8 @@ def special(name: str, dimension: int = 0) -> Expr:
     return Expr.of("special", (), dt.index, (name, dimension))
 
 
-ARGUMENTS = frozenset("nopwx")
-"""Letters of names that arguments have, with a number behind: extents, offsets, parameters, workspaces, operands' memory."""
+ARGUMENTS = frozenset(("n", "o", "p", "w", "x", "whole"))
+"""What names of arguments begin with, before a number: extents, offsets, parameters, workspaces, memory, whole parts."""
 
 
 def memory_name(operand: int) -> str:
@@ -79,7 +79,6 @@ class Nest:
     neighbours: Neighbours | None = None  # along which accesses are known to be aligned meanwhile
     multiples: dict[int, int] = field(default_factory=dict)  # operand → what its element offset must be a multiple of
     _names: dict[str, int] = field(default_factory=dict)
-    _given: set[str] = field(default_factory=set)  # names of variables
 
     # ---- names and scalars ---------------------------------------------------------------------------------------
     def fresh(self, prefix: str) -> str:
@@ -87,26 +86,17 @@ class Nest:
         assert prefix not in ARGUMENTS, f"{prefix}0 would hide an argument of a kernel"
         number = self._names.get(prefix, 0)
         self._names[prefix] = number + 1
-        name = f"{prefix}{number}"
-        if name in self.slots:
-            return self.fresh(prefix)
-        self._given.add(name)
-        return name
+        return f"{prefix}{number}"
 
     def scalar(self, name: str, value: int, source: str = "value", dtype: DType = dt.index) -> Expr:
         """The scalar called ``name``; the first use declares it."""
         if name not in self.slots:
-            assert name not in self._given, f"{name} is a variable of the kernel already, which would hide the argument"
             self.slots[name] = Slot(Scalar(name, dtype), source, value)
         return var(name, self.slots[name].scalar.dtype)
 
     def number(self, value: int) -> Expr:
         """An integer of index arithmetic: 0 and 1 as they are, others as arguments."""
-        if value in (0, 1):
-            return const(value, dt.index)
-        name = self.fresh("c")
-        self._given.discard(name)
-        return self.scalar(name, value)
+        return const(value, dt.index) if value in (0, 1) else self.scalar(self.fresh("c"), value)
 
     def extent(self, axis: int) -> Expr:
         """The extent of an axis, as an argument."""

@@ -25,7 +25,7 @@ def reduce_lanes(scope: Scope, number: int, lanes: int) -> None:
     def chunks(inner: Scope) -> None:
         start, stop = inner.bounds(last)
         if last in nest.loops.parts:
-            whole = inner.name("whole", start + ((stop - start) & const(-lanes, dt.index)))
+            whole = inner.name("even", start + ((stop - start) & const(-lanes, dt.index)))
         else:
             whole = nest.scalar(f"whole{last}", nest.loops.extents[last] // lanes * lanes)
         at, lane, rest = nest.fresh("k"), nest.fresh("l"), nest.fresh("k")

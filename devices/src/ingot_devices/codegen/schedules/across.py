@@ -130,7 +130,7 @@ class _Strip:
     def _rows(self, scope: Scope, number: int, axis: int, arrays: Sequence[str]) -> None:
         """All rows, or those of a part, into accumulators."""
         start, stop = scope.bounds(axis)
-        whole = scope.name("whole", start + ((stop - start) & const(-UNROLL * self.strip.down, dt.index)))
+        whole = scope.name("even", start + ((stop - start) & const(-UNROLL * self.strip.down, dt.index)))
 
         self._some(scope, number, axis, arrays, (start + self.y, whole), UNROLL)
         self._some(scope, number, axis, arrays, (whole + self.y, stop), 1)

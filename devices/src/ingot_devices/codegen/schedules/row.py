@@ -145,7 +145,7 @@ class _Rows:
         width, several, axis = self.rows.width, self.rows.size * self.rows.width, axes[-1]
         many, walk = unroll(width), Walk(scope, axes)
         start, stop, mine = walk.start, walk.stop, self.lid * width
-        whole = scope.name("whole", start + ((stop - start) & const(-many * several, dt.index)))
+        whole = scope.name("even", start + ((stop - start) & const(-many * several, dt.index)))
         vectors = stop if width == 1 else scope.name("vectors", start + ((stop - start) & const(-width, dt.index)))
 
         self._vectors(scope, number, walk, arrays, (start + mine, whole), many)
