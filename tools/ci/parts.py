@@ -18,12 +18,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO
 
 DEADLINE = 24 * 60  # seconds from the start of .ci/run
 LEAST = 15  # seconds that an elastic part samples for, however late it is
+TOLD = 20  # lines of a failed part that are said again at the end: a log is often kept by its end only
 AROUND = 40  # seconds beside its budget: imports, collection, the last test
 PYTHON = sys.executable
 TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
@@ -90,12 +92,13 @@ PARTS = (
 
 @dataclass
 class Outcome:
-    """How a part ended; ``note`` is its last line, or why it failed."""
+    """How a part ended; ``note`` is its last line, or why it failed, ``said`` its last lines."""
 
     part: Part
     failed: bool
     seconds: float
     note: str
+    said: Sequence[str] = field(default=(), repr=False)
 
 
 def main() -> int:
@@ -158,7 +161,7 @@ def finish(part: Part, command: str, limit: float | None) -> Outcome:
         command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         text=True, errors="replace", start_new_session=True,
     )  # fmt: skip
-    lines = [""]
+    lines: deque[str] = deque([""], maxlen=TOLD)
     reader = threading.Thread(target=show, args=(process.stdout, lines), daemon=True)
     reader.start()
     try:
@@ -166,30 +169,35 @@ def finish(part: Part, command: str, limit: float | None) -> Outcome:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        return Outcome(part, True, time.monotonic() - start, f"did not end within {limit:.0f} s")
+        return Outcome(part, True, time.monotonic() - start, f"did not end within {limit:.0f} s", tuple(lines))
     finally:
         reader.join(5)  # a grandchild may still hold the pipe
     seconds, last = time.monotonic() - start, lines[-1]
     if code == 0 and part.tests and not re.search(r"\b[1-9]\d* passed", last):
-        return Outcome(part, True, seconds, f"no test passed: {last!r}")
-    return Outcome(part, code != 0, seconds, last if code == 0 or part.tests else f"exit status {code}: {last}")
+        return Outcome(part, True, seconds, f"no test passed: {last!r}", tuple(lines))
+    note = last if code == 0 or part.tests else f"exit status {code}: {last}"
+    return Outcome(part, code != 0, seconds, note, tuple(lines))
 
 
-def show(stream: IO[str], lines: list[str]) -> None:
-    """Print ``stream`` as it comes; ``lines`` keeps the last line that says something."""
+def show(stream: IO[str], lines: deque[str]) -> None:
+    """Print ``stream`` as it comes; ``lines`` keeps the last lines that say something."""
     for line in stream:
         print(line, end="", flush=True)
         if line.strip():
-            lines[-1] = line.strip()
+            lines.append(line.strip())
 
 
 def summary(outcomes: Sequence[Outcome]) -> int:
-    """Print the table and give the exit status."""
+    """Print the table, what the failed parts said last, and give the exit status."""
     print("\n== summary")
     for o in outcomes:
         print(f"{'FAILED' if o.failed else 'ok':7}{o.part.name:15}{o.seconds:6.0f} s  {o.note}")
     failed = [o.part.name for o in outcomes if o.failed]
-    print(f"total  {sum(o.seconds for o in outcomes):21.0f} s  " + (f"failed: {', '.join(failed)}" if failed else "all passed"))
+    end = f"failed: {', '.join(failed)}" if failed else "all passed"
+    print(f"total  {sum(o.seconds for o in outcomes):21.0f} s  {end}")
+    for o in outcomes:
+        if o.failed:
+            print(f"\n== {o.part.name} said last:\n" + "\n".join(o.said))
     return 1 if failed else 0
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -78,7 +78,7 @@ class Subject:
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
 
-SLOW_FROM = 0.01  # seconds for a product of two 48 × 48 matrices, which takes a device that interprets much longer
+SIDE = 48  # of the product by which `opened` knows a device that interprets
 
 
 def opened(device: str, kind: type[Subject] = Subject) -> Subject:
@@ -93,17 +93,32 @@ def opened(device: str, kind: type[Subject] = Subject) -> Subject:
     refused = frozenset(d for d in ALL if limits.dtype_class(dtypes.dtype(d)).kind == "refused")
     subject = kind(ingot, device, refused)
     subject.edges = of_limits(limits)
-    subject.is_slow |= _seconds(subject) > SLOW_FROM
+    subject.is_slow |= _interprets(subject)
     return subject
 
 
-def _seconds(subject: Subject) -> float:
-    """The shortest of a few products. A device that cannot do that is judged elsewhere."""
-    x = subject.tensor(np.ones((48, 48), np.float32))
+def _interprets(subject: Subject) -> bool:
+    """Whether a product takes the device longer than Python's own loops, on whichever machine this is.
+
+    What interprets takes more than twice as long, and what does not less than a quarter of it. A number of seconds would
+    say something else on each machine.
+    """
+    x, rows = subject.tensor(np.ones((SIDE, SIDE), np.float32)), [[1.0] * SIDE] * SIDE
+
+    def device() -> None:
+        with suppress(Exception):  # a device that cannot do that is judged elsewhere
+            subject.read(x @ x)
+
+    def python() -> None:
+        _ = [[sum(a * b for a, b in zip(row, column, strict=True)) for column in rows] for row in rows]
+
+    return _shortest(device) > _shortest(python)
+
+
+def _shortest(work: Callable[[], None]) -> float:
     times = []
     for _ in range(3):  # the first builds the kernel
         start = time.perf_counter()
-        with suppress(Exception):
-            subject.read(x @ x)
+        work()
         times.append(time.perf_counter() - start)
     return min(times)

@@ -14,9 +14,11 @@ def offsets_beyond_31_bits(bench: Bench) -> None:
     """Reading and writing at the far end of a large tensor, and through a view that strides from its begin to its end."""
     limits, t = bench.device.limits, bench.t
     room = min(limits.max_buffer, limits.max_binding, limits.memory or limits.max_buffer)
+    free, _ = bench.device.memory_info() or (FAR, FAR)
     reasons = (
         (bench.subject.is_slow, f"{bench.name} interprets"),
         (room < FAR, f"a buffer of {bench.name} ends at {room} bytes"),
+        (free < FAR, f"{free} bytes of {bench.name} are free"),
         (limits.index_bits < 64, f"{bench.name} has no 64-bit offsets"),
         ("uint8" in bench.subject.refused, f"{bench.name} has no uint8"),
     )
