@@ -10,11 +10,13 @@ import pytest
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.replay import Input
 from ingot_devices.discovery import open_device
+from ingot_devices.ir.definition import Define, Operand
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import OPS
 from ingot_devices.plan import Ref
-from ingot_devices.program import fuse, lift, lodge, memory, simplify, stages
-from ingot_devices.program.graph import Graph, IllFormed, check
+from ingot_devices.program import fuse, lift, lodge, lower, memory, order, simplify, stages
+from ingot_devices.program import in_place as over
+from ingot_devices.program.graph import Graph, IllFormed, Node, check
 from ingot_devices.program.lower import Program
 from ingot_devices.resolve import resolve
 from ingot_devices.transfer import read, write
@@ -360,6 +362,7 @@ def test_temporaries_lie_in_results_that_nobody_has_written_yet(monkeypatch: pyt
         chosen = rng.choice(np.arange(len(inputs), len(values) - 1), 3, replace=False)
         drawing.keep(values[-1], *(values[int(k)] for k in chosen))
         given = {x.slot: rng.standard_normal(n).astype(np.float32) for x, n in zip(inputs, sizes, strict=True)}
+        monkeypatch.setattr(lower, "in_place", lambda graph: graph)
         lodged = stages.build(drawing.graph, {})
         with monkeypatch.context() as patch:
             patch.setattr(lodge, "LEAST", 1 << 40)
@@ -373,3 +376,66 @@ def test_temporaries_lie_in_results_that_nobody_has_written_yet(monkeypatch: pyt
         assert lodged.program.plan.nbytes <= apart.program.plan.nbytes
         saved += apart.program.plan.nbytes - lodged.program.plan.nbytes
     assert saved > 8 * 4096 * 4
+
+
+def test_results_take_the_place_of_operands_that_nobody_needs_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Programs of running sums: the same numbers in less memory, and never over what is read later."""
+    shared = 0
+    for seed in range(8):
+        rng, drawing = np.random.default_rng(seed), Drawing(open_device("cpu"))
+        x = drawing.input(5000)
+        values = [drawing.op("cumsum", x, axis=-1)]
+        for _ in range(12):
+            values.append(drawing.op("cumsum", values[-1 - int(rng.integers(min(len(values), 3)))], axis=-1))
+        drawing.keep(values[-1], values[int(rng.integers(len(values) - 1))])
+        given = {x.slot: rng.standard_normal(5000).astype(np.float32)}
+        built = stages.build(drawing.graph, {})
+        with monkeypatch.context() as patch:
+            patch.setattr(lower, "in_place", lambda graph: graph)
+            apart = stages.build(drawing.graph, {})
+        got, wanted = run(built, given), run(apart, given)
+        assert all(np.array_equal(got[n], wanted[n]) for n in wanted)
+        assert built.program.plan.nbytes <= apart.program.plan.nbytes
+        shared += sum(len(n.aliased) for n in built.program.graph.nodes)
+        assert not any(n.aliased for n in apart.program.graph.nodes)
+    assert shared > 16
+
+
+def test_what_another_store_needs_is_not_written_over(drawing: Drawing) -> None:
+    """One kernel with two results, which are read from one operand; and one where the second is read from another."""
+    x, y, a, b = (Operand(n, "xyab"[n], dt.float32, (64,), output=n > 1, input=n < 2) for n in range(4))
+    for second, expected in ((x, frozenset()), (y, frozenset({0, 1}))):
+        d = Define("pair", [x, y, a, b])
+        (i,) = d.axes((64,))
+        d.store(0, [i], x[i] + 1)
+        d.store(1, [i], second[i] + 2)
+        first, other = (drawing.op("cumsum", drawing.input(64), axis=-1) for _ in range(2))
+        results = [Ref(drawing.graph.buffer("output", drawing.layout(64)).number, drawing.layout(64)) for _ in range(2)]
+        reads = (0, 1) if second is y else (0,)
+        drawing.graph.nodes.append(Node("pair", (first, other, *results), reads, (2, 3), d.finish()))
+        assert over.in_place(drawing.graph).nodes[-1].aliased == expected
+
+
+def test_a_product_is_not_written_over_what_is_added_to_it(drawing: Drawing) -> None:
+    """Many a library takes none that lies so."""
+    x, w = drawing.input(64, 64), drawing.input(64, 64)
+    drawing.keep(drawing.op("add", drawing.op("matmul", x, w), drawing.op("cumsum", x, axis=-2)))
+    nodes = stages.build(drawing.graph, {}).program.graph.nodes
+    assert [(n.op, n.aliased) for n in nodes] == [("cumsum", frozenset()), ("matmul+add", frozenset())]
+
+
+def test_what_only_frees_memory_is_done_first(drawing: Drawing) -> None:
+    """The last reader of a value, whose result is handed out anyway, runs before who wants memory of its own."""
+    x = drawing.input(5000)
+    first = drawing.op("cumsum", x, axis=-1)
+    second = drawing.op("cumsum", first, axis=-1)
+    most = drawing.op("amax", first, axes=(-1,))
+    third = drawing.op("cumsum", drawing.op("cumsum", second, axis=-1), axis=-1)
+    drawing.keep(drawing.op("amax", third, axes=(-1,)), most)
+    (found,) = order.order(drawing.graph)
+    assert [n.op for n in found.nodes] == ["cumsum", "amax", "cumsum", "cumsum", "cumsum", "amax"]
+    assert list(order.order(found)) == []
+    built = stages.build(drawing.graph, {})
+    assert built.program.plan.nbytes < 2 * 5000 * 4
+    given = np.random.default_rng(0).integers(-8, 8, 5000).astype(np.float32)
+    assert run(built, {x.slot: given})[most.slot] == given.cumsum(dtype=np.float32).max()

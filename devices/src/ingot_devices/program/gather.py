@@ -24,7 +24,7 @@ REACH = 1024
 
 
 @dataclass
-class _Touched:
+class Touched:
     """Buffers that some nodes read and write."""
 
     reads: set[int] = field(default_factory=set)
@@ -72,7 +72,7 @@ def elementwise(definition: Definition) -> bool:
 def _members(graph: Graph, node: Node, behind: Sequence[Node]) -> list[Node]:
     """The nodes of ``behind`` that may run beside ``node``."""
     kind, bindings = _kind(node), _bindings(node)
-    between, inside = _Touched(), _Touched()
+    between, inside = Touched(), Touched()
     inside.add(node)
     found: list[Node] = []
     for other in behind[:REACH]:

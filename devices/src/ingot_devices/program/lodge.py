@@ -44,7 +44,7 @@ def lodge(graph: Graph) -> tuple[Graph, int]:
     rooms = _rooms(graph) if limits.suballocate else []
     if not rooms:
         return graph, 0
-    lives, plain = memory.lifetimes(graph), _plain(graph)
+    lives, plain = memory.lifetimes(graph), memory.plain(graph)
     sizes = {n: -(-graph.buffers[n].nbytes // step_of(limits)) * step_of(limits) for n in lives}
     able = [n for n in memory.ordered(lives, sizes) if n in plain and graph.buffers[n].nbytes >= SMALL]
 
@@ -109,15 +109,3 @@ def _rooms(graph: Graph) -> list[Room]:
             lives = [(*reach, *((0, at[-1]) if b.spent else (at[0], end))) for reach, at in touched[b.number].items()]
             found.append((max(end - last + first for _, _, first, last in lives), Room(b.number, b.nbytes, lives)))
     return [room for _, room in sorted(found, key=lambda pair: pair[0])]
-
-
-def _plain(graph: Graph) -> set[int]:
-    """Temporaries that are one dtype to all who name them, and that no node takes on the host."""
-    found = {b.number for b in graph.buffers.values() if b.kind == "temp"}
-    for node in graph.nodes:
-        for operand in node.operands:
-            if isinstance(operand, Ref) and operand.slot in found:
-                dtype = graph.buffers[operand.slot].layout.dtype
-                if node.views or operand.layout is None or operand.layout.dtype is not dtype:
-                    found.discard(operand.slot)
-    return found

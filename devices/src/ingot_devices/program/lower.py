@@ -21,7 +21,9 @@ from ..view import View
 from . import memory
 from .fuse import unfused
 from .graph import Graph, Node
+from .in_place import in_place
 from .lodge import lodge
+from .order import order
 from .slab import unite
 
 Run = Callable[[Sequence[Any], Sequence[Any]], None]
@@ -36,8 +38,7 @@ class Program:
     """
 
     def __init__(self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None) -> None:
-        self.graph, lodged = lodge(unite(_buildable(graph)))
-        self.plan = replace(memory.plan(self.graph), lodged=lodged)
+        self.graph, self.plan = _planned(graph)
         self.arena: Arena
         self.arena, views = memory.placed(self.graph, self.plan, shared)
         self._turn, self._streams = self.arena.turn, graph.device.streams
@@ -92,6 +93,16 @@ class Program:
             return run
         self._hosted = self._hosted or self.graph.device.host_visible
         return _straight(launches, self.graph.device, self.pinned, self.sources)
+
+
+def _planned(graph: Graph) -> tuple[Graph, memory.MemoryPlan]:
+    """The program as it is to run, and its temporaries' places: in the order that was given, or in that of `order`, whichever
+    needs less memory."""
+    found = []
+    for given in (graph, *order(graph)):
+        made, lodged = lodge(unite(_buildable(in_place(given))))
+        found.append((made, replace(memory.plan(made), lodged=lodged)))
+    return min(found, key=lambda pair: pair[1].nbytes)
 
 
 def _launch(node: Node) -> Launch:

@@ -62,6 +62,18 @@ def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
     return found
 
 
+def plain(graph: Graph) -> set[int]:
+    """Temporaries that are one dtype to all who name them, and that no node takes on the host."""
+    found = {b.number for b in graph.buffers.values() if b.kind == "temp"}
+    for node in graph.nodes:
+        for operand in node.operands:
+            if isinstance(operand, Ref) and operand.slot in found:
+                dtype = graph.buffers[operand.slot].layout.dtype
+                if node.views or operand.layout is None or operand.layout.dtype is not dtype:
+                    found.discard(operand.slot)
+    return found
+
+
 def plan(graph: Graph) -> MemoryPlan:
     """Places for the temps of ``graph``."""
     lives, limits = lifetimes(graph), graph.device.limits

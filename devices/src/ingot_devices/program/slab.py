@@ -67,8 +67,9 @@ def unite(graph: Graph) -> Graph:
 def moved(graph: Graph, node: Node, placed: Placed) -> Node:
     """``node`` with what is in ``placed`` where it lies."""
     operands = tuple(_operand(graph, o, placed) for o in node.operands)
-    members = tuple(moved(graph, m, placed) for m in node.members)
-    return node if operands == node.operands and members == node.members else replace(node, operands=operands, members=members)
+    members, parts = (tuple(moved(graph, n, placed) for n in nodes) for nodes in (node.members, node.parts))
+    same = operands == node.operands and members == node.members and parts == node.parts
+    return node if same else replace(node, operands=operands, members=members, parts=parts)
 
 
 def _operand(graph: Graph, operand: Operand, placed: Placed) -> Operand:

@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ...ir.expr import walk
+from ...ir.expr import Expr, walk
 from ...ir.program import Program
 from ...limits import Limits
 from .. import Unsupported
@@ -183,9 +183,14 @@ def _check_positions(loops: Loops, group: tuple[Write, ...], aliased: frozenset[
     inside = [n for k in stages for v in loops.stages[k].values for n in walk(v) if n.op == "get"]
     if plain and any(n.value in touched and n.args[0] not in offsets for n in (*direct, *inside)):
         raise Unsupported("it reads other elements of an operand than the ones it overwrites")
-    kinds = {frozenset(w.axes) for w in plain}
-    if len(kinds) > 1 and any(n.value in touched for n in direct):
-        raise Unsupported("it overwrites an operand in one loop and reads it in another")
+    loops_of: dict[Expr, set[frozenset[int]]] = {}
+    for w in plain:
+        loops_of.setdefault(w.offset, set()).add(frozenset(w.axes))
+    several = len({frozenset(w.axes) for w in plain}) > 1
+    for w in plain if several else ():
+        read = [n for n in walk(*w.roots()) if n.op == "get" and n.value in touched]
+        if any(loops_of.get(n.args[0]) != {frozenset(w.axes)} for n in read):
+            raise Unsupported("it overwrites an operand in one loop and reads it in another")
 
 
 def _reads(loops: Loops, writes: Sequence[Write]) -> set[int]:

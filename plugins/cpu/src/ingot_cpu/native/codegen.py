@@ -46,16 +46,23 @@ class CpuCodegen:
         self, definition: Definition, layouts: Mapping[int, Layout], device: Any, aliased: frozenset[int] = frozenset()
     ) -> Compiled:  # fmt: skip
         """See `ingot_devices.codegen.Codegen`."""
+        try:
+            return self.strictly(definition, layouts, device, aliased)
+        except Unsupported:
+            return self.host.compile(definition, layouts, device, aliased)
+
+    def strictly(
+        self, definition: Definition, layouts: Mapping[int, Layout], device: Any, aliased: frozenset[int] = frozenset()
+    ) -> Compiled:  # fmt: skip
+        """`compile`, but `Unsupported` where NumPy would do what native code does not."""
+        if self.available():
+            return self.host.compile(definition, layouts, device, aliased)
         before = state.context
         if before.recording:  # how a kernel is made is no part of what a recorder listens to
             state.context = before.change(recording=False)
         try:
-            if self.available():
-                return self.host.compile(definition, layouts, device, aliased)
             device.codegen_stats = self.statistics
             return self.native(definition, layouts, aliased)
-        except Unsupported:
-            return self.host.compile(definition, layouts, device, aliased)
         finally:
             state.context = before
 
