@@ -41,7 +41,7 @@ CASES: dict[str, tuple[Limits, str, list[Any], dict[str, Any]]] = {
     "linear_tiles": (GPU, "linear", [shaped(64, 20), shaped(32, 20), shaped(32)], {}),
     "convolution": (CPU, "convolution", [shaped(2, 8, 12, 12), shaped(16, 8, 3, 3), None], {"padding": 1}),
     "convolution_pointwise": (CPU, "convolution", [shaped(2, 64, 12, 12), shaped(16, 64, 1, 1), None], {}),
-    "max_pool": (GPU, "max_pool", [shaped(2, 8, 12, 12)], {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}),
+    "max_pool": (GPU, "max_pool_with_indices", [shaped(2, 8, 12, 12)], {"kernel": (3, 3), "stride": (2, 2), "padding": (1, 1)}),
     "column_sum": (CPU, "sum", [shaped(100, 80)], {"axes": (-2,)}),
     "cumsum": (CPU, "cumsum", [shaped(8, 100)], {"axis": -1}),
     "pad": (CPU, "pad", [shaped(8, 100), EPS], {"pads": ((1, 2),)}),

@@ -134,24 +134,26 @@ POOLS = [
 def test_max_pool(shape: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> None:
     how: dict[str, Any] = {"kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
     x = draw(*shape)
-    out, indices = Tape().max_pool(x, **how)
+    out, indices = Tape().max_pool_with_indices(x, **how)
     counts, elements = slide(x, **how)
     assert out.shape == (*shape[: len(shape) - len(kernel)], *counts)
     for at, places in cells(x, counts, elements):
         best = max(places, key=lambda p: x[p])
         assert out.array[at] == x[best]
         assert indices.array[at] == np.ravel_multi_index(best[-len(kernel) :], shape[-len(kernel) :])
-    check_gradients(lambda b, x: b.max_pool(x, **how)[0], x)
+    np.testing.assert_array_equal(Tape().max_pool(x, **how).array, out.array)
+    check_gradients(lambda b, x: b.max_pool_with_indices(x, **how)[0], x)
+    check_gradients(lambda b, x: b.max_pool(x, **how), x)
 
 
 def test_the_least_place_wins_among_equals_and_nan_before_all() -> None:
     x = np.full((1, 4, 4), -np.inf)
     how: dict[str, Any] = {"kernel": 3, "stride": 2, "padding": 1}
-    out, indices = Tape().max_pool(x, **{k: (v, v) for k, v in how.items()})
+    out, indices = Tape().max_pool_with_indices(x, **{k: (v, v) for k, v in how.items()})
     assert np.isneginf(out.array).all()  # the padding never wins
     np.testing.assert_array_equal(indices.array[0], [[0, 1], [4, 5]])
     x[0, 1, 1] = np.nan
-    out, indices = Tape().max_pool(x, kernel=(2, 2), stride=(2, 2))
+    out, indices = Tape().max_pool_with_indices(x, kernel=(2, 2), stride=(2, 2))
     assert np.isnan(out.array[0, 0, 0]) and indices.array[0, 0, 0] == 5
 
 
@@ -214,11 +216,11 @@ def test_what_pooling_refuses(op: str, how: Any, said: str) -> None:
 
 def test_pooling_of_other_dtypes() -> None:
     with pytest.raises(TypeError, match="does not take bool"):
-        OPS["max_pool"].infer([Spec.of((2, 4), dt.bool_)], OPS["max_pool"].bind({"kernel": (2,)}))
+        OPS["max_pool_with_indices"].infer([Spec.of((2, 4), dt.bool_)], OPS["max_pool_with_indices"].bind({"kernel": (2,)}))
     with pytest.raises(TypeError, match="floating point, int64 was given"):
         OPS["avg_pool"].infer([Spec.of((2, 4), dt.int64)], OPS["avg_pool"].bind({"kernel": (2,)}))
     x = np.arange(8).reshape(1, 8)[:, ::-1].copy()
-    np.testing.assert_array_equal(Tape().max_pool(x, kernel=(2,), stride=(2,))[0].array, [[7, 5, 3, 1]])
+    np.testing.assert_array_equal(Tape().max_pool_with_indices(x, kernel=(2,), stride=(2,))[0].array, [[7, 5, 3, 1]])
 
 
 # ---- batch normalisation -----------------------------------------------------------------------------------------------

@@ -439,3 +439,25 @@ def test_what_only_frees_memory_is_done_first(drawing: Drawing) -> None:
     assert built.program.plan.nbytes < 2 * 5000 * 4
     given = np.random.default_rng(0).integers(-8, 8, 5000).astype(np.float32)
     assert run(built, {x.slot: given})[most.slot] == given.cumsum(dtype=np.float32).max()
+
+
+def test_one_of_a_pair_of_programs_has_memory_for_temporaries_only_while_it_runs() -> None:
+    """Where native code adds offsets to addresses; the numbers are the same, and another run gives the memory to others."""
+    device = open_device("cpu")
+    if device.codegen.available():
+        pytest.skip("there is no native code here")
+    drawing = Drawing(device)
+    x, w = drawing.input(700, 500), drawing.input(500, 600)
+    rows = drawing.op("cumsum", x, axis=-1)
+    columns = drawing.op("cumsum", rows, axis=-2)
+    out = drawing.op("mul", drawing.op("matmul", rows, w), drawing.op("matmul", columns, w))
+    drawing.keep(out)
+    given = {x.slot: np.random.default_rng(0).standard_normal((700, 500)), w.slot: np.eye(500, 600)}
+    lasting = stages.build(drawing.graph, {})
+    wanted = run(lasting, given)[out.slot]
+    before = device.pool.stats().used
+    built = stages.build(drawing.graph, {}, lasting=False)
+    assert built.program.plan.nbytes == lasting.program.plan.nbytes > 1 << 20
+    for _ in range(3):
+        np.testing.assert_array_equal(run(built, given)[out.slot], wanted)
+        assert device.pool.stats().used < before + 1024

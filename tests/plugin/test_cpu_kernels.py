@@ -152,11 +152,13 @@ def test_max_pool_to_the_bit(shape: Any, how: Any, dtype: str) -> None:
         x.flat[5::11] = -np.inf
     for dilation in (1, 2):
         if dilation == 1 or shape[-1] > 6:
-            made, wanted = beside_the_definition("max_pool", [x], dilation=dilation, **how)
+            made, wanted = beside_the_definition("max_pool_with_indices", [x], dilation=dilation, **how)
             np.testing.assert_array_equal(made[0], wanted[0])
             np.testing.assert_array_equal(made[1], wanted[1])
+            alone, _ = beside_the_definition("max_pool", [x], dilation=dilation, **how)
+            np.testing.assert_array_equal(alone[0], wanted[0])
     if x.dtype.kind == "f":
-        made, wanted = beside_the_definition("max_pool", [drawn(*shape, dtype=dtype)], **how)
+        made, wanted = beside_the_definition("max_pool_with_indices", [drawn(*shape, dtype=dtype)], **how)
         grad = drawn(*made[0].shape, dtype=dtype)
         back, expected = beside_the_definition("max_pool_backward", [grad, made[1]], shape=shape, **how)
         np.testing.assert_allclose(back[0], expected[0], rtol=1e-2 if dtype == "float16" else 1e-6, atol=1e-6)
@@ -175,4 +177,4 @@ def test_avg_pool(shape: Any, how: Any, counted: bool, divisor: int | None) -> N
 
 def test_max_pool_of_bfloat16_is_left_to_the_definition() -> None:
     layout = Layout.dense((1, 4), dt.bfloat16, open_device("cpu"))
-    assert planned("max_pool", (layout,), kernel=(2,), stride=(2,)).route == "generated"
+    assert planned("max_pool_with_indices", (layout,), kernel=(2,), stride=(2,)).route == "generated"

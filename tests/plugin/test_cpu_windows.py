@@ -248,9 +248,12 @@ def test_the_greatest_of_each_window_and_its_place(shape: Any, how: Any) -> None
     x.flat[3::17], x.flat[5::11] = np.nan, -np.inf
     x[..., :4, :4] = -np.inf
     attrs: dict[str, Any] = {"dilation": 1, "ceil_mode": False, **how}
+    plan, _ = cases.planned("max_pool_with_indices", [x], **attrs)
+    assert "define void @NAME" in plan.steps[-1].source
+    values, places = cases.run("max_pool_with_indices", [x], **attrs)
     plan, _ = cases.planned("max_pool", [x], **attrs)
     assert "define void @NAME" in plan.steps[-1].source
-    values, places = cases.run("max_pool", [x], **attrs)
+    np.testing.assert_array_equal(cases.run("max_pool", [x], **attrs)[0], values)
 
     rank = max(len(v) for v in attrs.values() if isinstance(v, tuple)) if isinstance(attrs["kernel"], tuple) else 1
     sizes = (1, *x.shape[-1:]) if rank == 1 else x.shape[-2:]

@@ -32,7 +32,7 @@ typedef struct {
   int total;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(256, 1, 1)))
-void ingot_max_pool(__global const float *restrict x0, __global float *restrict x1, __global long *restrict x2, const Arguments args) {
+void ingot_max_pool_with_indices(__global const float *restrict x0, __global float *restrict x1, __global long *restrict x2, const Arguments args) {
   const int n2 = args.n2;
   const int n1 = args.n1;
   const int c0 = args.c0;

@@ -66,6 +66,7 @@ class Programs:
     buffer_of: dict[int, int] = field(default_factory=dict)  # the recorder's block number → buffer
     sources: dict[tuple[int, int], int] = field(default_factory=dict)  # (block number, source) → buffer
     built: Any = None
+    paired: bool = False  # with a program that runs in between: neither has memory for its temporaries while the other runs
 
     def loose(self, results: Set[int]) -> set[int]:
         """Buffers that are other memory at each call: arguments, seeds, and ``results`` (block numbers)."""
@@ -270,7 +271,7 @@ class Capture:
         """Take the graph through the stages."""
         arena = self.arena if self.arena is not None and self.arena.device is self.device else None
         loose = made.loose(self.results) if self.graphs else None
-        made.built = stages.build(made.graph, made.pinned(), loose, arena)
+        made.built = stages.build(made.graph, made.pinned(), loose, arena, lasting=not made.paired)
         self.arena = made.built.program.arena
         dispatch.programs.add(made.built.program)
 

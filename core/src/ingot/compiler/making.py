@@ -82,6 +82,7 @@ def _joined(
     second = capture.program(later, ends, sources)
     _spend(first, second)
     _together(second, ends)
+    first.paired = second.paired = True
     capture.build(second)
     return first, Joined(capture, first, second, roots, targets, found, list(given.values()), function)
 

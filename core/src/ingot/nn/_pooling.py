@@ -1,4 +1,5 @@
-"""Pooling as functions: PyTorch's arguments, turned into what the ops ``max_pool``, ``avg_pool``, ``adaptive_avg_pool`` take.
+"""Pooling as functions: PyTorch's arguments, turned into what the ops ``max_pool`` (or
+``max_pool_with_indices``), ``avg_pool``, ``adaptive_avg_pool`` take.
 
 `nn.functional` exports these. The axes left of the pooled ones are (N, C) or (C,).
 """
@@ -29,11 +30,12 @@ def _max(
     _check(f"max_pool{rank}d", input, rank)
     kernel = each("kernel_size", kernel_size, rank, 1)
     step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
-    made: tuple[Tensor, Tensor] = run(
-        "max_pool", input, kernel=kernel, stride=step, padding=each("padding", padding, rank, 0),
-        dilation=each("dilation", dilation, rank, 1), ceil_mode=bool(ceil_mode),
+    kept = return_indices or (input.requires_grad and ingot.is_grad_enabled())  # a gradient goes to where the greatest was
+    made = run(
+        "max_pool_with_indices" if kept else "max_pool", input, kernel=kernel, stride=step,
+        padding=each("padding", padding, rank, 0), dilation=each("dilation", dilation, rank, 1), ceil_mode=bool(ceil_mode),
     )  # fmt: skip
-    return made if return_indices else made[0]
+    return made[0] if kept and not return_indices else made
 
 
 def max_pool1d(

@@ -1,8 +1,8 @@
 """The window group, second half: max, average and adaptive average pooling over the last axes, and their gradients.
 
 A gradient looks from an element at the few windows that hold it (see `window`) and adds up what they hand back, in the
-order of the windows. Max pooling keeps where each maximum lies, as the number of the element in its plane, row by row;
-the least number wins among equals, NaN before all. Average pooling is linear, so its two rows are each other's gradient.
+order of the windows. Max pooling that is to have a gradient keeps where each maximum lies, as the number of the element in its
+plane, row by row; the least number wins among equals, NaN before all. Average pooling is linear, so its two rows are each other's gradient.
 """
 
 from __future__ import annotations
@@ -73,6 +73,10 @@ def _average_axes(x: Spec, **attrs: Any) -> tuple[Shape, Sequence[Sliding | Adap
 
 
 # ---- max -------------------------------------------------------------------------------------------------------------
+def _values_spec(x: Spec, **attrs: Any) -> tuple[Spec, ...]:
+    return _max_spec(x, **attrs)[:1]
+
+
 def _max_spec(x: Spec, **attrs: Any) -> tuple[Spec, ...]:
     if x.dtype is dt.bool_:
         raise TypeError("max_pool does not take bool; convert the operand to another dtype")
@@ -89,7 +93,8 @@ def _max(d: Define, x: Operand, **attrs: Any) -> None:
     number = joined(places, x.shape[len(lead) :]).cast(dt.int64)
     best = d.reduce("argmax", wide(x[(*at[: len(lead)], *places)]), number, over=taps)
     d.store(0, at, best)
-    d.store(1, at, d.component(best, 1, dt.int64))
+    if len(d.outputs) > 1:
+        d.store(1, at, d.component(best, 1, dt.int64))
 
 
 def _max_backward(d: Define, grad: Operand, indices: Operand, shape: Shape, **attrs: Any) -> None:
@@ -169,7 +174,9 @@ def _average_backward_spec(grad: Spec, shape: Shape, **attrs: Any) -> tuple[Spec
 
 
 # fmt: off
-pool("max_pool", "x", _max, _max_spec, MAX, "The greatest of each window, and its number in the plane.", "out indices",
+pool("max_pool", "x", _max, _values_spec, MAX, "The greatest of each window.",
+     x=lambda b, g, x, x_spec, kernel, stride, padding, dilation, ceil_mode: b.max_pool_backward(g, b.max_pool_with_indices(x, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode)[1], shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode))
+pool("max_pool_with_indices", "x", _max, _max_spec, MAX, "The greatest of each window, and its number in the plane.", "out indices",
      x=lambda b, g, x_spec, indices, kernel, stride, padding, dilation, ceil_mode: b.max_pool_backward(g, indices, shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode))
 pool("max_pool_backward", "grad indices", _max_backward, _max_backward_spec, SHAPE | MAX, "The gradient of max_pool's x: each window's, where its greatest lies.",
      grad=_picked)

@@ -14,6 +14,7 @@ from typing import Any
 from ..codegen import Unsupported
 from ..codegen.quiet import loud, quiet
 from ..codegen.replay import Input, Launch, part
+from ..dtypes import uint8
 from ..layout import Layout
 from ..memory.arena import Arena
 from ..plan import Ref
@@ -24,7 +25,7 @@ from .graph import Graph, Node
 from .in_place import in_place
 from .lodge import lodge
 from .order import order
-from .slab import unite
+from .slab import moved, unite
 
 Run = Callable[[Sequence[Any], Sequence[Any]], None]
 
@@ -35,18 +36,23 @@ class Program:
     ``run(slots, numbers)``: ``slots[n]`` is the `View` of input or output buffer n (None where it is pinned or a temp), in
     the layout that the graph's buffer has; ``numbers`` are those that change. Runs in several threads, or on several streams,
     come one after the other: they use the same temporaries. ``shared``: the arena of a program that may lend its memory.
+    Not ``lasting``: where temporaries are many, there is memory for them only while the program runs (`_Lent`).
     """
 
-    def __init__(self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None) -> None:
+    def __init__(
+        self, graph: Graph, pinned: Mapping[int, View], shared: Arena | None = None, lasting: bool = True
+    ) -> None:  # fmt: skip
         self.graph, self.plan = _planned(graph)
+        self._lent = _Lent(self.graph, self.plan) if not lasting and _Lent.wanted(graph.device, self.plan) else None
+        nodes = self.graph.nodes if self._lent is None else self._lent.nodes
         self.arena: Arena
-        self.arena, views = memory.placed(self.graph, self.plan, shared)
+        self.arena, views = memory.placed(self.graph, self.plan if self._lent is None else memory.NOTHING, shared)
         self._turn, self._streams = self.arena.turn, graph.device.streams
         self.pinned = {**pinned, **views}
         self.sources: list[str] = []
         self.launches = self.runs = 0
         self._hosted = False  # something runs on NumPy
-        parts = [self._part(nodes) for nodes in _segments(self.graph.nodes)]
+        parts = [self._part(nodes) for nodes in _segments(nodes)]
         self._runs: tuple[Run, ...] = tuple(parts)
         self._only = parts[0] if len(parts) == 1 and not graph.derived else None
 
@@ -56,6 +62,8 @@ class Program:
             if self._streams:
                 self._turn.follow()
             self.runs += 1
+            if self._lent is not None:
+                slots = self._lent.slots(slots)
             token = quiet() if self._hosted else None  # NumPy's remarks on numbers are not news
             try:
                 if self._only is not None:
@@ -93,6 +101,32 @@ class Program:
             return run
         self._hosted = self._hosted or self.graph.device.host_visible
         return _straight(launches, self.graph.device, self.pinned, self.sources)
+
+
+class _Lent:
+    """The temporaries of a program as one slot more, whose memory comes from the pool for each run. Those of a forward pass are
+    not there while its backward pass runs, and the other way round. Where native code adds offsets to addresses, that costs no
+    more than an allocation."""
+
+    LEAST = 1 << 20
+    """Bytes from which it is worth that."""
+
+    @classmethod
+    def wanted(cls, device: Any, plan: memory.MemoryPlan) -> bool:
+        whole = getattr(device.codegen, "program", None) is not None and len(plan.sizes) == 1
+        return whole and plan.nbytes >= cls.LEAST
+
+    def __init__(self, graph: Graph, plan: memory.MemoryPlan) -> None:
+        self.number = max(graph.buffers) + 1
+        self.layout = Layout.dense((plan.nbytes,), uint8, graph.device)
+        self._make = graph.device.pool.maker(self.layout, exact=True)
+        there = {n: (self.number, offset) for n, (_, offset) in plan.place_of.items()}
+        self.nodes = [moved(graph, node, there) for node in graph.nodes]
+
+    def slots(self, given: Sequence[Any]) -> list[Any]:
+        """The slots of a run, with that one."""
+        block, native = self._make()
+        return [*given, *[None] * (self.number - len(given)), View.make(block, self.layout, 0, native)]
 
 
 def _planned(graph: Graph) -> tuple[Graph, memory.MemoryPlan]:

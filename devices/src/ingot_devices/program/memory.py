@@ -48,6 +48,10 @@ class MemoryPlan:
         return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes{others}"
 
 
+NOTHING = MemoryPlan((), {}, 0)
+"""The plan of no temporaries."""
+
+
 def lifetimes(graph: Graph) -> dict[int, tuple[int, int]]:
     """For each temp in use the places of the first and of the last node that names it.
 

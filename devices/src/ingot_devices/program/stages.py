@@ -60,12 +60,14 @@ class Built:
 
 
 def build(
-    graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | None = None, shared: Arena | None = None
-) -> Built:
+    graph: Graph, pinned: Mapping[int, View], loose: Collection[int] | None = None, shared: Arena | None = None,
+    lasting: bool = True,
+) -> Built:  # fmt: skip
     """The program of ``graph``; ``pinned`` are the inputs whose views are the same at each run.
 
     ``loose``: it is to be replayed as one graph of the device, and these are its arguments and results (`captured`).
     ``shared``: the arena of another program, never run at the same time, whose memory may serve for this one.
+    ``lasting``: see `Program`; a program that is replayed as one graph keeps its memory anyway.
     """
     check(graph, "lift")
     after = {"lift": graph}
@@ -73,7 +75,7 @@ def build(
         graph = stage(graph)
         check(graph, name)
         after[name] = graph
-    built = _built(graph, pinned, after, loose, shared)
+    built = _built(graph, pinned, after, loose, shared, lasting)
     for name in dumped():
         print(f"---- {name}\n{built.text(name)}", file=sys.stderr)
     return built
@@ -81,18 +83,18 @@ def build(
 
 def _built(
     graph: Graph, pinned: Mapping[int, View], after: Mapping[str, Graph], loose: Collection[int] | None,
-    shared: Arena | None,
+    shared: Arena | None, lasting: bool,
 ) -> Built:  # fmt: skip
     refused = "" if loose is None else refusal(graph)
     if loose is None or refused:
-        return Built(Program(graph, pinned, shared), after, refused=refused)
+        return Built(Program(graph, pinned, shared, lasting), after, refused=refused)
     try:
         rewritten, numbers = in_memory(graph)
         program = Program(rewritten, {**pinned, **numbers.views}, shared)
         captured = Captured(program, numbers, loose)
         program.arena.turn.blocks.update([] if numbers.block is None else [numbers.block])
     except Unsupported as error:
-        return Built(Program(graph, pinned, shared), after, refused=str(error))
+        return Built(Program(graph, pinned, shared, lasting), after, refused=str(error))
     return Built(program, after, captured)
 
 

@@ -1,8 +1,8 @@
 """Max pooling and both poolings' gradients, one tap of the window at a time over whole planes.
 
 The generated NumPy code gathers every window as an array; here each tap is a view of the input by strides. Registered for
-``max_pool``, ``max_pool_backward``, ``avg_pool`` and ``avg_pool_backward``. Max pooling gives what the definition gives, to
-the bit; an average differs in the order of its sums alone.
+``max_pool``, ``max_pool_with_indices``, ``max_pool_backward``, ``avg_pool`` and ``avg_pool_backward``. Max pooling gives what
+the definition gives, to the bit; an average differs in the order of its sums alone.
 """
 
 from __future__ import annotations
@@ -54,11 +54,12 @@ def max_pool(request: Request) -> Callable[..., None] | None:
     first = np.ix_(*(_firsts(a) for a in axes))
     floats = request.outputs[0].dtype.kind == "f"
 
-    def run(x: Array, out: Array, indices: Array) -> None:
+    def run(x: Array, out: Array, indices: Array | None = None) -> None:
         out[...] = x[(..., *first)]
-        indices[...] = sum(i * step for i, step in zip(first, steps, strict=True))
+        if indices is not None:
+            indices[...] = sum(i * step for i, step in zip(first, steps, strict=True))
         for windows, elements, number in taps:
-            value, best, place = x[(..., *elements)], out[(..., *windows)], indices[(..., *windows)]
+            value, best = x[(..., *elements)], out[(..., *windows)]
             if floats:
                 better = np.less_equal(value, best)
                 np.logical_not(better, out=better)
@@ -66,7 +67,8 @@ def max_pool(request: Request) -> Callable[..., None] | None:
             else:
                 better = value > best
             np.copyto(best, value, where=better)
-            np.copyto(place, number, where=better)
+            if indices is not None:
+                np.copyto(indices[(..., *windows)], number, where=better)
 
     return run
 
@@ -145,7 +147,10 @@ def avg_pool_backward(request: Request) -> Callable[..., None]:
     return run
 
 
-KERNELS = tuple(
-    Kernel(made.__name__, "cpu", made, layout="dense")
-    for made in (max_pool, max_pool_backward, avg_pool, avg_pool_backward)
+KERNELS = (
+    *(
+        Kernel(made.__name__, "cpu", made, layout="dense")
+        for made in (max_pool, max_pool_backward, avg_pool, avg_pool_backward)
+    ),
+    Kernel("max_pool_with_indices", "cpu", max_pool, layout="dense"),
 )

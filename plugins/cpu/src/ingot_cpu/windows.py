@@ -190,12 +190,13 @@ def _asked(request: Request) -> Window:
 
 
 def max_pool(request: Request) -> Compiled:
-    """The greatest of each window over the last axis or two, and its place."""
+    """The greatest of each window over the last axis or two, and its place where that is a result, too."""
     if not usable():
         raise Unsupported("there is no native code here")
     shape, out = request.layouts[0].shape, request.outputs[0].shape
     attrs = {k: v for k, v in request.attributes.items() if k not in ("shape", "divisor")}
     lead, axes = sliding("max_pool", Spec.of(shape, dt.float32), **attrs)
+    results = len(request.outputs)
     if len(axes) > 2 or axes[-1].stride not in pooling.APART or any(a.misses for a in axes) or not math.prod(out):
         raise Unsupported(f"it takes one axis or two, windows {pooling.APART} apart along the last, and none that is empty")
     if math.prod(a.size for a in axes) >= 1 << 31:
@@ -203,10 +204,10 @@ def max_pool(request: Request) -> Compiled:
     (down, across), planes = axes if len(axes) == 2 else (Sliding(1, 1, 1, 0, 1, 1), axes[0]), math.prod(lead)
     constants = (down.size, across.size, down.count, across.count, down.kernel, across.kernel, down.stride, down.dilation,
                  across.dilation, down.pad, across.pad)  # fmt: skip
-    text, here = pooling.text(across.stride), jit()
+    text, here = pooling.text(across.stride, results > 1), jit()
     cost = 3 * NANOSECONDS * down.kernel * across.kernel * math.prod(out)
     grain = max(1, min(planes, round(GRAIN * planes / cost))) if cost >= 2 * GRAIN else 0
-    recipe = Recipe((ARRAY, ARRAY, ARRAY), (Part(text, constants, planes, grain, cost),), [])
+    recipe = Recipe((ARRAY,) * (1 + results), (Part(text, constants, planes, grain, cost),), [])
     kernel = Native(pack(recipe, [here.address(text, "max_pool")]), recipe)
     return Compiled(runtime().function("ingot_call", kernel.packed), kernel.source)
 
@@ -217,4 +218,4 @@ KERNELS = (*(
     for made, priority in ((made_winograd, 20), (made_direct, 10))
 ), Kernel("convolution_input", "cpu", made_turned, (dt.float32,), "dense", priority=5),
     Kernel("convolution_weight", "cpu", made_weight, (dt.float32,), "dense", priority=10),
-    Kernel("max_pool", "cpu", max_pool, (dt.float32,), "dense", priority=10))
+    *(Kernel(op, "cpu", max_pool, (dt.float32,), "dense", priority=10) for op in ("max_pool", "max_pool_with_indices")))

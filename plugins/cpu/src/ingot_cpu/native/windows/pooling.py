@@ -20,17 +20,17 @@ APART = (1, 2)
 BOTH = f"<{2 * LANES} x float>"
 
 
-def text(apart: int) -> str:
-    """The group: (x, out, indices); units are planes."""
-    c = Code(NAMES, ("x", "out", "indices"))
+def text(apart: int, indices: bool) -> str:
+    """The group: (x, out), and ``indices`` where they are wanted; units are planes."""
+    c = Code(NAMES, ("x", "out", "indices") if indices else ("x", "out"))
 
     def plane(number: Value) -> None:
         source = c.float_at("%x", c.product(number, c["height"], c["width"]))
         place = c.product(number, c["high"], c["count"])
 
         def row(y: Value) -> None:
-            first = c.minus(c.times(y, c["down"]), c["top"])
-            c.each(0, c["count"], lambda w: _windows(c, source, first, w, c.sum(place, c.times(y, c["count"])), apart), LANES)
+            first, line = c.minus(c.times(y, c["down"]), c["top"]), c.sum(place, c.times(y, c["count"]))
+            c.each(0, c["count"], lambda w: _windows(c, source, first, w, line, apart, indices), LANES)
 
         c.each(0, c["high"], row)
 
@@ -38,7 +38,7 @@ def text(apart: int) -> str:
     return c.text()
 
 
-def _windows(c: Code, source: str, first: Value, w: Value, place: Value, apart: int) -> None:
+def _windows(c: Code, source: str, first: Value, w: Value, place: Value, apart: int, indices: bool) -> None:
     """16 windows of a row from the ``w``-th on, whose uppermost taps are in row ``first``."""
     start = c.minus(c.product(w, apart), c["left"])
 
@@ -57,6 +57,8 @@ def _windows(c: Code, source: str, first: Value, w: Value, place: Value, apart: 
     mask = c.first(c.least(c.minus(c["count"], w), c.number(LANES)))
     target = c.sum(place, w)
     c.store(best, c.float_at("%out", target), mask)
+    if not indices:
+        return
     wide = c.op(f"sext <{LANES} x i32> {found.text} to <{LANES} x i64>", dt.int64, LANES)
     c.store(wide, c.at("%indices", dt.int64, target), mask)
 
