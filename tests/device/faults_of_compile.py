@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ingot.compiler import capture, guard, replaying
 from ingot_devices.ir.expr import Expr
-from ingot_devices.program import fuse, memory, merge, simplify, stages
+from ingot_devices.program import fuse, in_place, memory, merge, order, simplify, stages
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -28,6 +28,11 @@ def no_attributes(patch: pytest.MonkeyPatch) -> None:
 def no_memory(patch: pytest.MonkeyPatch) -> None:
     """The guard does not look at the memory of tensors."""
     patch.setattr(guard, "_tensor_tests", lambda *rest: ["True"])
+
+
+def uncounted(patch: pytest.MonkeyPatch) -> None:
+    """Nobody counts that tensors have got other memory."""
+    patch.setattr(guard, "REBOUND", [0])
 
 
 def no_globals(patch: pytest.MonkeyPatch) -> None:
@@ -51,6 +56,21 @@ def over_writes(patch: pytest.MonkeyPatch) -> None:
     """A kernel is moved past a write to what it reads."""
     patch.setattr(fuse._Fuser, "_may_sink", lambda *rest: True)
     patch.setattr(stages, "check", lambda *rest: None)
+
+
+def over_operands(patch: pytest.MonkeyPatch) -> None:
+    """A result takes the place of an operand that is read later."""
+    pair = in_place._pair
+
+    def careless(graph: Any, node: Any, store: Any, place: int, touched: Any, able: Any) -> Any:
+        return pair(graph, node, store, place, {n: [at[0], place] for n, at in touched.items()}, able)
+
+    patch.setattr(in_place, "_pair", careless)
+
+
+def out_of_order(patch: pytest.MonkeyPatch) -> None:
+    """What frees memory is done before what it waits for."""
+    patch.setattr(order, "_free", lambda before, node: not before.views)
 
 
 def lost_stores(patch: pytest.MonkeyPatch) -> None:
@@ -147,6 +167,6 @@ def unseen_effects(patch: pytest.MonkeyPatch) -> None:
 
 
 FAULTS: tuple[Plant, ...] = (
-    no_attributes, no_memory, no_globals, any_number, over_writes, lost_stores, swapped, short_lives, same_value, no_effects,
-    frozen_rate, no_schedule, old_seeds, unseen_effects,
+    no_attributes, no_memory, uncounted, no_globals, any_number, over_writes, over_operands, out_of_order, lost_stores, swapped,
+    short_lives, same_value, no_effects, frozen_rate, no_schedule, old_seeds, unseen_effects,
 )  # fmt: skip

@@ -12,6 +12,9 @@ from ingot_devices.view import View
 
 from .lazy import interchange
 
+REBOUND = [0]
+"""How often a tensor that was there already got other memory, another layout or another history; counted once that is done."""
+
 
 class TensorBase(View):
     """Metadata with class-level defaults, so that making a tensor stores only what differs.

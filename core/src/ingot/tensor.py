@@ -18,7 +18,7 @@ from . import cuda, dispatch
 from .autograd.api import backward
 from .autograd.node import LeafNode, Node
 from .autograd.removable import Removable
-from .base import TensorBase
+from .base import REBOUND, TensorBase
 from .cpu import KIND as CPU
 from .devices import device as device_name
 from .devices import device_of
@@ -184,6 +184,7 @@ class Tensor(TensorBase):
                     "Setting requires_grad=True on inference tensor outside InferenceMode is not allowed."
                 )
             self._edge = (LeafNode(self), 0)
+            REBOUND[0] += 1
         elif not requires_grad and self._edge is not None:
             if self._edge[0].seq > 0:
                 raise RuntimeError(
@@ -191,6 +192,7 @@ class Tensor(TensorBase):
                     "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
                 )
             self._edge = None
+            REBOUND[0] += 1
         return self
 
     @property
@@ -232,6 +234,7 @@ class Tensor(TensorBase):
         if self._base is not None and self._edge is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead")
         self._edge = None
+        REBOUND[0] += 1
         return self
 
     @property
@@ -243,6 +246,7 @@ class Tensor(TensorBase):
     def data(self, value: Any) -> None:
         self._block, self._layout, self._native = value._block, value._layout, value._native
         self._offset = value._offset
+        REBOUND[0] += 1
 
     def register_hook(self, hook: Callable[[Any], Any]) -> Any:
         """Call ``hook(grad)`` when this tensor's gradient is known; what it returns replaces the gradient."""

@@ -17,7 +17,7 @@ from ingot_devices.opset.op import OPS, Op
 
 from . import dispatch
 from .autograd.node import Node, OpNode, next_seq, rules_of
-from .base import TensorBase
+from .base import REBOUND, TensorBase
 
 _rules: dict[Any, tuple[Layout, int] | None] = {}
 dispatch._forget.append(_rules.clear)
@@ -140,13 +140,16 @@ def rebase(x: Any, edge: tuple[Node, int] | None) -> None:
     """``x`` was written to and its value now comes from ``edge``: move its base and every view of it to the new tape."""
     base = x._base
     if base is None:
-        x._edge = edge
+        if x._edge is not edge:
+            x._edge = edge
+            REBOUND[0] += 1
         root = x
     else:
         if edge is None and base._edge is None:
             return
         node = ReplaceNode(base._edge, edge, x._chain, base._layout)
         base._edge = (node, 0)
+        REBOUND[0] += 1
         root = base
     if root._views:
         for view in list(root._views):
@@ -164,3 +167,4 @@ def _through(root: Any, view: Any) -> None:
         assert found is not None
         layout = found[0]
     view._edge = edge
+    REBOUND[0] += 1

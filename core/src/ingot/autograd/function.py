@@ -8,7 +8,7 @@ from weakref import ref
 
 from ingot_devices.context import state
 
-from ..base import TensorBase
+from ..base import REBOUND, TensorBase
 from .node import Node, next_seq
 
 
@@ -166,6 +166,7 @@ def _record(ctx: FunctionCtx, node: FunctionNode, args: Sequence[Any], results: 
     for k, r in enumerate(made):
         if isinstance(r, TensorBase) and id(results[k]) not in ctx._blind and r._layout.dtype.kind == "f":
             r._edge = (node, k)
+            REBOUND[0] += 1  # it may be an operand that was written to
     if state.context.anomaly:
         node.note_site()
     return tuple(made)

@@ -1,7 +1,8 @@
 """The guard of a recording: one Python function that looks at every place of the world, and a slow one that says which.
 
-The fast one compares by identity, written out as a single expression (a place costs about 30 ns). Where it fails, `Guard.why`
-compares values: a number that is equal though another object is taken over, anything else is named.
+The fast one compares by identity, written out as a single expression (a place costs about 20 ns). What memory and history its
+tensors have it looks at only where those of any tensor have changed since the last time (`base.REBOUND`). Where it fails,
+`Guard.why` compares values: a number that is equal though another object is taken over, anything else is named.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Any
 
+from ..base import REBOUND
 from .world import ABSENT, SIZE, Item, World, place_name, same
 
 Claims = Collection[tuple[int, Any]]
@@ -53,9 +55,10 @@ class Guard:
 
     # ---- the fast one --------------------------------------------------------------------------------------------------
     def _written(self) -> Callable[[], bool]:
-        scope: dict[str, Any] = {}
+        scope: dict[str, Any] = {"rebound": REBOUND, "seen": [-1]}
         names: dict[int, str] = {}
         tests: list[str] = []
+        held: list[str] = []
 
         def name(value: Any) -> str:
             if value is None or value is True or value is False:
@@ -66,12 +69,22 @@ class Guard:
             return names[id(value)]
 
         for item, values in zip(self.world.items, self.expected, strict=True):
-            tests += self._tests(item, values, name)
-        lines = ["def holds():", "    try:"]
-        rows = [" and ".join(tests[start : start + 40]) for start in range(0, len(tests), 40)]
-        lines += [f"        if not ({row}): return False" for row in rows]
-        lines += ["        return True", "    except (KeyError, IndexError, AttributeError, ValueError): return False"]
-        lines[0] = f"def holds({', '.join(f'{n}={n}' for n in scope)}):"  # a local is found faster than a global
+            if item.kind != "tensor":
+                tests += self._tests(item, values, name)
+            elif id(item.holder) not in self.moving:
+                tests += _gradient_tests(name(item.holder), values, name, (id(item.holder), "grad") in self.claims)
+                held += self._tests(item, values, name)
+        lines = [
+            f"def holds({', '.join(f'{n}={n}' for n in scope)}):",  # a local is found faster than a global
+            "    try:",
+            *_rows(tests, 8),
+            "        now = rebound[0]",
+            "        if now != seen[0]:",
+            *_rows(held, 12),
+            "            seen[0] = now",
+            "        return True",
+            "    except (KeyError, IndexError, AttributeError, ValueError): return False",
+        ]
         exec(compile("\n".join(lines), "<ingot guard>", "exec"), scope)
         holds: Callable[[], bool] = scope["holds"]
         return holds
@@ -79,10 +92,8 @@ class Guard:
     def _tests(self, item: Item, values: dict[Any, Any], name: Callable[[Any], str]) -> list[str]:
         holder = item.holder
         if item.kind == "tensor":
-            if id(holder) in self.moving:
-                return []
             _settle(holder)
-            return _tensor_tests(name(holder), values, name, (id(holder), "grad") in self.claims)
+            return _tensor_tests(name(holder), values, name)
         if item.kind == "cell":
             value = values["value"]
             return [] if value is ABSENT else [f"{name(holder)}.cell_contents is {name(value)}"]
@@ -116,14 +127,20 @@ def _settle(t: Any) -> None:
     t._offset, t._edge, t.grad = t._offset, t._edge, t.grad
 
 
-def _tensor_tests(t: str, values: dict[Any, Any], name: Callable[[Any], str], free: bool) -> list[str]:
-    tests = [f"{t}._block is {name(values['memory'])}", f"{t}._layout is {name(values['layout'])}",
-             f"{t}._offset is {name(values['offset'])}", f"{t}._edge is {name(values['history'])}"]  # fmt: skip
+def _tensor_tests(t: str, values: dict[Any, Any], name: Callable[[Any], str]) -> list[str]:
+    return [f"{t}._block is {name(values['memory'])}", f"{t}._layout is {name(values['layout'])}",
+            f"{t}._offset is {name(values['offset'])}", f"{t}._edge is {name(values['history'])}"]  # fmt: skip
+
+
+def _gradient_tests(t: str, values: dict[Any, Any], name: Callable[[Any], str], free: bool) -> list[str]:
     if free:
-        return tests
-    if values["grad"] is None:
-        return [*tests, f"{t}.grad is None"]
-    return [*tests, f"{t}.grad._layout is {name(values['grad'])}"]
+        return []
+    return [f"{t}.grad is None" if values["grad"] is None else f"{t}.grad._layout is {name(values['grad'])}"]
+
+
+def _rows(tests: list[str], depth: int) -> list[str]:
+    rows = [" and ".join(tests[start : start + 40]) for start in range(0, len(tests), 40)]
+    return [f"{' ' * depth}if not ({row}): return False" for row in rows]
 
 
 def gradient(grad: Any) -> Any:
