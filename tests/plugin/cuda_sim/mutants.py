@@ -7,7 +7,8 @@
    (A mask of aligned offsets is dropped only in kernels that some test gives unaligned operands.)
 3. All mutants are compiled, many in one call.
 4. A forked child for each mutant runs tests that launch its kernel, in both orders of threads, until one fails: an assertion, a
-   finding of the driver, an error, a crash, or no end. The same tests pass with the original, which is tried too.
+   finding of the driver, an error, a crash, or no end. First a few (`TESTS`), then for what survives those, and nobody knows
+   why, more (`FURTHER`). The same tests pass with the original, which is tried too.
 
 A survivor is listed with its line. `REASONS` has those of which it is known why. Of the others there should be no more than one
 in twenty (`WANTED`); a run fails where there are more than three standard deviations of such a sample beyond that.
@@ -32,7 +33,7 @@ from typing import Any
 from .mutate import OPERATORS, Mutant, mutants
 from .use import Simulator, activate
 
-TESTS, SECONDS, TOGETHER = 6, 30, 60
+TESTS, FURTHER, SECONDS, TOGETHER = 6, 60, 30, 60
 LEAST = 10  # mutants that are tried however little time there is
 COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
@@ -217,8 +218,8 @@ def chosen(suite: Suite, count: int | None, seed: str) -> list[Tried]:
         for mutant in mutants(suite.sources[key]):
             if ALIGNMENT.search(mutant.was) and not any(c[0].name == SHIFTED for c in cases):
                 continue  # the suite shifts operands in an op's main dtype only: what other dtypes do is not held
-            few = of_each_check(cases)[:TESTS]
-            strata[mutant.operator, cases[0][1].name].append(Tried(mutant, cases[0][1].name, key, few))
+            some = of_each_check(cases)[:FURTHER]
+            strata[mutant.operator, cases[0][1].name].append(Tried(mutant, cases[0][1].name, key, some))
     for group in strata.values():
         draw.shuffle(group)
     total = sum(map(len, strata.values()))
@@ -265,23 +266,27 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
         tried = chosen(suite, count, seed)
         compile_all(simulator, suite, tried, folder)
         cache = {"INGOT_CACHE_DIR": str(folder / "cache")}
-        good: dict[str, str] = {}
+        good: dict[tuple[str, int], str] = {}
         for k, one in enumerate(tried):
             if k >= LEAST and time.monotonic() > start + keep:
                 return
-            if one.key not in good:
-                good[one.key] = in_child(lambda one=one: fails(simulator, one.cases, cache), 10 * SECONDS)
-            if good[one.key]:
-                raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key]}")
             place = folder / str(k)
             place.mkdir()
             (place / one.key).write_text(one.mutant.source)
             setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
-            for order in ORDERS:  # what one thread writes over another's result depends on it
-                setting["INGOT_CUDA_SIM_ORDER"] = order
-                one.by = one.by or in_child(lambda one=one, setting=setting: fails(simulator, one.cases, setting))
-            if not one.by:
-                one.reason = reason(one.op, one.mutant)
+            for first, cases in ((0, one.cases[:TESTS]), (TESTS, one.cases[TESTS:])):
+                if one.by or one.reason or not cases:
+                    break
+                if (one.key, first) not in good:
+                    good[one.key, first] = in_child(lambda cases=cases: fails(simulator, cases, cache), 10 * SECONDS)
+                if good[one.key, first]:
+                    raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key, first]}")
+                for order in ORDERS:  # what one thread writes over another's result depends on it
+                    setting["INGOT_CUDA_SIM_ORDER"] = order
+                    limit = SECONDS if not first else 10 * SECONDS
+                    one.by = one.by or in_child(lambda cases=cases, now=setting: fails(simulator, cases, now), limit)
+                if not one.by:
+                    one.reason = reason(one.op, one.mutant)
             yield one
 
 
