@@ -74,7 +74,9 @@ class InWorkspace:
 
 
 class Codegen(Protocol):
-    """What ``Device.codegen`` must do."""
+    """What ``Device.codegen`` must do. It may have more, which compiled programs look for: ``fuses`` (`program.fuse`), ``tree``
+    (`program.tree`), ``together`` (`together`), ``program`` (`replay`), and ``strictly``, which is `compile` for who wants no
+    other route than the generator's first (`program.in_place`)."""
 
     def compile(
         self,
