@@ -8,7 +8,8 @@
 3. All mutants are compiled, many in one call.
 4. A forked child for each mutant runs tests that launch its kernel, in both orders of threads, until one fails: an assertion, a
    finding of the driver, an error, a crash, or no end. First a few (`TESTS`), then for what survives those, and nobody knows
-   why, more (`FURTHER`). The same tests pass with the original, which is tried too.
+   why, more (`FURTHER`). The same tests pass with the original, which is tried too. A kernel that only the run without kernels
+   launched (its sizes follow from values, which were not there) has no mutants.
 
 A survivor is listed with its line. `REASONS` has those of which it is known why. Of the others there should be no more than one
 in twenty (`WANTED`); a run fails where there are more than three standard deviations of such a sample beyond that.
@@ -39,8 +40,9 @@ COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
 ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
 ORDERS = ("forward", "reversed")  # of threads
+UNUSED = "no test launches it"
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
-REASONS = (  # (op, operator, pattern of the line and of the four behind it, why it may survive)
+REASONS = (  # (ops, operator, pattern of the line and of the four behind it, why it may survive)
     ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
     ("", "change a seed constant", ".", "some kernels draw one number or two, which may be the same from other words"),
     ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
@@ -50,6 +52,11 @@ REASONS = (  # (op, operator, pattern of the line and of the four behind it, why
     ("", "< to <=", r"^for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
     ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
     ("max", "< to <=", r"t\d+ < 1\)\)", "what it found itself lies within"),
+    ("randn", "< to <=", r"= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
+    ("amax|amin|max|min|all|any", "drop a mask", r"^if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
+     "each thread has what the tree came to, and would write the same"),
+    ("permute", "swap strides", r"^x1\[.* = x0\[", "axes that change places have a stride in common"),
+    ("softmax|log_softmax", "swap strides", r"^x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
     ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
     ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
     ("", "drop a mask|< to <=", r"^if \(.*\n.*\n?.*for .*\n\s*(a\d+_0\[l\d\]) = \1 \+ v\d+\[", "it adds zeros"),
@@ -110,8 +117,8 @@ def in_child(work: Any, seconds: float = SECONDS) -> str:
     return f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else said
 
 
-def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) -> str:
-    """Why one of ``cases`` fails, in this process; "" where all pass."""
+def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str], key: str = "") -> str:
+    """Why one of ``cases`` fails, in this process; "" where all pass, `UNUSED` where they do and do not launch ``key``."""
     from ingot_tools.conformance.harness.subject import Refused, opened
     from ingot_tools.conformance.harness.suite import run_case
 
@@ -132,7 +139,7 @@ def fails(simulator: Simulator, cases: Sequence[Case], setting: dict[str, str]) 
         found = simulator.findings()
         if found:
             return f"found: {found[0]}"
-    return ""
+    return UNUSED if key and key not in simulator.launched() else ""
 
 
 def collect(simulator: Simulator, cases: list[Case], folder: Path, end: float) -> Suite:
@@ -278,7 +285,10 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
                 if one.by or one.reason or not cases:
                     break
                 if (one.key, first) not in good:
-                    good[one.key, first] = in_child(lambda cases=cases: fails(simulator, cases, cache), 10 * SECONDS)
+                    right = lambda key=one.key, cases=cases: fails(simulator, cases, cache, key)  # noqa: E731
+                    good[one.key, first] = in_child(right, 10 * SECONDS)
+                if good[one.key, first] == UNUSED:
+                    continue
                 if good[one.key, first]:
                     raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key, first]}")
                 for order in ORDERS:  # what one thread writes over another's result depends on it
@@ -287,15 +297,17 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
                     one.by = one.by or in_child(lambda cases=cases, now=setting: fails(simulator, cases, now), limit)
                 if not one.by:
                     one.reason = reason(one.op, one.mutant)
-            yield one
+            if any(said != UNUSED for (key, _), said in good.items() if key == one.key):
+                yield one
 
 
 def reason(op: str, mutant: Mutant) -> str:
     """Why ``mutant`` of a kernel of ``op`` may survive, if that is known."""
     behind = mutant.source.splitlines()[mutant.line : mutant.line + 4]
     text = "\n".join([mutant.was, *behind])
-    known = (row for row in REASONS if row[0] in ("", op) and mutant.operator in row[1].split("|") and re.search(row[2], text))
-    return next((why for *_, why in known), "")
+    mine = [row for row in REASONS if not row[0] or op in row[0].split("|")]
+    known = (why for _, operators, line, why in mine if mutant.operator in operators.split("|") and re.search(line, text))
+    return next(known, "")
 
 
 def report(tried: Sequence[Tried]) -> tuple[str, bool]:

@@ -143,7 +143,7 @@ VIEWS = (
         S(V(3, 5), 1, 4, None), S(V(3, 5), None, None, 2), S(V(7), -5, -1, 3),
         S(V(3, 4), 2, 2, 1), S(V(4), 1, 99, 1), S(V(0, 4), 1, 3, 1))),
     M("diagonal", diagonal, no_zero_dim=SCALAR, samples=(
-        S(V(3, 4)), S(V(3, 4), offset=1), S(V(4, 3), offset=-1), S(V(2, 3, 3), dim1=-2, dim2=-1),
+        S(V(3, 4)), S(V(3, 4), offset=1), S(V(4, 3), offset=-1), S(V(2, 3, 4), dim1=-2, dim2=-1),
         S(V(0, 3)), S(V(2, 2), offset=5))),
     M("split", split, no_zero_dim=SCALAR, samples=(
         S(V(5, 2), 2), S(V(3, 6), 3, dim=1), S(V(5), [1, 4]), S(V(3, 4), [2, 0, 2], dim=-1),
