@@ -396,7 +396,9 @@ def test_results_take_the_place_of_operands_that_nobody_needs_any_more(monkeypat
         got, wanted = run(built, given), run(apart, given)
         assert all(np.array_equal(got[n], wanted[n]) for n in wanted)
         assert built.program.plan.nbytes <= apart.program.plan.nbytes
-        shared += sum(len(n.aliased) for n in built.program.graph.nodes)
+        over = sum(len(n.aliased) for n in built.program.graph.nodes)
+        assert built.program.plan.over == over and (f"{over} results in the place" in str(built.program.plan)) == (over > 0)
+        shared += over
         assert not any(n.aliased for n in apart.program.graph.nodes)
     assert shared > 16
 

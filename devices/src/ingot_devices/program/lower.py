@@ -134,8 +134,10 @@ def _planned(graph: Graph) -> tuple[Graph, memory.MemoryPlan]:
     needs less memory."""
     found = []
     for given in (graph, *order(graph)):
-        made, lodged = lodge(unite(_buildable(in_place(given))))
-        found.append((made, replace(memory.plan(made), lodged=lodged)))
+        merged = in_place(given)
+        over = sum(len(new.aliased - old.aliased) for new, old in zip(merged.nodes, given.nodes, strict=True))
+        made, lodged = lodge(unite(_buildable(merged)))
+        found.append((made, replace(memory.plan(made), lodged=lodged, over=over)))
     return min(found, key=lambda pair: pair[1].nbytes)
 
 

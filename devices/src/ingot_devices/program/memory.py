@@ -29,13 +29,14 @@ WORK = 200_000
 class MemoryPlan:
     """``sizes`` of the slots in bytes; ``place_of`` each temp, its slot and the byte in it that it begins at; ``sum`` is what
     the temps would take without sharing; ``lodged``, what others take that lie in results and spent inputs (`lodge`).
-    ``apart``: no slot may share a block with another.
+    ``over``: results in the place of an operand that dies (`in_place`). ``apart``: no slot may share a block with another.
     """
 
     sizes: tuple[int, ...]
     place_of: dict[int, tuple[int, int]]
     sum: int
     lodged: int = 0
+    over: int = 0
     apart: bool = False
 
     @property
@@ -45,6 +46,7 @@ class MemoryPlan:
 
     def __str__(self) -> str:
         others = f", {self.lodged} bytes in results and spent inputs" if self.lodged else ""
+        others += f", {self.over} results in the place of an operand" if self.over else ""
         return f"{len(self.place_of)} temporaries of {self.sum} bytes in {len(self.sizes)} slots of {self.nbytes} bytes{others}"
 
 
