@@ -70,7 +70,7 @@ def over_operands(patch: pytest.MonkeyPatch) -> None:
 
 def out_of_order(patch: pytest.MonkeyPatch) -> None:
     """What frees memory is done before what it waits for."""
-    patch.setattr(order, "_free", lambda before, node: not before.views)
+    patch.setattr(order, "_free", lambda graph, before, node: not before.views)
 
 
 def lost_stores(patch: pytest.MonkeyPatch) -> None:

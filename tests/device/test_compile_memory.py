@@ -187,3 +187,31 @@ def test_a_backward_pass_that_got_no_memory_can_be_tried_again(t: Any, device: s
     net.zero_grad()
     loss.backward()
     same([bits(p.grad) for p in net.parameters()], wanted)
+
+
+ROWS: dict[str, Any] = {
+    "batch_norm": lambda f, x, m, k: f.relu(f.batch_norm(f.conv2d(x, k), None, None, k[:, 0, 0, 0], None, True)),
+    "batch_norm and what is added": lambda f, x, m, k: f.relu(f.batch_norm(f.conv2d(x, k), None, None, None, None, True) + x),
+    "group_norm": lambda f, x, m, k: f.group_norm(f.conv2d(x, k), 1),
+    "layer_norm": lambda f, x, m, k: f.layer_norm(x @ m, (x.shape[-1],)),
+    "softmax": lambda f, x, m, k: (x @ m).softmax(-1),
+    "log_softmax": lambda f, x, m, k: (x @ m).log_softmax(-1),
+}
+
+
+@pytest.mark.parametrize("shape", [(4, 3, 5, 5), (2, 4, 64, 70)], ids=str)
+@pytest.mark.parametrize("name", ROWS)
+def test_what_reads_a_row_twice_may_write_over_it(t: Any, device: str, name: str, shape: tuple[int, ...]) -> None:
+    """The bits of a result beside its operand, for rows of a few elements and of more than a workgroup has work-items."""
+    t.manual_seed(0)
+    channels, width = shape[1], shape[-1]
+    x, m = t.randn(*shape, device=device), t.randn(width, width, device=device)
+    k = t.randn(channels, channels, 1, 1, device=device)
+
+    def function(v: Any) -> Any:
+        return ROWS[name](t.nn.functional, v, m, k)
+
+    compiled = t.compile(function, fullgraph=True)
+    for _ in range(3):
+        same(bits(compiled(x)), bits(function(x)))
+    assert compiled.replays[0].made.built.program.plan.over >= 1

@@ -28,6 +28,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -277,33 +278,48 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
         tried = chosen(suite, count, seed)
         compile_all(simulator, suite, tried, folder)
         cache = {"INGOT_CACHE_DIR": str(folder / "cache")}
-        good: dict[tuple[str, int], str] = {}
+        launched: dict[tuple[str, float], bool] = {}
         for k, one in enumerate(tried):
             if k >= LEAST and time.monotonic() > start + keep:
                 return
             place = folder / str(k)
             place.mkdir()
             (place / one.key).write_text(one.mutant.source)
-            setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
-            for first, cases in ((0, one.cases[:TESTS]), (TESTS, one.cases[TESTS:])):
-                if one.by or one.reason or not cases:
-                    break
-                if (one.key, first) not in good:
-                    right = lambda key=one.key, cases=cases: fails(simulator, cases, cache, key)  # noqa: E731
-                    good[one.key, first] = in_child(right, 10 * SECONDS)
-                if good[one.key, first] == UNUSED:
-                    continue
-                if good[one.key, first]:
-                    raise RuntimeError(f"a test of {one.op} fails without any mutant: {good[one.key, first]}")
-                for order in ORDERS:  # what one thread writes over another's result depends on it
-                    setting["INGOT_CUDA_SIM_ORDER"] = order
-                    limit = SECONDS if not first else 10 * SECONDS
-                    one.by = one.by or in_child(lambda cases=cases, now=setting: fails(simulator, cases, now), limit)
-                if not one.by:
-                    why = reason(one.op, one.mutant, EQUAL)
-                    one.equal, one.reason = bool(why), why or reason(one.op, one.mutant, MISSED)
-            if any(said != UNUSED for (key, _), said in good.items() if key == one.key):
+            if attempt(simulator, one, cache, {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}, launched):
                 yield one
+
+
+def attempt(
+    simulator: Simulator, one: Tried, right: dict[str, str], wrong: dict[str, str], launched: dict[tuple[str, float], bool]
+) -> bool:
+    """Let the tests of ``one`` look at it until one of them kills it, or until it is known why none does.
+
+    False where none launches its kernel. ``launched`` keeps which do, by what they do with the original.
+    """
+    met = False
+    for cases, seconds in ((one.cases[:TESTS], SECONDS), (one.cases[TESTS:], 10 * SECONDS)):
+        if one.by or one.reason or not cases:
+            break
+        if (one.key, seconds) not in launched:
+            launched[one.key, seconds] = passes(simulator, one, cases, right)
+        if not launched[one.key, seconds]:
+            continue
+        met = True
+        for order in ORDERS:  # what one thread writes over another's result depends on it
+            setting = {**wrong, "INGOT_CUDA_SIM_ORDER": order}
+            one.by = one.by or in_child(partial(fails, simulator, cases, setting), seconds)
+        if not one.by:
+            why = reason(one.op, one.mutant, EQUAL)
+            one.equal, one.reason = bool(why), why or reason(one.op, one.mutant, MISSED)
+    return met
+
+
+def passes(simulator: Simulator, one: Tried, cases: Sequence[Case], setting: dict[str, str]) -> bool:
+    """Whether ``cases`` launch the kernel; RuntimeError where one fails with the original."""
+    said = in_child(partial(fails, simulator, cases, setting, one.key), 10 * SECONDS)
+    if said not in ("", UNUSED):
+        raise RuntimeError(f"a test of {one.op} fails without any mutant: {said}")
+    return said != UNUSED
 
 
 def reason(op: str, mutant: Mutant, rows: Sequence[tuple[str, str, str, str]]) -> str:

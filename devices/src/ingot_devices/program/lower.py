@@ -126,6 +126,7 @@ class _Lent:
     def slots(self, given: Sequence[Any]) -> list[Any]:
         """The slots of a run, with that one."""
         block, native = self._make()
+        assert len(given) <= self.number, "a slot that no buffer has"
         return [*given, *[None] * (self.number - len(given)), View.make(block, self.layout, 0, native)]
 
 

@@ -24,7 +24,7 @@ def order(graph: Graph) -> Iterator[Graph]:
     for node in graph.nodes:
         place = len(made)
         if not node.views and _gain(graph, node, first, last) > 0:
-            while place and _free(made[place - 1], node):
+            while place and _free(graph, made[place - 1], node):
                 place -= 1
         made.insert(place, node)
     if made != graph.nodes:
@@ -39,8 +39,10 @@ def _gain(graph: Graph, node: Node, first: dict[int, Node], last: dict[int, Node
     return freed - taken
 
 
-def _free(before: Node, node: Node) -> bool:
-    """True where the two may run in either order."""
+def _free(graph: Graph, before: Node, node: Node) -> bool:
+    """True where the two may run in either order. What changes memory from before stays behind what may refuse its operands:
+    a step that fails has changed nothing then."""
     touched = Touched()
     touched.add(before)
-    return not before.views and not touched.meets(node)
+    changes = any(graph.buffers[n].kind == "input" for n in node.written_buffers())
+    return not before.views and not (before.refuses and changes) and not touched.meets(node)
