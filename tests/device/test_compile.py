@@ -181,6 +181,35 @@ def recordings(compiled: Any) -> int:
     return len(compiled.replays)
 
 
+REBINDS: dict[str, Any] = {
+    "its data": lambda t, x: setattr(x, "data", t.zeros_like(x)),
+    "wants a gradient": lambda t, x: x.requires_grad_(),
+    "written to with a tape": lambda t, x: x.mul_(t.ones_like(x).requires_grad_()),
+    "a view of it, with a tape": lambda t, x: x[0].mul_(t.ones_like(x)[0].requires_grad_()),
+}
+
+
+@pytest.mark.filterwarnings("ignore::ingot.compiler.CompileWarning")  # a history from outside is left to eager calls
+@pytest.mark.parametrize("name", REBINDS)
+def test_a_tensor_that_is_read_and_rebound_is_noticed(t: Any, device: str, name: str) -> None:
+    """Whatever gives it other memory or another history: the guard looks at those only where somebody counted that."""
+    held = t.ones(3, 2, device=device)
+
+    def function(v: Any) -> Any:
+        return held * v
+
+    compiled = t.compile(function)
+    v = t.full((3, 2), 3.0, device=device)
+    for _ in range(3):
+        compiled(v)
+    assert recordings(compiled) == 1
+    REBINDS[name](t, held)
+    for _ in range(3):
+        mine, wanted = compiled(v), function(v)
+        same(bits(mine), bits(wanted))
+        assert mine.requires_grad == wanted.requires_grad
+
+
 def test_what_the_function_reads_is_guarded(t: Any, device: str) -> None:
     class Net(t.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
