@@ -5,28 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from ..records.philox import philox
-from ..records.record import Placeholder, Record
+from ..records.record import Placeholder, Record, Sample
 from .checks import describe, samples_of
 from .data import arguments, arrays_of
 from .subject import Subject
 
 SEED = 0x9E3779B97F4A7C15  # both halves of the key have bits
+NUMBERS = 16  # of each sample at least, from as many seeds as it takes: one number may be right by chance
 
 
 def bits(subject: Subject, record: Record, dtype: str) -> None:
-    """Every sample, drawn from the beginning of the stream."""
-    assert record.bits is not None
+    """Every sample, drawn from the beginning of streams."""
     for sample in samples_of(subject, record, dtype, lambda s: not s.is_empty):
-        arrays = arrays_of(record, sample, dtype)
-        tensors = [subject.tensor(a) for a in arrays]
-        subject.t.manual_seed(SEED)
-        got = subject.read(subject.call(record, sample, tensors, dtype)[0])
-        args, kwargs = arguments(sample, arrays, lambda p: p)
-        kwargs = {k: v for k, v in kwargs.items() if not isinstance(v, Placeholder)}
-        wanted, slack = record.bits(lambda n: philox(SEED, 0, n), got.shape, dtype, *args, **kwargs)
-        off = np.abs(got.astype(np.float64) - np.asarray(wanted, np.float64))
-        worst = int(np.argmax(off - slack)) if off.size else 0
-        assert np.all(off <= slack), (
-            f"{record.name}{describe(sample)} {dtype}, element {worst}: {got.reshape(-1)[worst]} was drawn, "
-            f"the stream says {np.asarray(wanted).reshape(-1)[worst]}"
-        )
+        drawn, seed = 0, SEED
+        while drawn < NUMBERS and (count := _drawn_from(subject, record, sample, dtype, seed)):
+            drawn, seed = drawn + count, seed + 1
+
+
+def _drawn_from(subject: Subject, record: Record, sample: Sample, dtype: str, seed: int) -> int:
+    """Draw ``sample`` from the beginning of one stream; how many numbers that were."""
+    assert record.bits is not None
+    arrays = arrays_of(record, sample, dtype)
+    tensors = [subject.tensor(a) for a in arrays]
+    subject.t.manual_seed(seed)
+    got = subject.read(subject.call(record, sample, tensors, dtype)[0])
+    args, kwargs = arguments(sample, arrays, lambda p: p)
+    kwargs = {k: v for k, v in kwargs.items() if not isinstance(v, Placeholder)}
+    wanted, slack = record.bits(lambda n: philox(seed, 0, n), got.shape, dtype, *args, **kwargs)
+    off = np.abs(got.astype(np.float64) - np.asarray(wanted, np.float64))
+    worst = int(np.argmax(off - slack)) if off.size else 0
+    assert np.all(off <= slack), (
+        f"{record.name}{describe(sample)} {dtype}, seed {seed:#x}, element {worst}: {got.reshape(-1)[worst]} was drawn, "
+        f"the stream says {np.asarray(wanted).reshape(-1)[worst]}"
+    )
+    return int(got.size)

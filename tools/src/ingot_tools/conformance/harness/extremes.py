@@ -1,6 +1,8 @@
-"""The check of range: arithmetic on the largest and smallest values of a dtype, and on floats of very different size.
+"""The check of range: arithmetic on the largest and smallest values of a dtype, on floats of very different size, and on zeros,
+the last of which lies behind the last whole vector.
 
-The records' samples are small numbers, on which a value that was cut to fewer bits on its way looks right.
+The records' samples are small numbers, on which a value that was cut to fewer bits on its way looks right; and none is zero
+where an op has a kink there.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from .checks import run
 from .data import is_float, numpy_dtype
 from .subject import Subject
 
-UNARY = ("neg", "abs", "bitwise_not", "clone", "contiguous")
+UNARY = ("neg", "abs", "sign", "bitwise_not", "clone", "contiguous")
 BINARY = (
     "add", "sub", "mul", "maximum", "minimum", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or", "bitwise_xor",
 )  # fmt: skip
@@ -51,9 +53,11 @@ def drawn(rng: np.random.Generator, dtype: str, k: int) -> Any:
     if is_float(dtype):
         top = HALF_EXPONENT if dtype == "float16" else EXPONENT
         made = np.ldexp(rng.uniform(1, 2, COUNT), rng.integers(-top, top, COUNT)) * rng.choice((-1, 1), COUNT)
+        made[-2:] = -0.0 if k else 0.0, 0.0
         return made.astype(numpy_dtype(dtype))
     info = np.iinfo(dtype)
     made = rng.integers(info.min, info.max, COUNT, dtype=dtype, endpoint=True)
     ends = (info.min, info.max, info.min // 2, info.max // 2 + 1)
     made[: len(ends)] = np.roll(ends, k).astype(dtype)
+    made[-1] = 0
     return made

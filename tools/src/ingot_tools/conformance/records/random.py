@@ -75,7 +75,7 @@ RECORDS = (
     D("randperm", is_permutation, dtypes=("int64", "int32"), samples=(
         S(7, **HERE), S(1, **HERE), S(0, **HERE), S(1000, big=True, **HERE))),
     D("bernoulli", follows_probabilities, method="", no_empty="", no_zero_dim="", samples=(
-        S(V(9, 8, domain=CHANCE)), S(V(values=1.0)), S(V(4, values=[0, 1, 1, 0])), S(V(0, 2)))),
+        S(V(9, 8, domain=CHANCE)), S(V(values=1.0)), S(V(values=0.4)), S(V(4, values=[0, 1, 1, 0])), S(V(0, 2)))),
     D("normal", finite,
       samples=(
         S(1.0, 2.0, (3, 4), **HERE), S(0.0, 1.0, (), **HERE), S(0.0, 1.0, (0,), **HERE))),
