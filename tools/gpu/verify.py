@@ -59,6 +59,7 @@ BENCH = "tools/gpu/bench.py {} --out {{out}}"
 SMALL = "tools/gpu/bench.py {} --small --out {{out}}"
 CONVOLUTIONS = "tools/gpu/convolutions.py"
 COMPILED = "tools/gpu/bench_compiled.py"
+DEALING = "tools/gpu/dealing.py --out {out}"
 PARTS = (
     Part("found", 120, "tools/gpu/found.py --out {out}"),
     Part("convolutions", 240, f"{CONVOLUTIONS} --out {{out}}", f"{CONVOLUTIONS} --small --out {{out}}"),
@@ -67,6 +68,7 @@ PARTS = (
     Part("conformance", 480, JUDGE.format(400), JUDGE.format(20)),
     Part("sanitizer", 420, "tools/gpu/sanitizer.py --out {out}"),
     Part("bandwidth", 300, BENCH.format("bandwidth"), SMALL.format("bandwidth"), quiet=True),
+    Part("dealing", 120, DEALING, f"{DEALING} --small", quiet=True),
     Part("products", 240, BENCH.format("products"), SMALL.format("products"), quiet=True),
     Part("host", 180, BENCH.format("host"), SMALL.format("host"), quiet=True),
     Part("block", 300, BENCH.format("block"), SMALL.format("block"), quiet=True),

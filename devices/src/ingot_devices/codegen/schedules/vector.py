@@ -21,6 +21,9 @@ from . import Launch, finish, wide
 from .flat import WORKGROUP, by_step, decode, points, unsigned
 from .wide import Block
 
+GROUPS = 32
+"""Workgroups per compute unit; what is more is walked in strides. (`tools/gpu/dealing.py` measures other numbers.)"""
+
 
 def width_of(loops: Loops, writes: Sequence[Write], limits: Limits) -> int:
     """How many neighbours a work-item takes; 1 where this schedule does not fit."""
@@ -57,7 +60,7 @@ def launch(loops: Loops, writes: tuple[Write, ...], width: int, limits: Limits, 
     length = loops.extents[axis]
     total = points(loops, outer) * (length // width)
     size = min(WORKGROUP, limits.max_workgroup, limits.max_workgroup_dims[0])
-    groups = max(min(-(-total // size), limits.max_grid[0], max(32 * limits.compute_units, 1024)), 1)
+    groups = max(min(-(-total // size), limits.max_grid[0], max(GROUPS * limits.compute_units, 1024)), 1)
     stride = special("groups") * special("size")
     scope = Scope(nest)
     for load in wide.still(writes):

@@ -36,6 +36,8 @@ class Domain(NamedTuple):
 
 
 PLAIN = Domain()
+ASIDE = Domain(-1.0, 5.0, ints=(-2, 7))
+"""Its mean is not zero: what is wrong by a mean, shows."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import ALL, FLOAT, INT, UNSIGNED, Domain, Record, S, V, function
+from .record import ALL, ASIDE, FLOAT, INT, UNSIGNED, Domain, Record, S, V, function
 
 NUMBER = INT + FLOAT
 BIG = (S(V(1031), big=True), S(V(65, 130), dim=0, big=True), S(V(65, 130), dim=1, big=True))
@@ -28,6 +28,10 @@ SCANS = (
     S(V(7), dim=0), S(V(3, 4), dim=0), S(V(3, 4), dim=-1), S(V(2, 3, 4), dim=1), S(V(), dim=0),
     S(V(0, 3), dim=1), S(V(3, 0), dim=-1), S(V(3, 517), dim=1, big=True),
     S(V(130, 5), dim=0, big=True),
+)  # fmt: skip
+ZEROS = (  # one, two and none of the factors: each has a gradient of its own
+    S(V(3, 5, values=[[2, 1, 0, 1.5, 1], [0, 1, 2, 3, 0], [1, 2, 1, 1, 3]]), dim=1),
+    S(V(9, values=[1, 2, 1, 0, 1, 1.5, 1, 2, 1])), S(V(5, values=[0, 2, 1, 3, 0])),
 )  # fmt: skip
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 
@@ -144,11 +148,11 @@ RECORDS = (
       samples=WHOLE + DIMS + SEVERAL + EMPTY + BIG),
     R("mean", over(np.mean), scale="terms", samples=WHOLE + DIMS + SEVERAL + BIG),
     R("prod", over(np.prod), dtypes=ALL, result="sum", domain=Domain(0.5, 1.6, ints=(1, 3)),
-      ulp=32, half_ulp=4, samples=WHOLE + DIMS + EMPTY + (S(V(130, 5), dim=0, big=True),)),
+      ulp=32, half_ulp=4, samples=WHOLE + DIMS + EMPTY + ZEROS + (S(V(130, 5), dim=0, big=True),)),
     R("var", over(spread), no_zero_dim="the variance of one element is NaN", half_ulp=3,
-      samples=SPREAD),
+      domain=ASIDE, samples=SPREAD),
     R("std", over(lambda *a, **k: np.sqrt(spread(*a, **k))), half_ulp=3,
-      no_zero_dim="the deviation of one element is NaN", samples=SPREAD),
+      no_zero_dim="the deviation of one element is NaN", domain=ASIDE, samples=SPREAD),
     R("norm", over(norm), samples=NORMS, domain=Domain(avoid=(0.0,)), half_ulp=3),
     R("logsumexp", over(logsumexp), samples=DIMS + BIG[1:], half_ulp=3),
     R("count_nonzero", over(np.count_nonzero), dtypes=ALL, result="int64", grad=False,
@@ -171,7 +175,7 @@ RECORDS = (
       scale="terms", half_ulp=3, samples=SCANS),
     R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum",
       domain=Domain(0.5, 1.5, ints=(1, 3)), inplace="cumprod_", ulp=32, half_ulp=4, samples=(
-        *SCANS[:-2], S(V(3, 40), dim=1, big=True))),
+        *SCANS[:-2], ZEROS[0], S(V(3, 40), dim=1, big=True))),
     R("cummax", extreme(np.greater_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS,
       ulp=0),
     R("cummin", extreme(np.less_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),

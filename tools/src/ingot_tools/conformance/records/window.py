@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .record import FLOAT, Domain, Record, S, V, functional
+from .record import ASIDE, FLOAT, Domain, Record, S, V, functional
 
 POSITIVE = Domain(0.5, 2.0)
 WHOLE = ("int64", "int32", "uint8")
@@ -239,7 +239,7 @@ BATCHES = (
 )  # fmt: skip
 SUMS = {"ulp": 8, "scale": "terms"}
 MEANS = {"ulp": 4, "scale": "terms"}
-NORMAL: dict[str, Any] = {"ulp": 32, "half_ulp": 6, "scale": 1.0}
+NORMAL: dict[str, Any] = {"domain": ASIDE, "ulp": 32, "half_ulp": 6, "scale": 1.0}
 
 # fmt: off
 RECORDS = (
