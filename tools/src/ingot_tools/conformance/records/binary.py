@@ -170,7 +170,8 @@ RECORDS = (
     # ---- selection and mixtures ------------------------------------------------------------------
     B("where", where, dtypes=ALL, ulp=0, method="", inplace="", samples=(
         S(MASK, V(3, 4), V(3, 4)), S(MASK, V(4), V(3, 1)), S(ix(True, (), "bool"), V(), V()),
-        S(ix([], (0, 1), "bool"), V(1, 2), V(2)))),
+        S(ix(False, (), "bool"), V(), V()), S(ix([], (0, 1), "bool"), V(1, 2), V(2)),
+        S(MASK, V(3, 4), 2, but=("bool",)), S(ix(False, (), "bool"), V(), 2, but=("bool",)))),
     B("clamp", clamp, dtypes=NUMBER, ulp=0, domain=AWAY, samples=CLAMPS, promotes=False),
     B("lerp", lerp, ulp=4, scale=1.0, promotes=False,
       domain=(Domain(), Domain(), Domain(-1, 2, (0.5,))), samples=(

@@ -31,7 +31,7 @@ SCANS = (
 )  # fmt: skip
 ZEROS = (  # one, two and none of the factors: each has a gradient of its own
     S(V(3, 5, values=[[2, 1, 0, 1.5, 1], [0, 1, 2, 3, 0], [1, 2, 1, 1, 3]]), dim=1),
-    S(V(9, values=[1, 2, 1, 0, 1, 1.5, 1, 2, 1])), S(V(5, values=[0, 2, 1, 3, 0])),
+    S(V(9, values=[1, 2, 1, 0, 1, 1.5, 1, 2, 1])), S(V(5, values=[0, 2, 1, 3, 0])), S(V(values=0)),
 )  # fmt: skip
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
 
