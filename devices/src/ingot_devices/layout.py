@@ -63,7 +63,11 @@ class Layout:
     def dense(shape: Sequence[int], dtype: DType, device: Any) -> Layout:
         """Row-major without gaps."""
         shape = tuple(shape)
-        return Layout.of(shape, dense_strides(shape), dtype, device)
+        key = (shape, None, dtype, device)  # under this name, too, it is found without its strides
+        found = Layout._interned.get(key)
+        if found is None:
+            found = Layout._interned[key] = Layout.of(shape, dense_strides(shape), dtype, device)
+        return found
 
     @property
     def ndim(self) -> int:

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 from .mutate import OPERATORS, Mutant, mutants
+from .survivors import EQUAL, MISSED, reason
 from .use import Simulator, activate
 
 TESTS, FURTHER, SECONDS, TOGETHER = 6, 60, 30, 60
@@ -44,28 +45,6 @@ ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  
 ORDERS = ("forward", "reversed")  # of threads
 UNUSED = "no test launches it"
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
-EQUAL = (  # (ops, operator, pattern of the line and of the four behind it, why it computes what the original computes)
-    ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
-    ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true"),
-    ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
-    ("", "< to <=", r"^for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
-    ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
-    ("max", "< to <=", r"t\d+ < 1\)\)", "what it found itself lies within"),
-    ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
-    ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
-    ("", "drop a mask|< to <=",
-     r"^if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*(a\d+_0\[l\d\]) = \1 \+ (v\d+\[|\(v\d+\[\w+\] \* )",
-     "it adds zeros, or numbers times zero"),
-    ("", "drop a mask", r"^if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
-     "each thread has what the tree came to, and writes the same"),
-    ("permute", "swap strides", r"^x1\[.* = x0\[", "axes that change places have a stride in common"),
-    ("softmax|log_softmax", "swap strides", r"^x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
-)
-MISSED = (  # the same of what is wrong, and no test sees it
-    ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
-    ("bernoulli", "< to <=", r"^x\d+\[.* < x\d+\[", "a word that is drawn is hardly ever equal to a probability"),
-    ("randn", "< to <=", r"= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
-)
 Case = tuple[Any, Any, str]  # check, record, case
 
 
@@ -321,15 +300,6 @@ def passes(simulator: Simulator, one: Tried, cases: Sequence[Case], setting: dic
     if said not in ("", UNUSED):
         raise RuntimeError(f"a test of {one.op} fails without any mutant: {said}")
     return said != UNUSED
-
-
-def reason(op: str, mutant: Mutant, rows: Sequence[tuple[str, str, str, str]]) -> str:
-    """Why ``mutant`` of a kernel of ``op`` may survive, if ``rows`` know that."""
-    behind = mutant.source.splitlines()[mutant.line : mutant.line + 4]
-    text = "\n".join([mutant.was, *behind])
-    mine = [row for row in rows if not row[0] or op in row[0].split("|")]
-    known = (why for _, operators, line, why in mine if mutant.operator in operators.split("|") and re.search(line, text))
-    return next(known, "")
 
 
 def report(tried: Sequence[Tried]) -> tuple[str, bool]:

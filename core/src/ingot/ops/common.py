@@ -76,7 +76,12 @@ def shape_of(size: Sequence[Any]) -> tuple[int, ...]:
     """``(2, 3)`` from ``f(2, 3)``, ``f((2, 3))`` or ``f([2, 3])``; a negative size is an error."""
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         size = size[0]
-    shape = tuple(_whole(n) for n in size)
+    for n in size:
+        if type(n) is not int or n < 0:
+            break
+    else:
+        return tuple(size)  # nearly always
+    shape = tuple(map(_whole, size))
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape

@@ -88,6 +88,7 @@ class Pool:
         self._pooled_type = pooled_type(self, ATOMIC)
         self._chunks = Chunks(device, device if allocator is None else allocator)
         self._takers: dict[int, Callable[[], Block]] = {}
+        self._makers: dict[Layout, Callable[[], tuple[Block, Any]]] = {}
         self._peak = 0
         _POOLS.add(self)
 
@@ -114,10 +115,12 @@ class Pool:
 
     def fresh(self, layout: Layout) -> tuple[Block, Any]:
         """A block for the elements of ``layout``, and the device's native view of it."""
-        if self.host:
-            return self.maker(layout)()
-        block = self.allocate(layout.size * self.device.limits.storage_itemsize(layout.dtype))
-        return block, self.device.view(block, layout, 0)
+        make = self._makers.get(layout)
+        if make is None:
+            if len(self._makers) >= _MAX_TAKERS:
+                self._makers.clear()
+            make = self._makers[layout] = self.maker(layout)
+        return make()
 
     def maker(self, layout: Layout, exact: bool = False) -> Callable[[], tuple[Block, Any]]:
         """A function that does `fresh` for one layout, with all decided beforehand; ``exact`` as in `allocate`."""
@@ -270,6 +273,7 @@ class Pool:
         """
         self.quick = ATOMIC and not all_of_them
         self._takers.clear()
+        self._makers.clear()
 
     def _take(self, size: int) -> Block:
         """A block of the class ``size``, by the lock."""

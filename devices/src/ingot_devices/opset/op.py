@@ -123,6 +123,8 @@ class Op:
         """Attribute values in declared order, defaults filled in; TypeError names one that does not exist."""
         if not attrs:
             return self.defaults
+        if [*attrs] == [*self.attributes]:  # all of them in order: nearly always
+            return tuple(attrs.values())
         if not attrs.keys() <= self.attributes.keys():
             unknown = sorted(attrs.keys() - self.attributes.keys())
             raise TypeError(f"{self.name} has no attribute {unknown}; it has {list(self.attributes)}")

@@ -18,7 +18,8 @@ MASK = ix(
     "bool",
 )
 NONE = ix([], (0,))
-ABOVE, BELOW = ix([0, 3], (2,)), ix([-4], (1,))  # of an axis of 3
+# beyond an axis of 3: behind the last whole vector, or in the first
+ABOVE, BELOW = ix([0, 1, 2, 0, 1, 2, 0, 1, 3], (9,)), ix([-4, 0, 1, 2, 0, 1, 2, 0, 1], (9,))
 FULL = ix([[0, 2, 1], [1, 3, 2]], (2, 3))
 HIGH, LOW = ix([[1], [3]], (2, 1)), ix([[-4], [0]], (2, 1))
 TIES = Domain(-1.0, 1.0, ints=(-1, 2), step=1.0)
@@ -145,7 +146,7 @@ GETS = (
     S(V(3, 4), ROW_ONLY),
     S(V(3, 4), (ix([0, 2], (2,)), slice(1, 3))), S(V(3, 4), NONE),
     S(V(0, 4), (HALF, ix([1, 1], (2,)))), S(V(), ...), S(V(), None),
-    S(V(3, 4), [0, 2]), S(V(3, 4), ix(1, ())),
+    S(V(3, 4), [0, 2]), S(V(3, 4), ix(1, ())), S(V(3, 11), ix([2], (1,))),
     S(V(70, 9), ix(list(range(69, -1, -1)), (70,)), big=True),
 )  # fmt: skip
 PUTS = (
@@ -161,12 +162,13 @@ PUTS = (
 GATHERS = (
     S(V(2, 3), 1, PICK), S(V(3, 3), 0, PICK), S(V(2, 3), -1, ix([[2], [0]], (2, 1))),
     S(V(2, 3), 1, ix([], (2, 0))),
-    S(V(5), 0, ix([4, 4, 0], (3,))), S(V(), 0, ix(0, ())),
+    S(V(5), 0, ix([4, 4, 0], (3,))), S(V(), 0, ix(0, ())), S(V(9), 0, ix([8, 0, 3, 3, 1, 7, 2, 4, 8], (9,))),
 )  # fmt: skip
 SCATTERS = (
     S(V(2, 3), 1, PICK, V(2, 3)), S(V(3, 3), 0, PICK, V(2, 3)),
     S(V(2, 5), -1, ix([[4], [0]], (2, 1)), V(2, 3, grad=False)),
     S(V(2, 3), 1, ix([], (2, 0)), V(2, 0)), S(V(3), 0, ix([1], (1,)), V(4, grad=False)),
+    S(V(9), 0, ix([8, 0, 3, 6, 1, 7, 2, 4, 5], (9,)), V(9)),
 )  # fmt: skip
 KEEP: dict[str, Any] = {"stable": True}
 SORTS = (
@@ -188,7 +190,8 @@ AXIS = "an axis is needed"
 # fmt: off
 RECORDS = (
     X("getitem", lambda x, key: x[key], call=get, method="", samples=GETS, beyond=(
-        S(V(3, 4), ABOVE), S(V(3, 4), BELOW), S(V(4, 3), (HALF, ABOVE)), S(V(3, 3), (ix([1, 2], (2,)), ABOVE)))),
+        S(V(3, 4), ABOVE), S(V(3, 4), BELOW), S(V(4, 3), (HALF, ABOVE)), S(V(3, 11), ix([3], (1,))),
+        S(V(3, 3), (ix([1, 2, 0] * 3, (9,)), ABOVE)))),
     X("setitem", put_array, call=put, method="", samples=PUTS, beyond=(
         S(V(3, 4), ABOVE, 1.0), S(V(3, 4), BELOW, V(1, 4)), S(V(4, 3), (HALF, ABOVE), 1.0))),
     X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=AXIS, beyond=(
@@ -197,19 +200,19 @@ RECORDS = (
         S(V(0, 4), 1, ix([1], (1,))), S(V(4), 0, ix([2], (1,), "int32")))),
     X("gather", gather, samples=GATHERS, beyond=(
         S(V(2, 3), 1, HIGH), S(V(2, 3), 1, LOW), S(V(3, 2), 0, HIGH), S(V(2, 3), 1, FULL), S(V(3, 3), 0, FULL),
-        S(V(3), 0, ABOVE), S(V(), 0, ix(1, ())))),
+        S(V(3), 0, ABOVE), S(V(3), 0, BELOW), S(V(), 0, ix(1, ())))),
     X("take_along_dim", take_along_dim, no_zero_dim=AXIS, samples=(
         S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0),
         S(V(2, 3), ix([], (2, 0)), 1))),
     X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted", beyond=(
         S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, 3), S(V(3, 2), 0, HIGH, V(2, 1)), S(V(2, 3), 1, FULL, V(2, 3)),
-        S(V(3), 0, ABOVE, V(2))),
+        S(V(3), 0, ABOVE, V(9)), S(V(3), 0, BELOW, V(9))),
       domain=(Domain(), Domain(), Domain(0.0, 2.0, ints=(0, 2))), samples=(
         *SCATTERS, S(V(2, 3), 1, ix([[0, 2], [1, 0]], (2, 2)), 3))),
     X("scatter_add", scatter_add, inplace="scatter_add_", dtypes=ALL, ulp=2, scale=4.0,
       no_zero_dim=AXIS, samples=SCATTERS, beyond=(
         S(V(2, 3), 1, HIGH, V(2, 1)), S(V(2, 3), 1, LOW, V(2, 1)), S(V(3, 2), 0, HIGH, V(2, 1)), S(V(2, 3), 1, FULL, V(2, 3)),
-        S(V(3), 0, ABOVE, V(2)))),
+        S(V(3), 0, ABOVE, V(9)), S(V(3), 0, BELOW, V(9)))),
     X("masked_fill", masked_fill, inplace="masked_fill_", samples=(
         S(V(3, 4), MASK, 2.0), S(V(3, 4), ix([True, False, False, True], (4,), "bool"), 1),
         S(V(), ix(True, (), "bool"), 1.0), S(V(0, 2), ix([], (0, 2), "bool"), 1.0),

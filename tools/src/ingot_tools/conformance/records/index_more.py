@@ -48,13 +48,13 @@ RECORDS = (
         S(V(3, 4), 0, ix([2, 0, 2], (3,)), V(3, 4)),
         S(V(3, 4), -1, ix([1], (1,)), V(3, 1), alpha=2),
         S(V(0, 3), 1, ix([1], (1,)), V(0, 1)), S(V(4), 0, ROWS, V(4))), no_zero_dim=AXIS, beyond=(
-        S(V(3, 4), 0, ABOVE, V(2, 4)), S(V(3, 4), 0, BELOW, V(1, 4)), S(V(4, 3), -1, ABOVE, V(4, 2)))),
+        S(V(3, 4), 0, ABOVE, V(9, 4)), S(V(3, 4), 0, BELOW, V(9, 4)), S(V(4, 3), -1, ABOVE, V(4, 9)))),
     X("index_put", index_put, inplace="index_put_", ulp=2, scale=4.0, samples=(
         S(V(3, 4), (ix([2, 0], (2,)),), V(2, 4)),
         S(V(3, 4), (ROWS,), V(4), accumulate=True, but=BOOL),
         S(V(3, 4), (ix([1, 1], (2,)), ix([3, 3], (2,))), V(2), accumulate=True, but=BOOL),
         S(V(3, 4), (NONE,), V(0, 4))), no_zero_dim=AXIS, beyond=(
-        S(V(3, 4), (ABOVE,), V(2, 4)), S(V(3, 4), (BELOW,), V(1, 4)))),
+        S(V(3, 4), (ABOVE,), V(9, 4)), S(V(3, 4), (BELOW,), V(9, 4)))),
     X("fill_diagonal", filled_diagonal, call=fill_diagonal, method="", samples=(
         S(V(3, 4), 1), S(V(4, 3), 1)), no_empty="a matrix with elements", no_zero_dim="a matrix"),
     X("bincount", bincount, dtypes=("int64", "int32", "uint8"), result="int64", grad=False,

@@ -19,8 +19,8 @@ DIMS = (
 )  # fmt: skip
 BELOW_ZERO, ABOVE_ZERO = Domain(-3.0, -0.5, ints=(-4, 0)), Domain(0.5, 3.0, ints=(1, 5))
 ONE_SIGN = tuple(  # where a zero that belongs to nobody would be the answer
-    S(V(*shape, domain=domain), dim=1, but=() if domain is ABOVE_ZERO else UNSIGNED)
-    for shape in ((3, 36), (2, 130)) for domain in (BELOW_ZERO, ABOVE_ZERO)
+    S(V(*shape, domain=domain), but=() if domain is ABOVE_ZERO else UNSIGNED, **how)
+    for shape, how in (((3, 36), {"dim": 1}), ((2, 130), {"dim": 1}), ((3, 4), {})) for domain in (BELOW_ZERO, ABOVE_ZERO)
 )  # fmt: skip
 SEVERAL = (S(V(2, 3, 4), dim=(0, 2)), S(V(2, 3, 4), dim=(-1, 0), keepdim=True))
 EMPTY = (S(V(0)), S(V(2, 0), dim=1))
@@ -161,8 +161,8 @@ RECORDS = (
     # ---- extremes -------------------------------------------------------------------------------
     R("amax", over(np.max), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG + ONE_SIGN),
     R("amin", over(np.min), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG + ONE_SIGN),
-    R("max", maximum, dtypes=ALL, ulp=0, result=("same", "int64")),
-    R("min", minimum, dtypes=ALL, ulp=0, result=("same", "int64")),
+    R("max", maximum, dtypes=ALL, ulp=0, result=("same", "int64"), samples=WHOLE + DIMS + BIG + ONE_SIGN),
+    R("min", minimum, dtypes=ALL, ulp=0, result=("same", "int64"), samples=WHOLE + DIMS + BIG + ONE_SIGN),
     R("argmax", over(np.argmax), dtypes=NUMBER, result="int64", grad=False, domain=TIES),
     R("argmin", over(np.argmin), dtypes=NUMBER, result="int64", grad=False, domain=TIES),
     # ---- truth ----------------------------------------------------------------------------------

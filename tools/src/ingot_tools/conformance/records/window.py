@@ -263,7 +263,7 @@ RECORDS = (
         S(V(1, 2, 6), 4, stride=3, padding=2, ceil_mode=True))),
     W("avg_pool2d", avg_pool(2), **MEANS, samples=AVERAGES),
     W("adaptive_avg_pool1d", adaptive_avg_pool(1), **MEANS, samples=(
-        S(V(1, 2, 7), 3), S(V(2, 3), 5), S(V(2, 6), 2), S(V(0, 2, 4), 3))),
+        S(V(1, 2, 8), 3), S(V(2, 3), 5), S(V(2, 6), 2), S(V(0, 2, 4), 3))),
     W("adaptive_avg_pool2d", adaptive_avg_pool(2), **MEANS, samples=(
         S(V(1, 2, 5, 4), (2, 3)), S(V(2, 4, 4), 2), S(V(1, 2, 3, 5), (None, 1)), S(V(1, 1, 3, 2), (5, 3)), S(V(2, 3, 3, 3), 1),
         S(V(0, 2, 4, 4), 3), S(V(2, 3, 20, 17), (7, 7), big=True))),
