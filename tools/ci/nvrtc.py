@@ -42,7 +42,8 @@ def collect(seconds: float, seed: str) -> tuple[dict[str, str], Counter[str]]:
 
     device = PretendGPU()
     discovery._opened[device.name] = device  # it has no plugin: nobody else shall find it
-    for module, name in ((compare, "close"), (np.testing, "assert_array_equal"), (np.testing, "assert_allclose")):
+    judges = ((compare, "close"), (compare, "verified"), (np.testing, "assert_array_equal"), (np.testing, "assert_allclose"))
+    for module, name in judges:
         setattr(module, name, _believe)
     subject = opened(device.name)
     cases = [*suite.each_case(list(RECORDS.values()))]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..records.record import Operand, Record, Sample
+from . import compare
 from .compare import check_result, result_dtype, rules
 from .data import arrays_of, evaluate, is_float, numpy_dtype, scales
 from .subject import Subject
@@ -42,7 +43,7 @@ def run(
     what = f"{record.name}{describe(sample)} {dtype}"
     results = subject.call(record, sample, tensors, dtype)
     if record.verify is not None:
-        record.verify(*[subject.read(r) for r in results], *arrays, **sample.kwargs)
+        compare.verified(record.verify, [subject.read(r) for r in results], arrays, sample.kwargs)
     if record.reference is None:
         for got, rule in zip(results, rules(record, len(results)), strict=True):
             assert subject.name(got) == result_dtype(rule, dtype), f"{what}: dtype {got.dtype}"
