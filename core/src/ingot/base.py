@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
-from weakref import WeakSet
+from weakref import ref
 
 from ingot_devices.view import View
 
@@ -21,7 +21,7 @@ class TensorBase(View):
 
     ``_edge`` is (node, output number), or None where no gradient is wanted; ``grad`` the accumulated gradient of a
     leaf. A differentiable view keeps its ``_base`` and the ``_chain`` of (op, attributes) that leads from there to
-    it.
+    it; the base has its ``_views``.
     """
 
     kind: ClassVar[Any]
@@ -29,7 +29,7 @@ class TensorBase(View):
     grad: Any = None
     _base: Any = None
     _chain: tuple[tuple[Any, tuple[Any, ...]], ...] = ()
-    _views: WeakSet[Any] | None = None
+    _views: list[ref[Any]] | None = None
     _inference: bool = False
 
     @classmethod

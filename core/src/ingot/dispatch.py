@@ -187,8 +187,12 @@ def _number(op: Op, value: Any) -> Any:
 def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: Any = None) -> Any:
     """Run ``op``: a new Tensor, or a tuple of them. ``attrs`` in the row's order; ``device`` where no operand has one."""
     context = state.context
-    key = (op, tuple([o._layout if isinstance(o, TensorBase) else None if o is None else type(o) for o in operands]),
-           attrs, context, device)  # fmt: skip
+    key: Any
+    if len(operands) == 1 and device is None and isinstance(operands[0], TensorBase):
+        key = (op, operands[0]._layout, attrs, context)
+    else:
+        key = (op, tuple([o._layout if isinstance(o, TensorBase) else None if o is None else type(o) for o in operands]),
+               attrs, context, device)  # fmt: skip
     entry = _plans.get(key)
     if entry is None:
         if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
@@ -221,7 +225,19 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
 def run_single(entry: Entry, operands: Sequence[Any], context: Context) -> Any:
     """`run` for a plan of one step with one new result, as most are."""
     natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands]
-    block, native = entry.make()  # type: ignore[misc]
+    adopts = entry.adopts
+    if adopts is None:
+        block, native = entry.make()  # type: ignore[misc]
+    else:  # the same, written out
+        shape, dtype, nbytes, pool, block_new, block_kind = adopts
+        native = _empty(shape, dtype)
+        block = block_new(block_kind)
+        block.handle = native
+        block.version = 0
+        block.nbytes = nbytes
+        pool.used = used = pool.used + nbytes
+        if used > pool.mark:
+            pool.over(nbytes)
     try:
         entry.single(*natives, native)  # type: ignore[misc]
     except RuntimeWarning:

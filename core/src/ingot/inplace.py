@@ -275,6 +275,52 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
     return x
 
 
+def fill(x: Any, value: Any) -> None:
+    """``x[...] = value`` for a number: x and what is seen of it depends on nothing from here on."""
+    require_not_leaf(x, "fill")
+    require_writable(x)
+    context, layout = state.context, x._layout
+    if type(value) not in (float, int, bool):
+        value = dispatch._number(OPS["full"], value)
+    if context.recording:
+        made = dispatch.call(OPS["full"], (value,), ((), layout.dtype), layout.device)
+        assign(x, made.expand(layout.shape))
+        return
+    key = (layout, type(value), context)
+    entry = _fills.get(key)
+    if entry is None:
+        layout.device.require()
+        entry = _fills[key] = dispatch.Entry(OPS["full"], (), (), _filling(layout, type(value), context))
+    if layout.size:
+        dispatch.run(entry, (x, value))
+    _wrote(x, "fill")
+    if context.grad and (x._edge is not None or (x._base is not None and x._base._edge is not None)):
+        rebase(x, None)
+
+
+_fills: dict[Any, dispatch.Entry] = {}
+dispatch._fast.append(_fills)
+
+
+def _filling(layout: Layout, kind: type, context: Context) -> Plan:
+    """What writes a number (slot 1) over ``layout`` (slot 0): straight where it is dense, else by way of one element."""
+    op, device, dense = OPS["full"], layout.device, layout.is_dense
+    plan = resolution.resolve(op, (kind,), (layout.shape if dense else (), layout.dtype), device, context)
+    if plan.single is not None and dense and plan.steps[0].route in ("generated", "registered"):
+        step = replace(plan.steps[0], operands=(plans.Ref(1), plans.Ref(0)))
+        return plans.Plan("fill_", device, 2, (), (step,), (plans.Ref(0),), plan.route)
+    moved = tuple(replace(s, operands=tuple(map(_further, s.operands))) for s in plan.steps)
+    one = plan.allocations[0]
+    wide = Layout.of(layout.shape, one.strides if dense else (0,) * len(layout.shape), layout.dtype, device)
+    copies = resolution.copy_steps(device, wide, layout, plans.Ref(2, None if dense else wide), plans.Ref(0))
+    return plans.Plan("fill_", device, 2, plan.allocations, (*moved, *copies), (plans.Ref(0),), plan.route)
+
+
+def _further(operand: Any) -> Any:
+    """An operand of a plan of one number, where a tensor stands before that."""
+    return replace(operand, slot=operand.slot + 1) if isinstance(operand, plans.Ref) else operand
+
+
 def assign(x: Any, value: Any) -> None:
     """``x[...] = value`` with the tape: x's value is ``value`` from here on."""
     require_not_leaf(x)

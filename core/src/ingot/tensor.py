@@ -22,7 +22,7 @@ from .base import REBOUND, TensorBase
 from .cpu import KIND as CPU
 from .devices import device as device_name
 from .devices import device_of
-from .inplace import assign
+from .inplace import assign, fill
 from .layouts import Size
 from .methods import install
 from .moves import destination, rebuild, sent
@@ -404,8 +404,9 @@ class Tensor(TensorBase):
     def fill_(self, value: Any) -> Tensor:
         """Write one number everywhere."""
         if not isinstance(value, TensorBase):
-            value = creation.full((), value, dtype=self.dtype, device=self.device)
-        elif value.ndim:
+            fill(self, value)
+            return self
+        if value.ndim:
             raise RuntimeError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Literal
 
@@ -30,11 +31,13 @@ class DTypeClass:
     reason: str = ""
 
 
+@cache
 def native(d: DType) -> DTypeClass:
     """``d`` as it is."""
     return DTypeClass("native", d, d)
 
 
+@cache
 def emulated(d: DType) -> DTypeClass:
     """A 64-bit integer that generated kernels compute as a pair of 32-bit words, low word first, as the host keeps it."""
     return DTypeClass("emulated", d, d)

@@ -101,8 +101,10 @@ def read(view: View) -> Array:
     _note_use(device, block)
     if device.host_visible:
         device.synchronize()
-        memory = device.host_bytes(block.handle)
-        stored = _window(memory, view._offset * item, layout, kept).copy()
+        if device.numpy_handles and kept.storage is layout.dtype:  # then an array is what kernels take
+            stored = view.native().copy()
+        else:
+            stored = _window(device.host_bytes(block.handle), view._offset * item, layout, kept).copy()
     else:
         memory = _read_bytes(device, block, view._offset * item, layout.span * item)
         stored = _window(memory, 0, layout, kept)

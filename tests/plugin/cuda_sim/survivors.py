@@ -18,7 +18,8 @@ EQUAL: tuple[Row, ...] = (
     ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
     ("", "< to <=", r"^for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
     ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
-    ("max", "< to <=", r"t\d+ < 1\)\)", "what it found itself lies within"),
+    ("max|max_pool1d|max_pool2d|cummax|cummin", "< to <=", r"\(t\d+ >= 0\) & \(t\d+ < (1|c\d+)\)",
+     "what it found itself lies within"),
     ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
     ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
     ("", "drop a mask|< to <=",
@@ -34,6 +35,8 @@ EQUAL: tuple[Row, ...] = (
      "a strip narrower than a warp has all columns, and the mask behind says how many"),
     ("", "change a seed constant", r"\(\(unsigned long long\)0u \* ", "zero times any constant"),
     ("adaptive_avg_pool1d", "swap strides", r"^s\d+_0 = ", "places in a window lie as far apart as windows' beginnings"),
+    ("max_pool1d", "swap strides", r"x0\[o0 \+ \(\(\(r0 \+ \(i1_0 \* c\d+\)\) \+ \(t\d+ \* c\d+\)\) \+ c\d+\)\]",
+     "the sum of both numbers is a place, so both have its stride"),
     ("permute", "swap strides", r"^x1\[.* = x0\[", "axes that change places have a stride in common"),
     ("softmax|log_softmax", "swap strides", r"^x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
 )

@@ -44,13 +44,13 @@ def axis_of(dim: int, ndim: int) -> int:
     """``dim`` (PyTorch's, from either end) counted from the right; a zero-dim tensor takes 0 and -1."""
     n = max(ndim, 1)
     if not isinstance(dim, int):
-        dim = _whole(dim)
+        dim = whole(dim)
     if not -n <= dim < n:
         raise IndexError(f"Dimension out of range (expected to be in range of [{-n}, {n - 1}], but got {dim})")
     return dim - n if dim >= 0 else dim
 
 
-def _whole(dim: Any) -> int:
+def whole(dim: Any) -> int:
     try:
         return int(dim.__index__())
     except AttributeError:
@@ -81,7 +81,7 @@ def shape_of(size: Sequence[Any]) -> tuple[int, ...]:
             break
     else:
         return tuple(size)  # nearly always
-    shape = tuple(map(_whole, size))
+    shape = tuple(map(whole, size))
     if any(n < 0 for n in shape):
         raise RuntimeError(f"Trying to create tensor with negative dimension {min(shape)}: {list(shape)}")
     return shape

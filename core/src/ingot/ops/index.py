@@ -8,17 +8,50 @@ import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.layout import broadcast_shapes
 
+from .. import dispatch
 from ..base import TensorBase
-from ..inplace import assign
+from ..inplace import assign, fill
+from ..views import Look, learn, through
 from .common import axis_of, look, run
 from .shape import expand, permute, unsqueeze
+
+_looks: dict[Any, Look] = {}
+dispatch._forget.append(_looks.clear)
 
 
 # ---- x[...] ----------------------------------------------------------------------------------------------------------
 def getitem(x: Any, key: Any) -> Any:
     """Basic keys (ints, slices, None, ...) give views; tensors, lists and bool masks gather."""
+    plain = _plain(key)
+    if plain is None:
+        if isinstance(key, TensorBase) and key._layout.dtype in (dt.int64, dt.int32) and key._layout.shape and x._layout.shape:
+            if key._layout.device is x._layout.device:  # rows, as nearly always
+                return run("index", x, key, axis=-len(x._layout.shape))
+        return _seen(x, key)
+    look = _looks.get((x._layout, plain))
+    return through(x, look) if look is not None else learn(_looks, _seen, x, plain, key)
+
+
+def _plain(key: Any) -> Any:
+    """``key`` as something that can be looked up, where it is of ints, slices of ints, None and ...; None where it is not."""
     if type(key) is int:
-        return _select(x, -x.ndim, key, 0) if x.ndim else _too_many(x, 1)
+        return key
+    made = []
+    for item in key if type(key) is tuple else (key,):
+        kind = type(item)
+        if kind is slice:
+            for end in (item.start, item.stop, item.step):
+                if end is not None and type(end) is not int:
+                    return None
+            made.append((item.start, item.stop, item.step))
+        elif kind is int or item is None or item is Ellipsis:
+            made.append(item)
+        else:
+            return None
+    return tuple(made)
+
+
+def _seen(x: Any, key: Any) -> Any:
     view, positions = _basic(x, key)
     if not positions:
         return view
@@ -27,6 +60,9 @@ def getitem(x: Any, key: Any) -> Any:
 
 def setitem(x: Any, key: Any, value: Any) -> None:
     """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place."""
+    if type(value) in (float, int, bool) and _plain(key) is not None:
+        fill(getitem(x, key), value)
+        return
     view, positions = _basic(x, key)
     if not isinstance(value, TensorBase):
         from .creation import full, tensor

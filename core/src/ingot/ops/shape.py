@@ -7,7 +7,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .common import axes_of, axis_of, inplace, look, run
+from ingot_devices.dtypes import DType
+from ingot_devices.opset.op import OPS
+
+from ..views import remembered, view_rule
+from .common import axes_of, axis_of, inplace, look, run, whole
 
 
 def _filled(shape: tuple[int, ...], size: int, given: Any) -> tuple[int, ...]:
@@ -30,25 +34,22 @@ def _filled(shape: tuple[int, ...], size: int, given: Any) -> tuple[int, ...]:
 def _sizes(shape: Sequence[Any]) -> tuple[int, ...]:
     if len(shape) == 1 and isinstance(shape[0], (tuple, list)):
         shape = shape[0]
-    return tuple(int(n) for n in shape)
+    return tuple(map(whole, shape))
 
 
+@remembered
 def reshape(input: Any, *shape: Any) -> Any:
     """The elements in row-major order under another shape; a view where the layout allows it."""
     return look("view", input, shape=_filled(_sizes(shape), input._layout.size, shape))
 
 
+@remembered
 def view(input: Any, *shape: Any) -> Any:
     """`reshape` that never copies; with a dtype, the same bytes read as that dtype of equal width."""
-    from ingot_devices.dtypes import DType
-
-    from ..views import view_rule
-    from .common import op
-
     if len(shape) == 1 and isinstance(shape[0], DType):
         return _view_dtype(input, shape[0])
     wanted = _filled(_sizes(shape), input._layout.size, shape)
-    if view_rule(op("view"), input._layout, (wanted,)) is None:
+    if view_rule(OPS["view"], input._layout, (wanted,)) is None:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans "
             "across two contiguous subspaces). Use .reshape(...) instead."
@@ -82,6 +83,7 @@ def reshape_as(input: Any, other: Any) -> Any:
     return reshape(input, other._layout.shape)
 
 
+@remembered
 def permute(input: Any, *dims: Any) -> Any:
     """Axes in another order."""
     order = _sizes(dims)
@@ -96,6 +98,7 @@ def permute(input: Any, *dims: Any) -> Any:
     return look("permute", input, dims=found) if found else input
 
 
+@remembered
 def transpose(input: Any, dim0: int, dim1: int) -> Any:
     """Two axes exchanged."""
     if input.ndim == 0:
@@ -124,6 +127,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Any:
     return permute(input, *order)
 
 
+@remembered
 def expand(input: Any, *sizes: Any) -> Any:
     """Axes of size 1 (and new leading axes) broadcast to ``sizes``; -1 keeps a size."""
     wanted = list(_sizes(sizes))
@@ -168,6 +172,7 @@ def broadcast_tensors(*tensors: Any) -> tuple[Any, ...]:
     return tuple(expand(x, shape) for x in tensors)
 
 
+@remembered
 def squeeze(input: Any, dim: Any = None) -> Any:
     """Without the axes of size 1 (or only ``dim`` of them)."""
     shape = input._layout.shape
@@ -176,6 +181,7 @@ def squeeze(input: Any, dim: Any = None) -> Any:
     return look("view", input, shape=keep)
 
 
+@remembered
 def unsqueeze(input: Any, dim: int) -> Any:
     """A new axis of size 1 at ``dim``."""
     place = axis_of(dim, input.ndim + 1) + input.ndim + 1
@@ -183,6 +189,7 @@ def unsqueeze(input: Any, dim: int) -> Any:
     return look("view", input, shape=(*shape[:place], 1, *shape[place:]))
 
 
+@remembered
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
     """Axes ``start_dim`` to ``end_dim`` as one."""
     if input.ndim == 0:
@@ -213,6 +220,7 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     return look("view", input, shape=(*shape[:k], *inner, *shape[k + 1 :]))
 
 
+@remembered
 def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """``length`` elements from ``start`` along ``dim``."""
     axis = axis_of(dim, input.ndim)
@@ -226,6 +234,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     return look("slice", input, axis=axis, start=begin, stop=begin + length, step=1)
 
 
+@remembered
 def select(input: Any, dim: int, index: int) -> Any:
     """One element along ``dim``, which goes."""
     if input.ndim == 0:
@@ -240,11 +249,13 @@ def select(input: Any, dim: int, index: int) -> Any:
     return look("select", input, axis=axis, index=int(index) % size)
 
 
+@remembered
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Any:
     """The diagonal of two axes as a new last axis."""
     return look("diagonal", input, offset=offset, axis1=axis_of(dim1, input.ndim), axis2=axis_of(dim2, input.ndim))
 
 
+@remembered
 def unfold(input: Any, dimension: int, size: int, step: int) -> Any:
     """Windows of ``size`` elements, ``step`` apart, along an axis."""
     return look("unfold", input, axis=axis_of(dimension, input.ndim), size=size, step=step)

@@ -123,7 +123,7 @@ class Op:
         """Attribute values in declared order, defaults filled in; TypeError names one that does not exist."""
         if not attrs:
             return self.defaults
-        if [*attrs] == [*self.attributes]:  # all of them in order: nearly always
+        if tuple(attrs) == self.attribute_names:  # all of them in order: nearly always
             return tuple(attrs.values())
         if not attrs.keys() <= self.attributes.keys():
             unknown = sorted(attrs.keys() - self.attributes.keys())
