@@ -267,6 +267,59 @@ def test_write_into_the_base_reaches_its_views(leaf: Maker) -> None:
     same(x.grad, [0, 3, 3])
 
 
+@pytest.mark.parametrize("turn", range(2))
+def test_a_view_in_several_steps(leaf: Maker, turn: int) -> None:
+    """It has a gradient, and sees writes into its base; so does the same key the second time, which is one look then."""
+    x = leaf([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    base = x * 1
+    view = base[1:, None, ::2][..., 1]
+    view.sum().backward(retain_graph=True)
+    same(x.grad, [[0, 0, 0], [0, 0, 1]])
+    base.mul_(3)
+    same(view, [[18]])
+    view.sum().backward()
+    same(x.grad, [[0, 0, 0], [0, 0, 4]])
+
+
+def test_views_that_are_gone_are_forgotten(t: Any, leaf: Maker) -> None:
+    """Their base does not collect what is left of them, and still finds those that live."""
+    x = leaf([1.0, 2.0, 3.0])
+    base = x * 1
+    kept = [base[k:] for k in range(3)]
+    for _ in range(500):
+        base[1:]
+    if t.__name__ == "ingot":
+        assert len(base._views) < 100
+    base.mul_(2)
+    sum(view.sum() for view in kept).backward()
+    same(x.grad, [2, 4, 6])
+
+
+@pytest.mark.parametrize("key", [0, (slice(None), 1)], ids=["rows", "columns"])
+def test_a_number_written_over_a_part_ends_its_gradient(leaf: Maker, key: Any) -> None:
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    y = x * 2
+    before = y[key]
+    y[key] = 5.0
+    same(before, [5, 5])
+    y.sum().backward()
+    wanted = np.full((2, 2), 2.0)
+    wanted[key] = 0
+    same(x.grad, wanted)
+
+
+def test_a_number_written_over_all(t: Any, leaf: Maker) -> None:
+    x = leaf([1.0, 2.0])
+    y = x * 2
+    z = y * y
+    y.fill_(3.0)
+    same(y, [3, 3])
+    with refused(t, RuntimeError, "version"):
+        z.sum().backward()
+    with refused(t, RuntimeError, "leaf"):
+        x.zero_()
+
+
 def test_copy_into_a_buffer_becomes_differentiable(t: Any, leaf: Maker, device: str) -> None:
     x = leaf([1.0, 2.0])
     buffer = t.zeros(4, device=device)

@@ -55,6 +55,32 @@ def test_get(t: Any, device: str, name: str) -> None:
     same(t.tensor(ARRAY, device=device)[key_of(t, key, device)], ARRAY[key])
 
 
+ALIKE = (  # pairs of keys that are equal, or nearly, and mean different things
+    (1, True), (0, False), (1, (1,)), (1, [1]), (1, slice(1, None)), (slice(1, None), slice(None, 1)), (slice(1, 2), (1, 2)),
+    (slice(1, 3), slice(1, 3, 2)), ((slice(1, 3), None), (None, slice(1, 3))), ((0, 1), (0, slice(1, 2))),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("keys", ALIKE, ids=str)
+@pytest.mark.parametrize("grad", [True, False])
+def test_keys_that_look_alike_stay_apart(t: Any, device: str, keys: tuple[Any, Any], grad: bool) -> None:
+    """Each is asked for twice: what the first time came to is kept."""
+    x = t.tensor(ARRAY, device=device)
+    with t.set_grad_enabled(grad):
+        for key in (*keys, *reversed(keys)):
+            same(x[key], ARRAY[key])
+
+
+def test_views_by_numbers_that_are_no_ints(t: Any, device: str) -> None:
+    """What was kept for ints does not answer for what equals them."""
+    x = t.tensor(ARRAY, device=device)
+    assert x.reshape(4, 6).shape == (4, 6)
+    with refused(t, TypeError):
+        x.reshape(4.0, 6)
+    with refused(t, IndexError):
+        x[1.0]
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_set(t: Any, device: str, name: str) -> None:
     key = EVERY[name]
@@ -155,3 +181,15 @@ def test_value_that_does_not_fit(t: Any, device: str) -> None:
     x = t.zeros(3, 4, device=device)
     with refused(t, RuntimeError, "[3]", "[4]"):
         x[0] = t.zeros(3, device=device)
+
+
+@pytest.mark.parametrize("key", [1, slice(1, 3), (slice(None), 2), (..., None), (slice(None), slice(None, None, 2), 1), ()])
+@pytest.mark.parametrize("value", [2.7, 3, True])
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool", "float16"])
+def test_set_a_number(t: Any, device: str, key: Any, value: Any, dtype: str) -> None:
+    """Dense parts and others, into every kind of number; the rest keeps its values."""
+    x, wanted = t.tensor(ARRAY > 4, device=device).to(getattr(t, dtype)), (ARRAY > 4).astype(dtype)
+    for _ in range(2):
+        x[key] = value
+    wanted[key] = value
+    same(x, wanted)
