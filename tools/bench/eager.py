@@ -1,4 +1,5 @@
-"""How much does an eager op cost beside PyTorch's? Small adds, a small backward, the README's training step."""
+"""How much does an eager op cost beside PyTorch's? Small adds, a small backward, views, numbers in and out, the README's
+training step."""
 
 from __future__ import annotations
 
@@ -11,10 +12,20 @@ from common import parser, report, rounds, serve
 
 
 def small(lib: Any) -> dict[str, tuple[Callable[[], Any], int]]:
-    """a + b on 10 elements, the same recorded, and multiply, sum, backward."""
+    """a + b on 10 elements, the same recorded, multiply, sum, backward; on 8×16 elements what launches little or nothing."""
     a, b = lib.ones(10), lib.ones(10)
     x, y = lib.ones(10, requires_grad=True), lib.ones(10, requires_grad=True)
+    m = lib.ones(8, 16)
+
+    def write() -> None:
+        m[0] = 1.0
+        m.zero_()
+
     return {
+        "views": (lambda: (m.view(16, 8), m.transpose(0, 1), m.unsqueeze(0), m[1:3], m[:, 1], m[0, 0]), 5000),
+        "elements": (lambda: (m[0, 0].item(), float(m[1, 1]), bool(m[2, 2])), 5000),
+        "write": (write, 5000),
+        "new": (lambda: (lib.empty(8, 16), lib.zeros(8, 16), lib.ones(8, 16)), 5000),
         "add": (lambda: a + b, 20000),
         "add recorded": (lambda: x + y, 20000),
         "backward": (lambda: (x * y).sum().backward(), 1000),
@@ -43,9 +54,12 @@ def main() -> int:
     if options.serve:
         lib = import_module(options.serve)
         return serve({**small(lib), "MLP step": (training(lib), 100)})
-    cases = ["add", "add recorded", "backward", "MLP step"]
+    cases = ["add", "add recorded", "backward", "views", "elements", "write", "new", "MLP step"]
     found = rounds(__file__, {"torch": cases, "ingot": cases}, options.rounds)
-    bounds = {"add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "MLP step": (1.0, 1.5)}
+    bounds = {
+        "add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "MLP step": (1.0, 1.5),
+        "views": (0.8, 1.0), "elements": (0.5, 1.0), "write": (0.4, 1.0), "new": (0.3, 1.0),
+    }  # fmt: skip
     ratios = {case: (f"torch {case}", f"ingot {case}", must, aim) for case, (must, aim) in bounds.items()}
     extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}
     return report("Eager overhead, ingot beside torch", found, ratios, "torch add", options, extra)

@@ -1,7 +1,7 @@
 """Mutants that the suite lets live, and why: text of a kernel in, a reason out. `mutants` asks for what it could not kill.
 
 A row has the ops it is about (all of them, where there is none) and the operators, a pattern of the line that was changed
-and of the four behind it, and the reason.
+and of the five behind it, and the reason.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from .mutate import Mutant
 
 Row = tuple[str, str, str, str]
+IN_LOOP = r"^if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*"  # a mask, and the loop over what it hides
 EQUAL: tuple[Row, ...] = (
     ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
     ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true"),
@@ -22,12 +23,13 @@ EQUAL: tuple[Row, ...] = (
      "what it found itself lies within"),
     ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
     ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
-    ("", "drop a mask|< to <=",
-     r"^if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*(a\d+_0\[l\d\]) = \1 \+ (v\d+\[|\(v\d+\[\w+\] \* )",
+    ("", "drop a mask|< to <=", IN_LOOP + r"(a\d+_0\[l\d\]) = \1 \+ (v\d+\[|\(v\d+\[\w+\] \* )",
      "it adds zeros, or numbers times zero"),
-    ("norm", "drop a mask|< to <=",
-     r"^if \(.*\n.*\n?.*for .*\n\s*const \w+ (t\d+) = v\d+\[.*\];\n.* = (a\d+_0\[l\d\]) \+ \(\1 \* \1\);",
+    ("norm|mse_loss", "drop a mask|< to <=", IN_LOOP + r"const \w+ (t\d+) = v\d+\[[^;]*\];\n.* = a\d+_0.* \+ \(\1 \* \1\);",
      "it adds squares of zero"),
+    ("max|min|argmax|argmin", "drop a mask|< to <=",
+     IN_LOOP + r"(?:const \w+ t\d+ = .*\n\s*)?(a\d+_0\[l\d\]) = ig_minimum_int64\(\1, \(\(",
+     "a place behind the last comes after every other"),
     ("", "drop a mask", r"^if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
      "each thread has what the tree came to, and writes the same"),
     ("", "drop a mask|< to <=",
@@ -52,7 +54,7 @@ MISSED: tuple[Row, ...] = (
 
 def reason(op: str, mutant: Mutant, rows: Sequence[Row]) -> str:
     """Why ``mutant`` of a kernel of ``op`` may survive, if ``rows`` know that."""
-    behind = mutant.source.splitlines()[mutant.line : mutant.line + 4]
+    behind = mutant.source.splitlines()[mutant.line : mutant.line + 5]
     text = "\n".join([mutant.was, *behind])
     mine = [row for row in rows if not row[0] or op in row[0].split("|")]
     known = (why for _, operators, line, why in mine if mutant.operator in operators.split("|") and re.search(line, text))

@@ -201,7 +201,8 @@ RECORDS = (
     X("gather", gather, samples=GATHERS, beyond=(
         S(V(2, 3), 1, HIGH), S(V(2, 3), 1, LOW), S(V(3, 2), 0, HIGH), S(V(2, 3), 1, FULL), S(V(3, 3), 0, FULL),
         S(V(3), 0, ABOVE), S(V(3), 0, BELOW), S(V(), 0, ix(1, ())))),
-    X("take_along_dim", take_along_dim, no_zero_dim=AXIS, samples=(
+    X("take_along_dim", take_along_dim, no_zero_dim=AXIS, beyond=(
+        S(V(2, 3), FULL, 1), S(V(2, 3), LOW, 1), S(V(3), ABOVE, 0), S(V(3, 1), BELOW)), samples=(
         S(V(2, 3), PICK, 1), S(V(2, 3), ix([5, 0], (2,))), S(V(2, 3), ix([[1]], (1, 1)), 0),
         S(V(2, 3), ix([], (2, 0)), 1))),
     X("scatter", scatter, inplace="scatter_", no_zero_dim=AXIS, nonfinite="planted", beyond=(
