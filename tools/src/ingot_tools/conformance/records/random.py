@@ -85,7 +85,7 @@ RECORDS = (
     D("multinomial", only_positive_weights, result="int64", dtypes=("float32", "float64"),
       domain=Domain(0.1, 1.0), no_empty="a distribution has elements",
       no_zero_dim="a distribution has an axis", samples=(
-        S(V(5), 3), S(V(2, 4), 2), S(V(4, values=[0, 1, 0, 2]), 2))),
+        S(V(5), 3), S(V(4), 3), S(V(2, 4), 2), S(V(4, values=[0, 1, 0, 2]), 2))),
     D("dropout", kept_or_dropped, call=functional("dropout"), no_empty="", no_zero_dim="", samples=(
         S(V(3, 4), p=0.5), S(V(3, 4), p=0.25), S(V(3, 4), p=0.0), S(V(3, 4), p=1.0),
         S(V(3, 4), p=0.5, training=False), S(V(), p=0.5), S(V(0, 2), p=0.5))),
