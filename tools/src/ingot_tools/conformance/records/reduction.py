@@ -164,8 +164,8 @@ RECORDS = (
     R("amin", over(np.min), dtypes=ALL, ulp=0, samples=WHOLE + DIMS + SEVERAL + BIG + ONE_SIGN),
     R("max", maximum, dtypes=ALL, ulp=0, result=("same", "int64"), samples=WHOLE + DIMS + BIG + ONE_SIGN),
     R("min", minimum, dtypes=ALL, ulp=0, result=("same", "int64"), samples=WHOLE + DIMS + BIG + ONE_SIGN),
-    R("argmax", over(np.argmax), dtypes=NUMBER, result="int64", grad=False, domain=TIES),
-    R("argmin", over(np.argmin), dtypes=NUMBER, result="int64", grad=False, domain=TIES),
+    R("argmax", over(np.argmax), dtypes=NUMBER, result="int64", grad=False, domain=TIES, samples=WHOLE + DIMS + BIG + ONE_SIGN),
+    R("argmin", over(np.argmin), dtypes=NUMBER, result="int64", grad=False, domain=TIES, samples=WHOLE + DIMS + BIG + ONE_SIGN),
     # ---- truth ----------------------------------------------------------------------------------
     R("any", any_, dtypes=ALL, result=byte_or_bool, grad=False, domain=TIES,
       samples=WHOLE + DIMS + EMPTY + BIG),

@@ -83,7 +83,7 @@ RECORDS = (
     U("neg", np.negative, dtypes=NUMBER, ulp=0),
     U("abs", np.abs, dtypes=NUMBER, ulp=0, domain=KINK),
     U("sign", lambda x: 1 * (x > 0) - 1 * (x < 0), dtypes=NUMBER, ulp=0, domain=KINK,
-      samples=(*SAMPLES, S(V(values=0, grad=False)))),
+      samples=(S(V(3, 4, domain=Domain(step=1.0), grad=False)), *SAMPLES, S(V(values=0, grad=False)))),
     U("square", np.square, dtypes=NUMBER, ulp=1),
     U("sqrt", np.sqrt, dtypes=ALL, result="float", ulp=3, domain=POSITIVE),
     U("rsqrt", reciprocal_of(np.sqrt), dtypes=ALL, result="float", ulp=4, domain=POSITIVE),
