@@ -27,8 +27,9 @@ from .layouts import Size
 from .methods import install
 from .moves import destination, rebuild, sent
 from .ops import creation, index, linalg, shape
-from .ops.common import check_dtype, look, run
+from .ops.common import check_dtype, run
 from .printing import tensor_text
+from .views import selected
 
 
 class Tensor(TensorBase):
@@ -345,7 +346,7 @@ class Tensor(TensorBase):
     def __iter__(self) -> Iterator[Any]:
         if not self._layout.shape:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([look("select", self, axis=-self.ndim, index=k) for k in range(self._layout.shape[0])])
+        return iter([selected(self, -self.ndim, k) for k in range(self._layout.shape[0])])
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())

@@ -1,17 +1,17 @@
 """Views: tensors that share a block, and what happens to the tape when one of them is written to.
 
-A view op is a rule on layouts: nothing is launched. What it comes to is a `Look`, kept by (op, layout, attributes); a function
-that makes one of its arguments (`remembered`) keeps that by (layout, arguments), so that they are read once. A differentiable
-view remembers its base and the chain of view ops from there. A write through a view is recorded as a write into the base: the
+A view op is a rule on layouts: nothing is launched. What it comes to is kept by (op, layout, attributes); a function that makes
+one of its arguments (`remembered`) keeps that by (layout, arguments), so that they are read once. A differentiable view
+remembers its base and the chain of view ops from there. A write through a view is recorded as a write into the base: the
 base's new value is the old one with that part replaced, and every living view of it is seen through the new base.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import ref
 
 from ingot_devices.context import state
@@ -22,30 +22,26 @@ from . import dispatch
 from .autograd.node import Node, OpNode, next_seq, rules_of
 from .base import REBOUND, TensorBase
 
-_KEPT = 16384  # looks of each kind
+_KEPT = 16384  # rules, and layouts of parts
 _TIDY = 32  # views of one base, from which on those that are gone are taken off the list
 _new = object.__new__
-
-
-class Look(NamedTuple):
-    """View ops one after the other, with the layout before each; the layout behind the last, and how much further it begins."""
-
-    chain: tuple[tuple[Op, tuple[Any, ...]], ...]
-    before: tuple[Layout, ...]
-    layout: Layout
-    offset: int
-
-
-class _Trail(threading.local):
-    """The looks that were taken since somebody began to listen, in this thread."""
-
-    looks: list[Look] | None = None
-
-
-_trail = _Trail()
 _tidying = threading.Lock()
+
+Step = tuple[Op, tuple[Any, ...]]
+Look = tuple[Step, Layout, int]
+"""A view op with its attributes, the layout that is seen, and how much further it begins."""
+
+
+class _Last(threading.local):
+    """The last look of this thread by its rule."""
+
+    look: Look | None = None
+
+
+_last = _Last()
 _rules: dict[Any, Look | None] = {}
-dispatch._forget.append(_rules.clear)
+_parts: dict[Any, Layout] = {}
+dispatch._forget += [_rules.clear, _parts.clear]
 
 
 # ---- looking ---------------------------------------------------------------------------------------------------------
@@ -64,8 +60,7 @@ def view_rule(op: Op, layout: Layout, attrs: tuple[Any, ...]) -> Look | None:
     made = None
     if found is not None:
         shape, strides, offset = found
-        seen = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
-        made = Look(((op, attrs),), (layout,), seen, offset)
+        made = (op, attrs), Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device), offset
     if len(_rules) > _KEPT:
         _rules.clear()
     _rules[key] = made
@@ -78,27 +73,26 @@ def apply_view(op: Op, x: Any, attrs: tuple[Any, ...]) -> Any:
     if look is None:
         copied = dispatch.call(OPS["copy"], (x,))
         return apply_view(op, copied, attrs)
-    if _trail.looks is not None:
-        _trail.looks.append(look)
-    return through(x, look)
+    _last.look = look
+    return through(x, *look)
 
 
-def through(x: Any, look: Look) -> Any:
-    """``x`` seen through all of ``look``."""
+def through(x: Any, step: Step, layout: Layout, further: int) -> Any:
+    """``x`` seen as ``layout`` from ``further`` elements on, by way of ``step``."""
     made = _new(TensorBase.kind)
     made._block = x._block
-    made._layout = look.layout
+    made._layout = layout
     made._native = None
     made._edge = None
-    offset = x._offset + look.offset
+    offset = x._offset + further
     if offset:
         made._offset = offset
     if state.context.grad:
         base = x._base
         if base is None:
-            base, made._chain = x, look.chain
+            base, made._chain = x, (step,)
         else:
-            made._chain = x._chain + look.chain
+            made._chain = (*x._chain, step)
         made._base = base
         views = base._views
         if views is None:
@@ -107,11 +101,8 @@ def through(x: Any, look: Look) -> Any:
             if len(views) >= _TIDY and not len(views) & (len(views) - 1):
                 _tidy(views)
             views.append(ref(made))
-        edge = x._edge
-        if edge is not None:
-            for (op, attrs), layout in zip(look.chain, look.before, strict=True):
-                edge = _view_edge(op, attrs, layout, edge)
-            made._edge = edge
+        if x._edge is not None:
+            made._edge = _view_edge(*step, x._layout, x._edge)
     elif x._inference:
         made._inference = True
     return made
@@ -124,14 +115,48 @@ def _tidy(views: list[Any]) -> None:
         views[:count] = [view for view in views[:count] if view() is not None]
 
 
+# ---- parts, of which there may be many: only their layouts are kept ----------------------------------------------------
+def selected(x: Any, axis: int, index: int) -> Any:
+    """The elements at ``index`` (not negative) of ``axis`` (from the right), which goes."""
+    return _part(x, OPS["select"], (axis, index), index, (axis,))
+
+
+def sliced(x: Any, axis: int, start: int, stop: int, step: int) -> Any:
+    """Elements ``start``, ``start + step`` … before ``stop`` of ``axis`` (from the right); all are numbers within."""
+    count = -((start - stop) // step)
+    return _part(x, OPS["slice"], (axis, start, stop, step), start if count else 0, (axis, count, step))
+
+
+def _part(x: Any, op: Op, attrs: tuple[int, ...], start: int, kind: tuple[int, ...]) -> Any:
+    """A part that begins at ``start`` of an axis; those of one ``kind`` have one layout."""
+    layout = x._layout
+    seen = _parts.get((layout, kind))
+    if seen is None:
+        if len(_parts) > _KEPT:
+            _parts.clear()
+        assert op.view is not None
+        shape, strides, _ = op.view(layout.shape, layout.strides, *attrs)
+        seen = _parts[layout, kind] = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
+    return through(x, (op, attrs), seen, start * layout.strides[attrs[0]])
+
+
 # ---- remembering -------------------------------------------------------------------------------------------------------
 def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of a tensor and numbers that makes views: where all of these are ints, what it came to is kept.
+    """A function of a tensor and numbers that makes a view: where all of these are ints, what it came to is kept.
 
-    What takes no view of the tensor itself (a copy, or the tensor as it is) is worked out at each call.
+    What is no view of the tensor itself (a view of a copy, or the tensor as it is) is worked out at each call.
     """
     looks: dict[Any, Look] = {}
     dispatch._forget.append(looks.clear)
+
+    def learn(input: Any, args: tuple[Any, ...]) -> Any:
+        _last.look = None
+        made, look = function(input, *args), _last.look
+        if look is not None and made._block is input._block and view_rule(look[0][0], input._layout, look[0][1]) is look:
+            if len(looks) > _KEPT:
+                looks.clear()
+            looks[input._layout, args] = look
+        return made
 
     @wraps(function)
     def seen(input: Any, *args: Any, **kwargs: Any) -> Any:
@@ -141,31 +166,9 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
             if type(a) is not int:
                 return function(input, *args)
         look = looks.get((input._layout, args))
-        return through(input, look) if look is not None else learn(looks, function, input, args, *args)
+        return learn(input, args) if look is None else through(input, *look)
 
     return seen
-
-
-def learn(looks: dict[Any, Look], function: Callable[..., Any], x: Any, key: Hashable, *args: Any) -> Any:
-    """``function(x, *args)``; what it looked through is kept in ``looks``, where its result is what one sees there."""
-    outer, _trail.looks = _trail.looks, []
-    try:
-        made = function(x, *args)
-        taken = _trail.looks
-    finally:
-        _trail.looks = outer
-    if taken and isinstance(made, TensorBase) and made._block is x._block and made is not x:
-        ends = [x._layout, *(look.layout for look in taken)]
-        if all(look.before[0] is end for look, end in zip(taken, ends, strict=False)) and made._layout is ends[-1]:
-            if len(looks) > _KEPT:
-                looks.clear()
-            looks[x._layout, key] = Look(
-                tuple(step for look in taken for step in look.chain), tuple(b for look in taken for b in look.before),
-                ends[-1], sum(look.offset for look in taken),
-            )  # fmt: skip
-            if outer is not None:
-                outer.append(looks[x._layout, key])
-    return made
 
 
 # ---- on the tape -------------------------------------------------------------------------------------------------------
@@ -260,6 +263,6 @@ def _again(root: Any, view: Any) -> None:
             edge = _view_edge(op, attrs, layout, edge)
         found = view_rule(op, layout, attrs)
         assert found is not None
-        layout = found.layout
+        layout = found[1]
     view._edge = edge
     REBOUND[0] += 1

@@ -8,47 +8,61 @@ import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.layout import broadcast_shapes
 
-from .. import dispatch
 from ..base import TensorBase
 from ..inplace import assign, fill
-from ..views import Look, learn, through
+from ..views import selected, sliced
 from .common import axis_of, look, run
 from .shape import expand, permute, unsqueeze
-
-_looks: dict[Any, Look] = {}
-dispatch._forget.append(_looks.clear)
 
 
 # ---- x[...] ----------------------------------------------------------------------------------------------------------
 def getitem(x: Any, key: Any) -> Any:
     """Basic keys (ints, slices, None, ...) give views; tensors, lists and bool masks gather."""
-    plain = _plain(key)
-    if plain is None:
-        if isinstance(key, TensorBase) and key._layout.dtype in (dt.int64, dt.int32) and key._layout.shape and x._layout.shape:
+    if type(key) is int:
+        return _select(x, -len(x._layout.shape), key, 0) if x._layout.shape else _too_many(x, 1)
+    if isinstance(key, TensorBase):
+        if key._layout.dtype in (dt.int64, dt.int32) and key._layout.shape and x._layout.shape:
             if key._layout.device is x._layout.device:  # rows, as nearly always
                 return run("index", x, key, axis=-len(x._layout.shape))
         return _seen(x, key)
-    look = _looks.get((x._layout, plain))
-    return through(x, look) if look is not None else learn(_looks, _seen, x, plain, key)
+    view = _plain(x, key if type(key) is tuple else (key,))
+    return _seen(x, key) if view is None else view
 
 
-def _plain(key: Any) -> Any:
-    """``key`` as something that can be looked up, where it is of ints, slices of ints, None and ...; None where it is not."""
-    if type(key) is int:
-        return key
-    made = []
-    for item in key if type(key) is tuple else (key,):
+def _plain(x: Any, key: tuple[Any, ...]) -> Any:
+    """The view, where the key is of ints, slices, None and one ...; None where it is not, or is wrong: `_seen` says what."""
+    used = 0
+    for item in key:
         kind = type(item)
-        if kind is slice:
-            for end in (item.start, item.stop, item.step):
-                if end is not None and type(end) is not int:
-                    return None
-            made.append((item.start, item.stop, item.step))
-        elif kind is int or item is None or item is Ellipsis:
-            made.append(item)
-        else:
+        if kind is int or kind is slice:
+            used += 1
+        elif item is not None and item is not Ellipsis:
             return None
-    return tuple(made)
+    skipped, axis, made = len(x._layout.shape) - used, 0, x
+    for item in key:
+        shape = made._layout.shape
+        if type(item) is int:
+            if axis >= len(shape) or not -shape[axis] <= item < shape[axis]:
+                return None
+            made = selected(made, axis - len(shape), item % shape[axis])
+        elif type(item) is slice:
+            if axis >= len(shape) or not (item.step is None or (type(item.step) is int and item.step > 0)):
+                return None
+            try:
+                start, stop, step = item.indices(shape[axis])
+            except TypeError:
+                return None
+            if start or stop != shape[axis] or step != 1:
+                made = sliced(made, axis - len(shape), start, max(start, stop), step)
+            axis += 1
+        elif item is None:
+            made = unsqueeze(made, axis)
+            axis += 1
+        elif skipped < 0:
+            return None
+        else:
+            axis, skipped = axis + skipped, -1
+    return None if made is x or used > len(x._layout.shape) else made
 
 
 def _seen(x: Any, key: Any) -> Any:
@@ -60,9 +74,11 @@ def _seen(x: Any, key: Any) -> Any:
 
 def setitem(x: Any, key: Any, value: Any) -> None:
     """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place."""
-    if type(value) in (float, int, bool) and _plain(key) is not None:
-        fill(getitem(x, key), value)
-        return
+    if type(value) in (float, int, bool):
+        part = _plain(x, key if type(key) is tuple else (key,))
+        if part is not None:
+            fill(part, value)
+            return
     view, positions = _basic(x, key)
     if not isinstance(value, TensorBase):
         from .creation import full, tensor
@@ -121,7 +137,7 @@ def _select(x: Any, axis: int, index: int, shown: int) -> Any:
     size = x._layout.shape[axis]
     if not -size <= index < size:
         raise IndexError(f"index {index} is out of bounds for dimension {shown} with size {size}")
-    return look("select", x, axis=axis, index=index % size)
+    return selected(x, axis, index % size)
 
 
 def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
@@ -233,7 +249,7 @@ def _sliced(x: Any, axis: int, item: slice) -> Any:
     start, stop, _ = slice(_end(item.start), _end(item.stop), step).indices(size)
     if start == 0 and stop == size and step == 1:
         return x
-    return look("slice", x, axis=axis - x.ndim, start=start, stop=max(start, stop), step=step)
+    return sliced(x, axis - x.ndim, start, max(start, stop), step)
 
 
 def _end(value: Any) -> int | None:

@@ -10,7 +10,7 @@ from typing import Any
 from ingot_devices.dtypes import DType
 from ingot_devices.opset.op import OPS
 
-from ..views import remembered, view_rule
+from ..views import remembered, selected, sliced, view_rule
 from .common import axes_of, axis_of, inplace, look, run, whole
 
 
@@ -220,7 +220,6 @@ def unflatten(input: Any, dim: int, sizes: Any) -> Any:
     return look("view", input, shape=(*shape[:k], *inner, *shape[k + 1 :]))
 
 
-@remembered
 def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
     """``length`` elements from ``start`` along ``dim``."""
     axis = axis_of(dim, input.ndim)
@@ -231,10 +230,9 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
         raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
     if length < 0 or begin + length > size:
         raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({size}).")
-    return look("slice", input, axis=axis, start=begin, stop=begin + length, step=1)
+    return sliced(input, axis, begin, begin + length, 1)
 
 
-@remembered
 def select(input: Any, dim: int, index: int) -> Any:
     """One element along ``dim``, which goes."""
     if input.ndim == 0:
@@ -246,7 +244,7 @@ def select(input: Any, dim: int, index: int) -> Any:
             f"select(): index {index} out of range for tensor of size {list(input._layout.shape)} at dimension "
             f"{axis + input.ndim}"
         )
-    return look("select", input, axis=axis, index=int(index) % size)
+    return selected(input, axis, int(index) % size)
 
 
 @remembered
@@ -358,7 +356,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
             )
     made, start = [], 0
     for n in sections:
-        made.append(look("slice", tensor, axis=axis, start=start, stop=start + n, step=1))
+        made.append(sliced(tensor, axis, start, start + n, 1))
         start += n
     return tuple(made)
 
@@ -373,7 +371,10 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Any, ...]:
 
 def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     """Each element along ``dim``."""
-    return tuple(select(input, dim, k) for k in range(input._layout.shape[axis_of(dim, input.ndim)]))
+    axis = axis_of(dim, input.ndim)
+    if input.ndim == 0:
+        raise IndexError("unbind() cannot be applied to a 0-dim tensor.")
+    return tuple([selected(input, axis, k) for k in range(input._layout.shape[axis])])
 
 
 def repeat(input: Any, *sizes: Any) -> Any:
