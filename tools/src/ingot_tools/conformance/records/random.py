@@ -64,6 +64,7 @@ def kept_or_dropped(result: Any, x: Any, p: float = 0.5, training: bool = True) 
 
 
 CHANCE = Domain(0.0, 1.0)
+CERTAIN = [0, 1, 0.4, 0.7, 0.2, 0.9, 0, 1, 0.5, 0.3, 0.8, 0.1]  # some are, in each place of a block of the stream, and some not
 SHAPES = (S(3, 4, **HERE), S((), **HERE), S(0, 3, **HERE), S(257, 33, big=True, **HERE))
 
 # fmt: off
@@ -75,7 +76,7 @@ RECORDS = (
     D("randperm", is_permutation, dtypes=("int64", "int32"), samples=(
         S(7, **HERE), S(1, **HERE), S(0, **HERE), S(1000, big=True, **HERE))),
     D("bernoulli", follows_probabilities, method="", no_empty="", no_zero_dim="", samples=(
-        S(V(9, 8, domain=CHANCE)), S(V(values=1.0)), S(V(values=0.4)), S(V(4, values=[0, 1, 1, 0])), S(V(0, 2)))),
+        S(V(9, 8, domain=CHANCE)), S(V(values=1.0)), S(V(values=0.4)), S(V(12, values=CERTAIN)), S(V(0, 2)))),
     D("normal", finite,
       samples=(
         S(1.0, 2.0, (3, 4), **HERE), S(0.0, 1.0, (), **HERE), S(0.0, 1.0, (0,), **HERE))),
