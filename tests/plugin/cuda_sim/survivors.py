@@ -35,7 +35,7 @@ EQUAL: tuple[Row, ...] = (
     ("", "drop a mask|< to <=",
      r"^if \(\(int\)threadIdx\.x < (1|2|4|8|16)\) \{\n\s*if \(\(j\d+ \+ \(int\)threadIdx\.x\) < n\d+\) \{",
      "a strip narrower than a warp has all columns, and the mask behind says how many"),
-    ("", "change a seed constant", r"\(\(unsigned long long\)0u \* ", "zero times any constant"),
+    ("", "change a seed constant", r"\((\(unsigned long long\))?0u \* ", "zero times any constant"),
     ("adaptive_avg_pool1d", "swap strides", r"^s\d+_0 = ", "places in a window lie as far apart as windows' beginnings"),
     ("max_pool1d", "swap strides", r"x0\[o0 \+ \(\(\(r0 \+ \(i1_0 \* c\d+\)\) \+ \(t\d+ \* c\d+\)\) \+ c\d+\)\]",
      "the sum of both numbers is a place, so both have its stride"),

@@ -21,7 +21,8 @@ BELOW_ZERO, ABOVE_ZERO = Domain(-3.0, -0.5, ints=(-4, 0)), Domain(0.5, 3.0, ints
 ONE_SIGN = (  # where a zero that belongs to nobody would be the answer
     *(S(V(*shape, domain=BELOW_ZERO), dim=1, but=UNSIGNED) for shape in ((3, 36), (2, 130))),
     *(S(V(*shape, domain=ABOVE_ZERO), dim=1) for shape in ((3, 36), (2, 130))),
-    S(V(3, 4, domain=BELOW_ZERO), but=UNSIGNED), S(V(3, 4, domain=ABOVE_ZERO)),
+    *(S(V(*shape, domain=BELOW_ZERO), but=UNSIGNED) for shape in ((3, 4), (5,))),
+    *(S(V(*shape, domain=ABOVE_ZERO)) for shape in ((3, 4), (5,))),
 )  # fmt: skip
 SEVERAL = (S(V(2, 3, 4), dim=(0, 2)), S(V(2, 3, 4), dim=(-1, 0), keepdim=True))
 EMPTY = (S(V(0)), S(V(2, 0), dim=1))
