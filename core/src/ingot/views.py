@@ -32,13 +32,14 @@ Look = tuple[Step, Layout, int]
 """A view op with its attributes, the layout that is seen, and how much further it begins."""
 
 
-class _Last(threading.local):
-    """The last look of this thread by its rule."""
+class _Heard(threading.local):
+    """The last look by a rule while somebody listens, in this thread. (It knows a device, which must not live by that.)"""
 
+    listening = False
     look: Look | None = None
 
 
-_last = _Last()
+_heard = _Heard()
 _rules: dict[Any, Look | None] = {}
 _parts: dict[Any, Layout] = {}
 dispatch._forget += [_rules.clear, _parts.clear]
@@ -73,7 +74,8 @@ def apply_view(op: Op, x: Any, attrs: tuple[Any, ...]) -> Any:
     if look is None:
         copied = dispatch.call(OPS["copy"], (x,))
         return apply_view(op, copied, attrs)
-    _last.look = look
+    if _heard.listening:
+        _heard.look = look
     return through(x, *look)
 
 
@@ -150,8 +152,11 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
     dispatch._forget.append(looks.clear)
 
     def learn(input: Any, args: tuple[Any, ...]) -> Any:
-        _last.look = None
-        made, look = function(input, *args), _last.look
+        before, _heard.listening = _heard.listening, True
+        try:
+            made, look = function(input, *args), _heard.look
+        finally:
+            _heard.listening, _heard.look = before, None
         if look is not None and made._block is input._block and view_rule(look[0][0], input._layout, look[0][1]) is look:
             if len(looks) > _KEPT:
                 looks.clear()
