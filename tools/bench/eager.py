@@ -58,7 +58,7 @@ def main() -> int:
     found = rounds(__file__, {"torch": cases, "ingot": cases}, options.rounds)
     bounds = {
         "add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "MLP step": (1.0, 1.5),
-        "views": (0.8, 1.0), "elements": (0.5, 1.0), "write": (0.4, 1.0), "new": (0.3, 1.0),
+        "views": (0.7, 1.0), "elements": (0.5, 1.0), "write": (0.4, 1.0), "new": (0.3, 1.0),
     }  # fmt: skip
     ratios = {case: (f"torch {case}", f"ingot {case}", must, aim) for case, (must, aim) in bounds.items()}
     extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}

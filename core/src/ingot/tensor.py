@@ -29,7 +29,6 @@ from .moves import destination, rebuild, sent
 from .ops import creation, index, linalg, shape
 from .ops.common import check_dtype, run
 from .printing import tensor_text
-from .views import selected
 
 
 class Tensor(TensorBase):
@@ -346,7 +345,7 @@ class Tensor(TensorBase):
     def __iter__(self) -> Iterator[Any]:
         if not self._layout.shape:
             raise TypeError("iteration over a 0-d tensor")
-        return iter([selected(self, -self.ndim, k) for k in range(self._layout.shape[0])])
+        return iter(shape.unbind(self))
 
     def __contains__(self, value: Any) -> bool:
         return bool((self == value).any())

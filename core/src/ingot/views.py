@@ -28,8 +28,8 @@ _new = object.__new__
 _tidying = threading.Lock()
 
 Step = tuple[Op, tuple[Any, ...]]
-Look = tuple[Step, Layout, int]
-"""A view op with its attributes, the layout that is seen, and how much further it begins."""
+Look = tuple[tuple[Step, ...], Layout, int]
+"""View ops with their attributes, the layout that is seen through all of them, and how much further it begins."""
 
 
 class _Heard(threading.local):
@@ -61,7 +61,7 @@ def view_rule(op: Op, layout: Layout, attrs: tuple[Any, ...]) -> Look | None:
     made = None
     if found is not None:
         shape, strides, offset = found
-        made = (op, attrs), Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device), offset
+        made = ((op, attrs),), Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device), offset
     if len(_rules) > _KEPT:
         _rules.clear()
     _rules[key] = made
@@ -79,8 +79,8 @@ def apply_view(op: Op, x: Any, attrs: tuple[Any, ...]) -> Any:
     return through(x, *look)
 
 
-def through(x: Any, step: Step, layout: Layout, further: int) -> Any:
-    """``x`` seen as ``layout`` from ``further`` elements on, by way of ``step``."""
+def through(x: Any, steps: tuple[Step, ...], layout: Layout, further: int) -> Any:
+    """``x`` seen as ``layout`` from ``further`` elements on, by way of ``steps``."""
     made = _new(TensorBase.kind)
     made._block = x._block
     made._layout = layout
@@ -92,9 +92,9 @@ def through(x: Any, step: Step, layout: Layout, further: int) -> Any:
     if state.context.grad:
         base = x._base
         if base is None:
-            base, made._chain = x, (step,)
+            base, made._chain = x, steps
         else:
-            made._chain = (*x._chain, step)
+            made._chain = x._chain + steps
         made._base = base
         views = base._views
         if views is None:
@@ -104,7 +104,7 @@ def through(x: Any, step: Step, layout: Layout, further: int) -> Any:
                 _tidy(views)
             views.append(ref(made))
         if x._edge is not None:
-            made._edge = _view_edge(*step, x._layout, x._edge)
+            made._edge = _edge_through(steps, x._layout, x._edge)
     elif x._inference:
         made._inference = True
     return made
@@ -118,20 +118,19 @@ def _tidy(views: list[Any]) -> None:
 
 
 # ---- parts, of which there may be many: only their layouts are kept ----------------------------------------------------
-def selected(x: Any, axis: int, index: int) -> Any:
+def selection(layout: Layout, axis: int, index: int) -> Look:
     """The elements at ``index`` (not negative) of ``axis`` (from the right), which goes."""
-    return _part(x, OPS["select"], (axis, index), index, (axis,))
+    return _part(layout, OPS["select"], (axis, index), index, (axis,))
 
 
-def sliced(x: Any, axis: int, start: int, stop: int, step: int) -> Any:
+def stretch(layout: Layout, axis: int, start: int, stop: int, step: int) -> Look:
     """Elements ``start``, ``start + step`` … before ``stop`` of ``axis`` (from the right); all are numbers within."""
     count = -((start - stop) // step)
-    return _part(x, OPS["slice"], (axis, start, stop, step), start if count else 0, (axis, count, step))
+    return _part(layout, OPS["slice"], (axis, start, stop, step), start if count else 0, (axis, count, step))
 
 
-def _part(x: Any, op: Op, attrs: tuple[int, ...], start: int, kind: tuple[int, ...]) -> Any:
+def _part(layout: Layout, op: Op, attrs: tuple[int, ...], start: int, kind: tuple[int, ...]) -> Look:
     """A part that begins at ``start`` of an axis; those of one ``kind`` have one layout."""
-    layout = x._layout
     seen = _parts.get((layout, kind))
     if seen is None:
         if len(_parts) > _KEPT:
@@ -139,7 +138,7 @@ def _part(x: Any, op: Op, attrs: tuple[int, ...], start: int, kind: tuple[int, .
         assert op.view is not None
         shape, strides, _ = op.view(layout.shape, layout.strides, *attrs)
         seen = _parts[layout, kind] = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
-    return through(x, (op, attrs), seen, start * layout.strides[attrs[0]])
+    return ((op, attrs),), seen, start * layout.strides[attrs[0]]
 
 
 # ---- remembering -------------------------------------------------------------------------------------------------------
@@ -157,10 +156,12 @@ def remembered(function: Callable[..., Any]) -> Callable[..., Any]:
             made, look = function(input, *args), _heard.look
         finally:
             _heard.listening, _heard.look = before, None
-        if look is not None and made._block is input._block and view_rule(look[0][0], input._layout, look[0][1]) is look:
-            if len(looks) > _KEPT:
-                looks.clear()
-            looks[input._layout, args] = look
+        if look is not None and made._block is input._block:
+            ((op, attrs),) = look[0]
+            if look is _rules.get((op, input._layout, attrs)):  # a view of the tensor itself
+                if len(looks) > _KEPT:
+                    looks.clear()
+                looks[input._layout, args] = look
         return made
 
     @wraps(function)
@@ -193,6 +194,17 @@ def _view_edge(op: Op, attrs: tuple[Any, ...], layout: Layout, edge: tuple[Node,
     node.wanted = node.entry.rules.masks[(True,)]
     node.seq = next_seq()
     return node, 0
+
+
+def _edge_through(steps: Sequence[Step], layout: Layout, edge: tuple[Node, int]) -> tuple[Node, int]:
+    """The edge behind several view ops on a value of ``layout``."""
+    for k, (op, attrs) in enumerate(steps):
+        edge = _view_edge(op, attrs, layout, edge)
+        if k + 1 < len(steps):
+            found = view_rule(op, layout, attrs)
+            assert found is not None
+            layout = found[1]
+    return edge
 
 
 def view_chain(x: Any, chain: Sequence[tuple[Op, tuple[Any, ...]]]) -> Any:
@@ -261,13 +273,5 @@ def rebase(x: Any, edge: tuple[Node, int] | None) -> None:
 
 def _again(root: Any, view: Any) -> None:
     """``view``'s edge, anew, from its base's."""
-    edge = root._edge
-    layout = root._layout
-    for op, attrs in view._chain:
-        if edge is not None:
-            edge = _view_edge(op, attrs, layout, edge)
-        found = view_rule(op, layout, attrs)
-        assert found is not None
-        layout = found[1]
-    view._edge = edge
+    view._edge = None if root._edge is None else _edge_through(view._chain, root._layout, root._edge)
     REBOUND[0] += 1

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from ingot_devices import dtypes as dt
 from ingot_devices.layout import broadcast_shapes
+from ingot_devices.opset.op import OPS
 
 from ..base import TensorBase
 from ..inplace import assign, fill
-from ..views import selected, sliced
+from ..views import Step, selection, stretch, through, view_rule
 from .common import axis_of, look, run
 from .shape import expand, permute, unsqueeze
 
@@ -38,31 +39,38 @@ def _plain(x: Any, key: tuple[Any, ...]) -> Any:
             used += 1
         elif item is not None and item is not Ellipsis:
             return None
-    skipped, axis, made = len(x._layout.shape) - used, 0, x
+    layout, further = x._layout, 0
+    steps: tuple[Step, ...] = ()
+    skipped, axis = len(layout.shape) - used, 0
     for item in key:
-        shape = made._layout.shape
+        shape = layout.shape
         if type(item) is int:
             if axis >= len(shape) or not -shape[axis] <= item < shape[axis]:
                 return None
-            made = selected(made, axis - len(shape), item % shape[axis])
+            step, layout, moved = selection(layout, axis - len(shape), item % shape[axis])
         elif type(item) is slice:
             if axis >= len(shape) or not (item.step is None or (type(item.step) is int and item.step > 0)):
                 return None
             try:
-                start, stop, step = item.indices(shape[axis])
+                start, stop, by = item.indices(shape[axis])
             except TypeError:
                 return None
-            if start or stop != shape[axis] or step != 1:
-                made = sliced(made, axis - len(shape), start, max(start, stop), step)
             axis += 1
+            if not start and stop == shape[axis - 1] and by == 1:
+                continue
+            step, layout, moved = stretch(layout, axis - 1 - len(shape), start, max(start, stop), by)
         elif item is None:
-            made = unsqueeze(made, axis)
+            found = view_rule(OPS["view"], layout, ((*shape[:axis], 1, *shape[axis:]),))
+            assert found is not None
+            step, layout, moved = found
             axis += 1
         elif skipped < 0:
             return None
         else:
             axis, skipped = axis + skipped, -1
-    return None if made is x or used > len(x._layout.shape) else made
+            continue
+        steps, further = steps + step, further + moved
+    return through(x, steps, layout, further) if steps and used <= len(x._layout.shape) else None
 
 
 def _seen(x: Any, key: Any) -> Any:
@@ -137,7 +145,7 @@ def _select(x: Any, axis: int, index: int, shown: int) -> Any:
     size = x._layout.shape[axis]
     if not -size <= index < size:
         raise IndexError(f"index {index} is out of bounds for dimension {shown} with size {size}")
-    return selected(x, axis, index % size)
+    return through(x, *selection(x._layout, axis, index % size))
 
 
 def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
@@ -249,7 +257,7 @@ def _sliced(x: Any, axis: int, item: slice) -> Any:
     start, stop, _ = slice(_end(item.start), _end(item.stop), step).indices(size)
     if start == 0 and stop == size and step == 1:
         return x
-    return sliced(x, axis - x.ndim, start, max(start, stop), step)
+    return through(x, *stretch(x._layout, axis - x.ndim, start, max(start, stop), step))
 
 
 def _end(value: Any) -> int | None:

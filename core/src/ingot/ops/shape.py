@@ -10,7 +10,7 @@ from typing import Any
 from ingot_devices.dtypes import DType
 from ingot_devices.opset.op import OPS
 
-from ..views import remembered, selected, sliced, view_rule
+from ..views import remembered, selection, stretch, through, view_rule
 from .common import axes_of, axis_of, inplace, look, run, whole
 
 
@@ -230,7 +230,7 @@ def narrow(input: Any, dim: int, start: Any, length: int) -> Any:
         raise IndexError(f"start out of range (expected to be in range of [{-size}, {size}], but got {start})")
     if length < 0 or begin + length > size:
         raise RuntimeError(f"start ({begin}) + length ({length}) exceeds dimension size ({size}).")
-    return sliced(input, axis, begin, begin + length, 1)
+    return through(input, *stretch(input._layout, axis, begin, begin + length, 1))
 
 
 def select(input: Any, dim: int, index: int) -> Any:
@@ -244,7 +244,7 @@ def select(input: Any, dim: int, index: int) -> Any:
             f"select(): index {index} out of range for tensor of size {list(input._layout.shape)} at dimension "
             f"{axis + input.ndim}"
         )
-    return selected(input, axis, int(index) % size)
+    return through(input, *selection(input._layout, axis, int(index) % size))
 
 
 @remembered
@@ -356,7 +356,7 @@ def split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> tuple[Any, 
             )
     made, start = [], 0
     for n in sections:
-        made.append(sliced(tensor, axis, start, start + n, 1))
+        made.append(through(tensor, *stretch(tensor._layout, axis, start, start + n, 1)))
         start += n
     return tuple(made)
 
@@ -374,7 +374,8 @@ def unbind(input: Any, dim: int = 0) -> tuple[Any, ...]:
     axis = axis_of(dim, input.ndim)
     if input.ndim == 0:
         raise IndexError("unbind() cannot be applied to a 0-dim tensor.")
-    return tuple([selected(input, axis, k) for k in range(input._layout.shape[axis])])
+    layout = input._layout
+    return tuple([through(input, *selection(layout, axis, k)) for k in range(layout.shape[axis])])
 
 
 def repeat(input: Any, *sizes: Any) -> Any:
