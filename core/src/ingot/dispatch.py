@@ -49,13 +49,13 @@ class Entry:
         self.rules: Rules | None = rules_of(op)
         self.calls = 0
         # a plan of one step is run here; a longer one runs itself
-        self.step = None if plan.order is None else plan.steps[0].call
+        self.step: Any = None if plan.order is None else plan.steps[0].call
         self.order = None if plan.order == tuple(range(plan.inputs + len(plan.allocations))) else plan.order
         self.fresh = tuple(zip(plan.makers, plan.allocations, strict=True))
         self.picks = tuple(r.slot for r in plan.results)
-        # and one step with one result is the hot path
-        self.single = plan.single
-        self.make = plan.makers[0] if plan.makers else None
+        # and one step with one result is the hot path: there, ``single`` and ``make`` are no None
+        self.single: Any = plan.single
+        self.make: Any = plan.makers[0] if plan.makers else None
         self.layout = plan.layout
         self.adopts = _adopts(plan.device.pool, plan.layout) if plan.single is not None and plan.layout is not None else None
 
@@ -225,23 +225,11 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
 def run_single(entry: Entry, operands: Sequence[Any], context: Context) -> Any:
     """`run` for a plan of one step with one new result, as most are."""
     natives = [(o._native if o._native is not None else o.native()) if isinstance(o, TensorBase) else o for o in operands]
-    adopts = entry.adopts
-    if adopts is None:
-        block, native = entry.make()  # type: ignore[misc]
-    else:  # the same, written out
-        shape, dtype, nbytes, pool, block_new, block_kind = adopts
-        native = _empty(shape, dtype)
-        block = block_new(block_kind)
-        block.handle = native
-        block.version = 0
-        block.nbytes = nbytes
-        pool.used = used = pool.used + nbytes
-        if used > pool.mark:
-            pool.over(nbytes)
+    block, native = entry.make()
     try:
-        entry.single(*natives, native)  # type: ignore[misc]
+        entry.single(*natives, native)
     except RuntimeWarning:
-        _quiet(entry.single, *natives, native)  # type: ignore[arg-type]
+        _quiet(entry.single, *natives, native)
     entry.calls += 1
     out = _new(TensorBase.kind)
     out._block = block
@@ -468,11 +456,11 @@ def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
         xn = x._native
         if xn is None:
             xn = x.native()
-        block, native = entry.make()  # type: ignore[misc]
+        block, native = entry.make()
         try:
-            entry.single(xn, native)  # type: ignore[misc]
+            entry.single(xn, native)
         except RuntimeWarning:
-            _quiet(entry.single, xn, native)  # type: ignore[arg-type]
+            _quiet(entry.single, xn, native)
         entry.calls += 1
         out = new(kind)
         out._block = block

@@ -153,7 +153,7 @@ def make_inplace(op: Op) -> Callable[[Any, Any], Any]:
         xn = x._native
         if xn is None:
             xn = x.native()
-        entry.step(xn, yn, xn)  # type: ignore[misc]
+        entry.step(xn, yn, xn)
         entry.calls += 1
         block = x._block
         block.version += 1
@@ -304,16 +304,17 @@ dispatch._fast.append(_fills)
 
 def _filling(layout: Layout, kind: type, context: Context) -> Plan:
     """What writes a number (slot 1) over ``layout`` (slot 0): straight where it is dense, else by way of one element."""
-    op, device, dense = OPS["full"], layout.device, layout.is_dense
-    plan = resolution.resolve(op, (kind,), (layout.shape if dense else (), layout.dtype), device, context)
-    if plan.single is not None and dense and plan.steps[0].route in ("generated", "registered"):
-        step = replace(plan.steps[0], operands=(plans.Ref(1), plans.Ref(0)))
-        return plans.Plan("fill_", device, 2, (), (step,), (plans.Ref(0),), plan.route)
-    moved = tuple(replace(s, operands=tuple(map(_further, s.operands))) for s in plan.steps)
-    one = plan.allocations[0]
-    wide = Layout.of(layout.shape, one.strides if dense else (0,) * len(layout.shape), layout.dtype, device)
-    copies = resolution.copy_steps(device, wide, layout, plans.Ref(2, None if dense else wide), plans.Ref(0))
-    return plans.Plan("fill_", device, 2, plan.allocations, (*moved, *copies), (plans.Ref(0),), plan.route)
+    op, device = OPS["full"], layout.device
+    if layout.is_dense:
+        plan = resolution.resolve(op, (kind,), (layout.shape, layout.dtype), device, context)
+        if plan.single is not None and plan.steps[0].route in ("generated", "registered"):
+            step = replace(plan.steps[0], operands=(plans.Ref(1), plans.Ref(0)))
+            return plans.Plan("fill_", device, 2, (), (step,), (plans.Ref(0),), plan.route)
+    plan = resolution.resolve(op, (kind,), ((), layout.dtype), device, context)
+    steps = [replace(s, operands=tuple(map(_further, s.operands))) for s in plan.steps]
+    wide = Layout.of(layout.shape, (0,) * len(layout.shape), layout.dtype, device)
+    steps += resolution.copy_steps(device, wide, layout, plans.Ref(2, wide), plans.Ref(0))
+    return plans.Plan("fill_", device, 2, plan.allocations, tuple(steps), (plans.Ref(0),), plan.route)
 
 
 def _further(operand: Any) -> Any:

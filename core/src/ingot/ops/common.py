@@ -51,6 +51,7 @@ def axis_of(dim: int, ndim: int) -> int:
 
 
 def whole(dim: Any) -> int:
+    """A number of Python, NumPy or a tensor as an int; TypeError for one that is no whole number, as 4.0 is not."""
     try:
         return int(dim.__index__())
     except AttributeError:

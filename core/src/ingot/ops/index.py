@@ -25,13 +25,13 @@ def getitem(x: Any, key: Any) -> Any:
         if key._layout.dtype in (dt.int64, dt.int32) and key._layout.shape and x._layout.shape:
             if key._layout.device is x._layout.device:  # rows, as nearly always
                 return run("index", x, key, axis=-len(x._layout.shape))
-        return _seen(x, key)
+        return _gotten(x, key)
     view = _plain(x, key if type(key) is tuple else (key,))
-    return _seen(x, key) if view is None else view
+    return _gotten(x, key) if view is None else view
 
 
 def _plain(x: Any, key: tuple[Any, ...]) -> Any:
-    """The view, where the key is of ints, slices, None and one ...; None where it is not, or is wrong: `_seen` says what."""
+    """The view, where the key is of ints, slices, None and one ...; None where it is not, or is wrong: `_basic` says what."""
     used = 0
     for item in key:
         kind = type(item)
@@ -73,7 +73,8 @@ def _plain(x: Any, key: tuple[Any, ...]) -> Any:
     return through(x, steps, layout, further) if steps and used <= len(x._layout.shape) else None
 
 
-def _seen(x: Any, key: Any) -> Any:
+def _gotten(x: Any, key: Any) -> Any:
+    """What any key gives."""
     view, positions = _basic(x, key)
     if not positions:
         return view
