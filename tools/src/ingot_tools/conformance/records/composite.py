@@ -142,8 +142,8 @@ CAUSAL = ix([[True, False, False], [True, True, False], [False, True, True]], (3
 RECORDS = (
     P("softmax", softmax, samples=SOFT),
     P("log_softmax", log_softmax, samples=SOFT),
-    P("layer_norm", layer_norm, domain=ASIDE, ulp=32, half_ulp=6, no_zero_dim="an axis is needed", samples=(
-        S(V(3, 4), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4), (3, 4), V(3, 4), V(3, 4)),
+    P("layer_norm", layer_norm, half_ulp=6, no_zero_dim="an axis is needed", samples=(
+        S(V(3, 4, domain=ASIDE), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4, domain=ASIDE), (3, 4), V(3, 4), V(3, 4)),
         S(V(3, 4), (4,), V(4)), S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)),
         S(V(33, 257), (257,), V(257), V(257), big=True))),
     P("nll_loss", nll_loss, samples=LOGITS, no_zero_dim="classes lie on an axis"),
