@@ -1,7 +1,7 @@
 """Mutants that the suite lets live, and why: text of a kernel in, a reason out. `mutants` asks for what it could not kill.
 
-A row has the ops it is about (all of them, where there is none) and the operators, a pattern of the line that was changed
-and of the five behind it, and the reason.
+A row has the ops it is about (all of them, where there is none) and the operators, a pattern, which begins with the
+line that was changed (then come the five behind it, and last what became of the line), and the reason.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from collections.abc import Sequence
 from .mutate import Mutant
 
 Row = tuple[str, str, str, str]
-IN_LOOP = r"^if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*"  # a mask, and the loop over what it hides
+IN_LOOP = r"if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*"  # a mask, and the loop over what it hides
+ZERO_TIMES = r"\((?:\(unsigned long long\))?0u \* (?:\(unsigned long long\))?"
 EQUAL: tuple[Row, ...] = (
-    ("bincount", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
-    ("masked_select", "< to <=", r"^.*>= 0\) & \(", "it makes as many places as elements are true"),
-    ("", "< to <=", r"^for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
-    ("", "< to <=", r"^for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
-    ("abs", "< to <=", r"< 0\) \?", "0 is its own negative"),
-    ("max|max_pool1d|max_pool2d|cummax|cummin", "< to <=", r"\(t\d+ >= 0\) & \(t\d+ < (1|c\d+)\)",
+    ("bincount", "< to <=", r".*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
+    ("masked_select", "< to <=", r".*>= 0\) & \(", "it makes as many places as elements are true"),
+    ("", "< to <=", r"for \(int (l\d+) = 0; \1 < 1;", "a tree's last step: what is more is written where nobody reads"),
+    ("", "< to <=", r"for \(int (u\d+) = \d+; \1 < .*\n\s*if \(.*\(\1 \* \d+\)\)* < n\d+\)", "a mask is in the loop"),
+    ("abs", "< to <=", r".*< 0\) \?", "0 is its own negative"),
+    ("max|max_pool1d|max_pool2d|cummax|cummin", "< to <=", r".*\(t\d+ >= 0\) & \(t\d+ < (1|c\d+)\)",
      "what it found itself lies within"),
-    ("sinh", "< to <=", r" < (709|88)\.0\) \?", "at the bound both forms are the same number"),
-    ("", "drop a mask|< to <=", r"^if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
+    ("sinh", "< to <=", r".* < (709|88)\.0\) \?", "at the bound both forms are the same number"),
+    ("", "drop a mask|< to <=", r"if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
     ("", "drop a mask|< to <=", IN_LOOP + r"(a\d+_0\[l\d\]) = \1 \+ (v\d+\[|\(v\d+\[\w+\] \* )",
      "it adds zeros, or numbers times zero"),
     ("norm|mse_loss", "drop a mask|< to <=", IN_LOOP + r"const \w+ (t\d+) = v\d+\[[^;]*\];\n.* = a\d+_0.* \+ \(\1 \* \1\);",
@@ -30,32 +31,33 @@ EQUAL: tuple[Row, ...] = (
     ("max|min|argmax|argmin", "drop a mask|< to <=",
      IN_LOOP + r"(?:const \w+ t\d+ = .*\n\s*)?(a\d+_0\[l\d\]) = ig_minimum_int64\(\1, \(\(",
      "a place behind the last comes after every other"),
-    ("", "drop a mask", r"^if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
+    ("", "drop a mask", r"if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
      "each thread has what the tree came to, and writes the same"),
     ("", "drop a mask|< to <=",
-     r"^if \(\(int\)threadIdx\.x < (1|2|4|8|16)\) \{\n\s*if \(\(j\d+ \+ \(int\)threadIdx\.x\) < n\d+\) \{",
+     r"if \(\(int\)threadIdx\.x < (1|2|4|8|16)\) \{\n\s*if \(\(j\d+ \+ \(int\)threadIdx\.x\) < n\d+\) \{",
      "a strip narrower than a warp has all columns, and the mask behind says how many"),
-    ("", "change a seed constant", r"\((\(unsigned long long\))?0u \* ", "zero times any constant"),
-    ("adaptive_avg_pool1d", "swap strides", r"^s\d+_0 = ", "places in a window lie as far apart as windows' beginnings"),
-    ("max_pool1d", "swap strides", r"x0\[o0 \+ \(\(\(r0 \+ \(i1_0 \* c\d+\)\) \+ \(t\d+ \* c\d+\)\) \+ c\d+\)\]",
+    ("", "change a seed constant", rf".*{ZERO_TIMES}(\d+)(?s:.*)\n(?!.*{ZERO_TIMES}\1)[^\n]*\Z", "zero times any constant"),
+    ("adaptive_avg_pool1d", "swap strides", r"s\d+_0 = .*\(r0 \* (c\d+)\)(?s:.*)\n[^\n]*\(r0 \* \1\)[^\n]*\Z",
+     "places in a window lie as far apart as windows' beginnings"),
+    ("max_pool1d", "swap strides", r".*x0\[o0 \+ \(\(\(r0 \+ \(i1_0 \* c\d+\)\) \+ \(t\d+ \* c\d+\)\) \+ c\d+\)\]",
      "the sum of both numbers is a place, so both have its stride"),
-    ("permute", "swap strides", r"^x1\[.* = x0\[", "axes that change places have a stride in common"),
-    ("softmax|log_softmax", "swap strides", r"^x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
+    ("permute", "swap strides", r"x1\[.* = x0\[", "axes that change places have a stride in common"),
+    ("softmax|log_softmax", "swap strides", r"x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
 )
 """They compute what the original computes."""
 
 MISSED: tuple[Row, ...] = (
-    ("", "drop a mask", r"^.* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
-    ("bernoulli", "< to <=", r"^[xv]\d+\[.* < [xv]\d+\[", "a word that is drawn is hardly ever equal to a probability"),
-    ("randn|normal", "< to <=", r"= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
+    ("", "drop a mask", r".* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
+    ("bernoulli", "< to <=", r"[xv]\d+\[.* < [xv]\d+\[", "a word that is drawn is hardly ever equal to a probability"),
+    ("randn|normal", "< to <=", r".*= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
 )
 """They are wrong, and no test sees it."""
 
 
 def reason(op: str, mutant: Mutant, rows: Sequence[Row]) -> str:
     """Why ``mutant`` of a kernel of ``op`` may survive, if ``rows`` know that."""
-    behind = mutant.source.splitlines()[mutant.line : mutant.line + 5]
-    text = "\n".join([mutant.was, *behind])
+    lines = mutant.source.splitlines()
+    text = "\n".join([mutant.was, *lines[mutant.line : mutant.line + 5], lines[mutant.line - 1].strip()])
     mine = [row for row in rows if not row[0] or op in row[0].split("|")]
-    known = (why for _, operators, line, why in mine if mutant.operator in operators.split("|") and re.search(line, text))
+    known = (why for _, operators, line, why in mine if mutant.operator in operators.split("|") and re.match(line, text))
     return next(known, "")
