@@ -64,7 +64,7 @@ ALIKE = (  # pairs of keys that are equal, or nearly, and mean different things
 @pytest.mark.parametrize("keys", ALIKE, ids=str)
 @pytest.mark.parametrize("grad", [True, False])
 def test_keys_that_look_alike_stay_apart(t: Any, device: str, keys: tuple[Any, Any], grad: bool) -> None:
-    """Each is asked for twice: what the first time came to is kept."""
+    """Each is asked for twice, in both orders: layouts of parts are kept."""
     x = t.tensor(ARRAY, device=device)
     with t.set_grad_enabled(grad):
         for key in (*keys, *reversed(keys)):

@@ -120,32 +120,30 @@ def host(small: bool) -> dict[str, Any]:
             ("empty", lambda t=t: t.empty(64, device="cuda"), count),
             ("MLP training step", step, max(count // 25, 2)),
         ):
-            took = []
-            for _ in range(3 if small else ROUNDS):
-                t.cuda.synchronize()
-                start = time.perf_counter()
-                for _ in range(times):
-                    call()
-                took.append((time.perf_counter() - start) / times * 1e6)
-                t.cuda.synchronize()
-            results.setdefault(name, {})[side.name] = {"us": statistics.median(took)}
+            results.setdefault(name, {})[side.name] = microseconds(t, call, times, small)
     device = ingot.zeros(1, device="cuda")._layout.device
     nothing = device.build('extern "C" __global__ void nothing() {}', "nothing").launch
     for name, call in (
         ("pool allocation", lambda: device.pool.allocate(4096)),
         ("the driver's launch alone", lambda: nothing((1, 1, 1), (64, 1, 1), b"", 0, device._default)),  # by pycuda: the floor
     ):
-        took = []
-        for _ in range(3 if small else ROUNDS):
-            ingot.cuda.synchronize()
-            start = time.perf_counter()
-            for _ in range(count):
-                call()
-            took.append((time.perf_counter() - start) / count * 1e6)
-        results[name] = {"ingot": {"us": statistics.median(took)}}
+        results[name] = {"ingot": microseconds(ingot, call, count, small)}
     for name, must in (("eager add", 5.0), ("pool allocation", 1.0)):
         results[name] |= {"must": must, "met": results[name]["ingot"]["us"] <= must}
     return {"results": results}
+
+
+def microseconds(t: Any, call: Call, times: int, small: bool) -> dict[str, float]:
+    """The median of what one of ``times`` calls takes of this process's time."""
+    took = []
+    for _ in range(3 if small else ROUNDS):
+        t.cuda.synchronize()
+        start = time.perf_counter()
+        for _ in range(times):
+            call()
+        took.append((time.perf_counter() - start) / times * 1e6)
+    t.cuda.synchronize()
+    return {"us": statistics.median(took)}
 
 
 def mlp(t: Any) -> Call:
