@@ -79,6 +79,10 @@ def test_views_by_numbers_that_are_no_ints(t: Any, device: str) -> None:
         x.reshape(4.0, 6)
     with refused(t, IndexError):
         x[1.0]
+    with refused(t, TypeError, "slice"):
+        x[1.0:]
+    with refused(t, TypeError, "fill_"):
+        x.fill_("a")
 
 
 @pytest.mark.parametrize("name", EVERY)

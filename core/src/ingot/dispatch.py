@@ -155,7 +155,7 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
         if isinstance(o, TensorBase):
             found[id(o._layout.device)] = o._layout.device
         elif o is not None and type(o) not in _NUMBERS:
-            made[n] = _number(op, o)
+            made[n] = number_of(op.name, o)
     devices = list(found.values())
     if len(devices) <= 1:
         return made, device or (devices[0] if devices else default_device())
@@ -174,13 +174,14 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
     return made, next(iter(left.values()))
 
 
-def _number(op: Op, value: Any) -> Any:
+def number_of(name: str, value: Any) -> Any:
+    """A number of Python or NumPy as Python's; TypeError names who was given something else."""
     if isinstance(value, np.generic) and value.ndim == 0:
         value = value.item()
     for kind in _NUMBERS:
         if isinstance(value, kind):
             return kind(value)
-    raise TypeError(f"{op.name} takes tensors and numbers, not {type(value).__name__}")
+    raise TypeError(f"{name} takes tensors and numbers, not {type(value).__name__}")
 
 
 # ---- calling ---------------------------------------------------------------------------------------------------------

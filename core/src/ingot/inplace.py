@@ -281,7 +281,7 @@ def fill(x: Any, value: Any) -> None:
     require_writable(x)
     context, layout = state.context, x._layout
     if type(value) not in (float, int, bool):
-        value = dispatch._number(OPS["full"], value)
+        value = dispatch.number_of("fill_", value)
     if context.recording:
         made = dispatch.call(OPS["full"], (value,), ((), layout.dtype), layout.device)
         assign(x, made.expand(layout.shape))

@@ -262,6 +262,8 @@ def _sliced(x: Any, axis: int, item: slice) -> Any:
 
 
 def _end(value: Any) -> int | None:
+    if value is not None and not hasattr(value, "__index__"):
+        raise TypeError(f"slice indices must be integers or None, not {type(value).__name__}")
     return None if value is None else int(value.__index__())
 
 
