@@ -1,27 +1,30 @@
-"""A pretend GPU that keeps the kernels it is asked to build, and launches nothing: CUDA's sources without CUDA.
+"""A pretend GPU that keeps the kernels it is asked to build, and computes nothing: CUDA's sources without CUDA.
 
 Used by tests of the dialect, and by ``tools/ci/nvrtc.py``, which compiles what the op tests make it build.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from ingot_cuda.dialect import RENDERER
 from ingot_cuda.limits import TYPICAL
 from ingot_devices.codegen.schedule import ScheduleCodegen
-from ingot_devices.device import Device
+from ingot_devices.device import Arguments, Device
 from ingot_devices.layout import Layout
 from ingot_devices.memory import Pool
 from ingot_devices.opset import OPS, Spec
+
+COUNT = np.ones(1, np.int64)
 
 
 class PretendGPU(Device):
     """``sources`` are what was built: source → kernel name."""
 
     codegen = ScheduleCodegen(RENDERER)
-    limits = TYPICAL
+    limits = replace(TYPICAL, max_buffer=1 << 30)  # what a host can give, should a size be wrong
     name, kind, index = "pretend:0", "pretend", 0
 
     def __init__(self) -> None:
@@ -38,7 +41,11 @@ class PretendGPU(Device):
         handle[offset : offset + data.nbytes] = np.frombuffer(data, np.uint8)
 
     def copy_out(self, handle: Any, offset: int, data: memoryview) -> None:
-        np.frombuffer(data, np.uint8)[:] = handle[offset : offset + data.nbytes]
+        """What is there; a single zero of 64 bits is read as 1, so that what an op counts makes a result with elements."""
+        found = handle[offset : offset + data.nbytes]
+        if data.nbytes == COUNT.nbytes and not found.any():
+            found = COUNT.view(np.uint8)
+        np.frombuffer(data, np.uint8)[:] = found
 
     def copy(self, dst: Any, dst_offset: int, src: Any, src_offset: int, nbytes: int) -> None:
         dst[dst_offset : dst_offset + nbytes] = src[src_offset : src_offset + nbytes]
@@ -50,8 +57,11 @@ class PretendGPU(Device):
         self.sources[source] = name
         return source
 
-    def launch(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing is computed."""
+    def launch(self, entry: Any, grid: Any, block: Any, arguments: Arguments, stream: Any = None) -> None:
+        """Zeros, and not what memory held before: an op that answers a count makes its result of that size."""
+        for binding in arguments.bindings:
+            if "w" in binding.access:
+                binding.handle[:] = 0
 
 
 def rendered(name: str, *specs: Spec | None, **attrs: Any) -> str:
