@@ -5,9 +5,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import ingot
 import numpy as np
 import pytest
 from harness.behaviour import refused, same
+from ingot.dispatch import launch_counts
+from ingot_devices.discovery import open_device
 
 SHAPE = (3, 4, 2)
 ARRAY = np.arange(24, dtype=np.float32).reshape(SHAPE)
@@ -146,6 +149,116 @@ def test_index_put_accumulates(t: Any, device: str) -> None:
     where = (t.tensor([1, 1, 2], device=device),)
     x.index_put_(where, t.tensor([1.0, 2.0, 5.0], device=device), accumulate=True)
     same(x, [0, 3, 5])
+
+
+POSITIONS = {
+    "rows": np.array([2, 0]), "rows twice": np.array([1, 1]), "columns": (slice(None), np.array([3, 1])),
+    "elements": (np.array([0, 2]), np.array([1, 3])), "parted": (np.array([0, 1]), slice(None), np.array([1, 0])),
+    "mask": ARRAY % 3 == 0, "mask of rows": np.array([True, False, True]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+@pytest.mark.parametrize("dtype", ["float32", "int64", "int8", "bool", "float16"])
+@pytest.mark.parametrize("value", [2.7, -3, True])
+def test_set_a_number_at_positions(t: Any, device: str, name: str, dtype: str, value: Any) -> None:
+    x, wanted = t.tensor(ARRAY > 4, device=device).to(getattr(t, dtype)), (ARRAY > 4).astype(dtype)
+    x[key_of(t, POSITIONS[name], device)] = value
+    wanted[POSITIONS[name]] = value
+    same(x, wanted)
+
+
+PARTS = {
+    "dense": ((2, *SHAPE), 1), "in steps": ((3, 4, 4), (..., slice(None, None, 2))), "column": ((*SHAPE, 2), (..., 1)),
+    "turned": ((2, 4, 3), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+@pytest.mark.parametrize("part", PARTS)
+def test_set_in_a_part(t: Any, device: str, name: str, part: str) -> None:
+    """What lies around it stays."""
+    shape, key = PARTS[part]
+    wanted = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    x = t.tensor(wanted, device=device)
+    there, target = (x.permute(2, 1, 0), wanted.transpose(2, 1, 0)) if key is None else (x[key], wanted[key])
+    values = np.arange(target[POSITIONS[name]].size, dtype=np.float32).reshape(target[POSITIONS[name]].shape) - 50
+    for value in (7.0, values):
+        there[key_of(t, POSITIONS[name], device)] = key_of(t, value, device)
+        target[POSITIONS[name]] = value
+        same(x, wanted)
+
+
+def test_set_from_itself(t: Any, device: str) -> None:
+    """Every value is read before one is written."""
+    x, wanted = t.tensor(ARRAY, device=device), ARRAY.copy()
+    x[t.tensor([0, 1, 2], device=device)] = x.flip(0)
+    x[t.tensor([0, 1], device=device)] = x[t.tensor([1, 2], device=device)]
+    wanted[[0, 1, 2]] = wanted[::-1].copy()
+    wanted[[0, 1]] = wanted[[1, 2]]
+    same(x, wanted)
+    x[t.tensor([0, 2], device=device)] = x[0, 0].clone()
+    wanted[[0, 2]] = wanted[0, 0].copy()
+    same(x, wanted)
+
+
+@pytest.mark.parametrize("name", POSITIONS)
+@pytest.mark.parametrize("number", [True, False])
+def test_gradient_of_a_write_at_positions(t: Any, device: str, name: str, number: bool) -> None:
+    x = t.ones(*SHAPE, device=device, requires_grad=True)
+    value = 2.0 if number else t.tensor(2.0, device=device, requires_grad=True)
+    y = x * 3
+    y[key_of(t, POSITIONS[name], device)] = value
+    weights = t.tensor(ARRAY, device=device)
+    (y * y * weights).sum().backward()
+    kept = np.ones(SHAPE, np.float32)
+    kept[POSITIONS[name]] = 0
+    same(x.grad, 18 * ARRAY * kept)
+    if not number and name != "rows twice":  # what is written twice is counted twice, as in PyTorch
+        same(value.grad, 4 * (ARRAY * (1 - kept)).sum())
+
+
+def test_written_values_are_not_what_was_saved(t: Any, device: str) -> None:
+    for write in (
+        lambda y, i: y.__setitem__(i, 3.0), lambda y, i: y.masked_fill_(y > 0, 1.0), lambda y, i: y.scatter_(0, i, 2.0),
+    ):  # fmt: skip
+        y = t.ones(4, device=device, requires_grad=True) * 1
+        squared = y * y
+        write(y, t.tensor([1], device=device))
+        with refused(t, RuntimeError, "modified by an inplace operation"):
+            squared.sum().backward()
+
+
+def test_only_what_is_written_is_touched(device: str) -> None:
+    """One launch, and no memory of the size of the tensor."""
+    one: Any = open_device(device)
+    if one.codegen is None:
+        pytest.skip("what the host computes is copied back whole")
+    x = ingot.zeros(1 << 16, device=device)
+    i, v, mask = ingot.tensor([5, 1, 7], device=device), ingot.tensor([1.0, 2.0, 3.0], device=device), x > 4
+    writes: dict[str, Any] = {
+        "number": lambda: x.__setitem__(i, 3.0), "values": lambda: x.__setitem__(i, v), "scatter": lambda: x.scatter_(0, i, v),
+        "scatter_add": lambda: x.scatter_add_(0, i, v), "index_add": lambda: x.index_add_(0, i, v),
+        "accumulate": lambda: x.index_put_((i,), v, accumulate=True), "mask": lambda: x.masked_fill_(mask, 1.0),
+    }  # fmt: skip
+    for name, write in writes.items():
+        write()
+        before, used = sum(launch_counts(one.name).values()), one.pool.stats().used
+        one.pool.reset_peak()
+        write()
+        launches = sum(launch_counts(one.name).values()) - before
+        peak = one.pool.stats().peak - used
+        assert launches == 1, name
+        assert peak < x.nbytes // 16, (name, peak)
+
+
+@pytest.mark.parametrize("write", [lambda x, i: x.__setitem__(i, 300), lambda x, i: x.masked_fill_(x == 0, 300),
+                                   lambda x, i: x.fill_(300), lambda x, i: x.__setitem__(i, float("nan"))])  # fmt: skip
+def test_a_number_that_the_dtype_does_not_have(t: Any, device: str, write: Any) -> None:
+    x = t.zeros(3, dtype=t.int8, device=device)
+    with refused(t, RuntimeError, "int8", "overflow"):
+        write(x, t.tensor([1], device=device))
+    same(x, [0, 0, 0])
 
 
 # ---- refusals ------------------------------------------------------------------------------------

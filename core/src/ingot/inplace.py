@@ -1,8 +1,9 @@
 """Writing into tensors: in-place ops, copies into a view, and the aliasing they must mind.
 
 ``x.add_(y)`` is the op ``add`` whose result lands in ``x``. A pointwise op writes there directly where every operand
-is either apart from ``x`` or the very same elements; all else is computed apart and copied. The block's version goes
-up, and the tape is moved (`views.rebase`).
+is either apart from ``x`` or the very same elements, and so does what writes at positions (`Op.over`) where they are
+apart: it touches these alone. All else is computed apart and copied. The block's version goes up, and the tape is moved
+(`views.rebase`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ingot_devices.context import Context, state
+from ingot_devices.dtypes import DType
 from ingot_devices.layout import Layout
 from ingot_devices.opset.op import OPS, Op, Spec
 from ingot_devices.transfer import copy_view
@@ -115,15 +117,15 @@ def require_not_leaf(x: Any, name: str = "copy") -> None:
                            "write under no_grad(), or to a clone()")
 
 
-def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = ()) -> Any:
-    """``op`` with its result written into the first operand, which is returned."""
-    x = operands[0]
+def call_(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), at: int = 0) -> Any:
+    """``op`` with its result written into the operand at ``at``, which is returned."""
+    x = operands[at]
     require_not_leaf(x, op.name)
     require_writable(x)
     context = state.context
     if context.grad and any(isinstance(o, TensorBase) and o._edge is not None for o in operands):
-        return _recorded(op, operands, attrs)
-    _write(op, operands, attrs)
+        return _recorded(op, operands, attrs, at)
+    _write(op, operands, attrs, at)
     return x
 
 
@@ -162,7 +164,7 @@ def make_inplace(op: Op) -> Callable[[Any, Any], Any]:
 
     def slow(x: Any, y: Any, ly: Any, context: Context) -> Any:
         call_(op, (x, y))
-        entry = _entries.get((op, (x._layout, ly), (), context, None))
+        entry = _entries.get((op, (x._layout, ly), (), context, None, 0))
         if entry is not None and entry.order == (0, 1, 0) and x._layout.size:
             entries[x._layout, ly, context] = entry
         return x
@@ -170,15 +172,15 @@ def make_inplace(op: Op) -> Callable[[Any, Any], Any]:
     return apply
 
 
-def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
-    x = operands[0]
+def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) -> None:
+    x = operands[at]
     apart = True
-    for o in operands[1:]:
-        if isinstance(o, TensorBase) and o._block is x._block:
+    for k, o in enumerate(operands):
+        if isinstance(o, TensorBase) and o._block is x._block and k != at:
             apart = False
     patterns = None if apart else tuple([overlap(x, o) if isinstance(o, TensorBase) else DISJOINT for o in operands])
     key = (op, tuple([o._layout if isinstance(o, TensorBase) else None if o is None else type(o) for o in operands]),
-           attrs, state.context, patterns)  # fmt: skip
+           attrs, state.context, patterns, at)  # fmt: skip
     entry = _entries.get(key)
     moved: Sequence[Any] = operands
     run = dispatch.run
@@ -186,7 +188,8 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> None:
         device = x._layout.device
         moved, _ = dispatch._agree(op, operands, device)
         keys = tuple([dispatch.key_of(o) for o in moved])
-        entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, patterns or ()))
+        others = None if patterns is None else (*patterns[:at], *patterns[at + 1 :])
+        entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, set(others or ()), at))
         if state.context.recording:
             run = partial(heard.run, op)
         elif all(map(dispatch._same, moved, operands)):
@@ -202,9 +205,12 @@ _entries: dict[Any, dispatch.Entry] = {}
 dispatch._fast.append(_entries)
 
 
-def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, patterns: tuple[int, ...]) -> Plan:
-    """The plan of an in-place op: straight into the operand where that is safe, else apart and copied."""
-    target = keys[0]
+def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, patterns: set[int], at: int) -> Plan:
+    """The plan of an in-place op: straight into the operand at ``at`` where that is safe, else apart and copied.
+
+    ``patterns``: how the others lie to it.
+    """
+    target = keys[at]
     try:
         made = op.infer(resolution.specs_of(keys), attrs)[0]
     except ValueError as e:
@@ -213,20 +219,26 @@ def _plan(op: Op, keys: tuple[Any, ...], attrs: tuple[Any, ...], device: Any, pa
         raise RuntimeError(f"{op.name}_: {e}") from None
     _require_fits(op, made, target)
     plan = resolution.resolve(op, keys, attrs, device, state.context)
-    direct = (
-        plan.single is not None and op.group == "pointwise" and OVERLAP not in patterns
-        and made.dtype is target.dtype and target.is_dense and plan.steps[0].route in ("generated", "registered")
-    )
-    n = len(keys)
-    if direct:
-        step = plan.steps[0]
-        operands = tuple(plans.Ref(0) if o == plans.Ref(n) else o for o in step.operands)
-        steps: tuple[Step, ...] = (replace(step, call=_silently(step.call), operands=operands),)
-        return plans.Plan(f"{op.name}_", device, n, (), steps, (plans.Ref(0),), plan.route)
+    n, straight = len(keys), target.is_dense and made.dtype is target.dtype
+    steps = _over(op, plan, patterns, at) if straight else ()
+    if steps:
+        here = {plans.Ref(n): plans.Ref(at)}
+        there = tuple([replace(s, operands=tuple([here.get(o, o) for o in s.operands])) for s in steps])
+        return plans.Plan(f"{op.name}_", device, n, (), there, (plans.Ref(at),), plan.route)
     result = plan.results[0]
     layout = result.layout or plan.allocations[result.slot - n]
-    copies = resolution.copy_steps(device, layout, target, result, plans.Ref(0))
-    return plans.Plan(f"{op.name}_", device, n, plan.allocations, (*plan.steps, *copies), (plans.Ref(0),), plan.route)
+    copies = resolution.copy_steps(device, layout, target, result, plans.Ref(at))
+    return plans.Plan(f"{op.name}_", device, n, plan.allocations, (*plan.steps, *copies), (plans.Ref(at),), plan.route)
+
+
+def _over(op: Op, plan: Plan, patterns: set[int], at: int) -> Sequence[Step]:
+    """The steps of ``plan`` that may write over the operand at ``at`` in the place of its one new result; () for none."""
+    steps = plan.steps
+    if any(s.route not in ("generated", "registered") for s in steps):
+        return ()
+    if plan.single is not None and op.group == "pointwise":
+        return () if OVERLAP in patterns else [replace(steps[0], call=_silently(steps[0].call))]
+    return steps[1:] if op.over and at == 0 and plan.route == "generated" and not patterns - {DISJOINT} else ()
 
 
 def _silently(call: Any) -> Any:
@@ -246,14 +258,14 @@ def _require_fits(op: Op, made: Spec, target: Layout) -> None:
                            f"{target.dtype.name}")
 
 
-def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
+def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) -> Any:
     """The in-place op with its gradient. Where the rules read the value of ``x`` before, or a result that is not the new value
     of ``x``, element for element, that is computed apart and copied."""
-    x = operands[0]
+    x = operands[at]
     rules = rules_of(op)
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
     wanted = rules.wanted(edges) if rules is not None else None
-    found = None if wanted is None or 0 in wanted.inputs else dispatch.find(op, operands, attrs, state.context, None)
+    found = None if wanted is None or at in wanted.inputs else dispatch.find(op, operands, attrs, state.context, None)
     if found is None or wanted is None or (wanted.outputs and (wanted.outputs != (0,) or found[0].layout is not x._layout)):
         result = dispatch.call(op, operands, attrs)
         _require_fits(op, Spec.of(result._layout.shape, result._layout.dtype), x._layout)
@@ -266,13 +278,26 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
     node.seq = next_seq()
     node.wanted = wanted
     node.saved = save(node, wanted, moved, (x,))
-    _write(op, operands, attrs)
+    _write(op, operands, attrs, at)
     if wanted.outputs:  # x as it is now
         node.saved[-1] = (*node.saved[-1][:4], x._block.version, node.saved[-1][5])
     if state.context.anomaly:
         node.note_site()
     rebase(x, (node, 0) if wanted.any else None)
     return x
+
+
+def number_in(value: Any, dtype: DType) -> Any:
+    """A Python number as ``dtype`` has it: whole, or True and False; RuntimeError where it does not reach so far."""
+    if dtype.kind == "b":
+        return bool(value)
+    if dtype.kind in "iu" and type(value) is not bool:
+        signed = dtype.kind == "i"
+        reach = (1 << 8 * dtype.itemsize - signed) - 1
+        if not -reach - signed <= value <= reach:  # NaN is nowhere; what is unsigned wraps, as PyTorch's
+            raise RuntimeError(f"value cannot be converted to type {dtype.name} without overflow: {value}")
+        return int(value)
+    return value
 
 
 def fill(x: Any, value: Any) -> None:
@@ -282,6 +307,7 @@ def fill(x: Any, value: Any) -> None:
     context, layout = state.context, x._layout
     if type(value) not in (float, int, bool):
         value = dispatch.number_of("fill_", value)
+    value = number_in(value, layout.dtype)
     if context.recording:
         made = dispatch.call(OPS["full"], (value,), ((), layout.dtype), layout.device)
         assign(x, made.expand(layout.shape))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import observe
 from .codegen.quiet import quietly
@@ -66,6 +67,20 @@ class Step:
     attach: Attach | None = None
 
 
+Making = Callable[[Sequence[Any], Any, Any], Any]  # of the operands, the blocks and the slots
+
+
+class Move(NamedTuple):
+    """A step as it is run: makers of what is allocated, and of operands that are no slot; what the call takes; what is done
+    with after it."""
+
+    births: tuple[tuple[int, Callable[[], tuple[Any, Any]]], ...]
+    made: tuple[tuple[int, Making], ...]
+    taken: Callable[[Sequence[Any]], Sequence[Any]]
+    call: Callable[..., Any]
+    deaths: tuple[int, ...]
+
+
 @dataclass(eq=False)
 class Plan:
     """See the module's docstring.
@@ -99,6 +114,7 @@ class Plan:
         self._schedule()
         if observe.OBSERVERS:
             observe.watch(self)
+        self._straightened()
         if self.allocations:
             self.layout = self.allocations[0]
         if len(self.steps) == 1 and not self.steps[0].views and all(map(_whole, self.steps[0].operands + self.results)):
@@ -121,27 +137,86 @@ class Plan:
         self.deaths = tuple(tuple(s for s, at in last.items() if at == k and s not in kept) for k in steps)
         self.untouched = tuple(s for s in sorted(kept) if s >= self.inputs and s not in first)
 
+    def _straightened(self) -> None:
+        """The steps as `run` takes them: what a call takes is a place in one list, and nothing is looked at again."""
+        rest: list[Any] = [None] * len(self.allocations)
+        moves = []
+        natives = set()
+        for step, births, deaths in zip(self.steps, self.births, self.deaths, strict=True):
+            taken, made = [], []
+            for o in step.operands:
+                if isinstance(o, Ref) and o.layout is None and not step.views:
+                    taken.append(o.slot)
+                    if o.slot < self.inputs:
+                        natives.add(o.slot)
+                    continue
+                taken.append(self.inputs + len(rest))
+                if isinstance(o, Ref | Lazy):
+                    made.append((taken[-1], self._made(o, step.views)))
+                    rest.append(None)
+                else:
+                    rest.append(o)
+            gone = (*deaths, *(slot for slot, _ in made))
+            moves.append(Move(self._births(births), tuple(made), _getter(taken), step.call, gone))
+        self._rest, self._moves, self._natives = tuple(rest), tuple(moves), tuple(sorted(natives))
+        self._last = self._births(self.untouched)
+
+    def _births(self, slots: Sequence[int]) -> tuple[tuple[int, Callable[[], tuple[Any, Any]]], ...]:
+        return tuple((slot, self.makers[slot - self.inputs]) for slot in slots)
+
+    def _made(self, o: Ref | Lazy, views: bool) -> Making:
+        """What makes an operand that is no slot as it is: a number, a `View`, or the native view of a part."""
+        if isinstance(o, Lazy):
+            return lambda given, blocks, slots: o.compute(given)
+        layout = o.layout
+        if o.slot >= self.inputs:
+            whole, offset = self.allocations[o.slot - self.inputs], o.offset
+            if not views:
+                assert layout is not None
+                return lambda given, blocks, slots: layout.device.view(blocks[o.slot], layout, offset)
+            if layout is not None:
+                return lambda given, blocks, slots: View.make(blocks[o.slot], layout, offset)
+            return lambda given, blocks, slots: View.make(blocks[o.slot], whole, 0, slots[o.slot])
+
+        def part(given: Sequence[Any], blocks: Any, slots: Any) -> Any:
+            value = given[o.slot]
+            if layout is not None and isinstance(value, View):
+                value = View.make(value._block, layout, value._offset + o.offset)
+            return value if views or not isinstance(value, View) else value.native()
+
+        return part
+
     def run(self, operands: Sequence[Any], kind: type[View]) -> list[Any]:
         """Run on ``operands`` (Views, numbers, None); the results as new values of class ``kind``."""
         self.calls += 1
-        slots: list[Any] = [*operands, *(None,) * len(self.allocations)]
-        for step, births, deaths in zip(self.steps, self.births, self.deaths, strict=True):
-            for slot in births:
-                slots[slot] = self._allocate(slot, kind)
-            values = [_fetch(o, slots, operands, step.views) for o in step.operands]
+        slots: list[Any] = [*operands, *self._rest]
+        for slot in self._natives:
+            value = slots[slot]
+            if isinstance(value, View):
+                slots[slot] = value.native()
+        blocks: dict[int, Any] = {}
+        for births, made, taken, call, deaths in self._moves:
+            for slot, make in births:
+                blocks[slot], slots[slot] = make()
+            for slot, one in made:
+                slots[slot] = one(operands, blocks, slots)
             try:
-                step.call(*values)
+                call(*taken(slots))
             except RuntimeWarning:  # NumPy's remark on a non-finite value, made an error by the user's filters
-                quietly(step.call)(*values)
+                quietly(call)(*taken(slots))
             for slot in deaths:
-                slots[slot] = None
-        for slot in self.untouched:  # an output that nothing writes has no elements
-            slots[slot] = self._allocate(slot, kind)
-        return [_result(r, slots, kind) for r in self.results]
+                slots[slot] = blocks[slot] = None
+        for slot, make in self._last:  # an output that nothing writes has no elements
+            blocks[slot], slots[slot] = make()
+        return [self._result(r, operands, blocks, slots, kind) for r in self.results]
 
-    def _allocate(self, slot: int, kind: type[View]) -> Any:
-        block, native = self.makers[slot - self.inputs]()
-        return kind.make(block, self.allocations[slot - self.inputs], 0, native)
+    def _result(self, r: Ref, operands: Sequence[Any], blocks: Any, slots: Any, kind: type[View]) -> Any:
+        if r.slot < self.inputs:
+            value = operands[r.slot]
+            return value if r.layout is None else kind.make(value._block, r.layout, value._offset + r.offset)
+        if r.layout is None:
+            return kind.make(blocks[r.slot], self.allocations[r.slot - self.inputs], 0, slots[r.slot])
+        return kind.make(blocks[r.slot], r.layout, r.offset)
 
     def count(self) -> dict[str, int]:
         """Launches so far, by route; the parts of a decomposition count as that, but for those on the host."""
@@ -161,21 +236,8 @@ def _whole(operand: Operand) -> bool:
     return isinstance(operand, Ref) and operand.layout is None
 
 
-def _fetch(operand: Operand, slots: list[Any], given: Sequence[Any], views: bool) -> Any:
-    if isinstance(operand, Ref):
-        value = slots[operand.slot]
-        if not isinstance(value, View):
-            return value
-        if operand.layout is not None:
-            value = View.make(value._block, operand.layout, value._offset + operand.offset)
-        return value if views else value.native()
-    if isinstance(operand, Lazy):
-        return operand.compute(given)
-    return operand
-
-
-def _result(ref: Ref, slots: list[Any], kind: type[View]) -> Any:
-    value = slots[ref.slot]
-    if ref.layout is None:
-        return value
-    return kind.make(value._block, ref.layout, value._offset + ref.offset)
+def _getter(slots: Sequence[int]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """What takes these of a list, as a sequence; `itemgetter` gives one of one bare."""
+    if len(slots) > 1:
+        return itemgetter(*slots)
+    return lambda given: [given[k] for k in slots]

@@ -10,6 +10,7 @@ from ingot_devices.opset.op import OPS, Op
 
 from .. import dispatch
 from ..base import TensorBase
+from ..inplace import assign, call_
 from ..views import apply_view
 
 
@@ -25,6 +26,12 @@ def run(name: str, *operands: Any, **attributes: Any) -> Any:
     if missing > 0 and not row.variadic:
         operands = (*operands, *(None,) * missing)
     return dispatch.call(row, operands, row.bind(attributes))
+
+
+def over(name: str, x: Any, *operands: Any, **attributes: Any) -> Any:
+    """`run` in place: the result is written over ``x``, which is returned."""
+    row = OPS[name]
+    return call_(row, (x, *operands), row.bind(attributes))
 
 
 def look(name: str, x: Any, **attributes: Any) -> Any:
@@ -92,8 +99,6 @@ def into(out: Any, value: Any) -> Any:
     """``out=``: the result copied there, or the result itself."""
     if out is None:
         return value
-    from ..inplace import assign
-
     assign(out, value)
     return out
 
@@ -120,7 +125,6 @@ def document(function: Callable[..., Any], name: str, text: str) -> Callable[...
 
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """A method that does ``function`` in place: computed apart, then assigned."""
-    from ..inplace import assign
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
         assign(self, function(self, *args, **kwargs))

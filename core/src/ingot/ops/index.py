@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from ingot_devices.layout import broadcast_shapes
 from ingot_devices.opset.op import OPS
 
 from ..base import TensorBase
-from ..inplace import assign, fill
+from ..inplace import assign, fill, number_in
 from ..views import Step, selection, stretch, through, view_rule
-from .common import axis_of, look, run
+from .common import axis_of, look, over, run
+from .pointwise import masked_fill_
 from .shape import expand, permute, unsqueeze
 
 
@@ -22,12 +24,15 @@ def getitem(x: Any, key: Any) -> Any:
     if type(key) is int:
         return _select(x, -len(x._layout.shape), key, 0) if x._layout.shape else _too_many(x, 1)
     if isinstance(key, TensorBase):
-        if key._layout.dtype in (dt.int64, dt.int32) and key._layout.shape and x._layout.shape:
-            if key._layout.device is x._layout.device:  # rows, as nearly always
-                return run("index", x, key, axis=-len(x._layout.shape))
-        return _gotten(x, key)
+        return run("index", x, key, axis=-len(x._layout.shape)) if _is_positions(key, x) else _gotten(x, key)
     view = _plain(x, key if type(key) is tuple else (key,))
     return _gotten(x, key) if view is None else view
+
+
+def _is_positions(key: Any, x: Any) -> bool:
+    """True for a tensor of rows of ``x``, on its device: what a key of one tensor nearly always is."""
+    layout, whole = key._layout, x._layout
+    return layout.dtype in (dt.int64, dt.int32) and bool(layout.shape and whole.shape) and layout.device is whole.device
 
 
 def _plain(x: Any, key: tuple[Any, ...]) -> Any:
@@ -82,39 +87,46 @@ def _gotten(x: Any, key: Any) -> Any:
 
 
 def setitem(x: Any, key: Any, value: Any) -> None:
-    """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place."""
-    if type(value) in (float, int, bool):
+    """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place; only what is written is touched."""
+    number = type(value) in (float, int, bool)
+    if number:
         part = _plain(x, key if type(key) is tuple else (key,))
         if part is not None:
             fill(part, value)
             return
-    view, positions = _basic(x, key)
-    if not isinstance(value, TensorBase):
-        from .creation import full, tensor
+    if not isinstance(value, TensorBase) and not number:
+        from .creation import tensor
 
-        if isinstance(value, (bool, int, float)):
-            value = full((), value, dtype=x.dtype, device=x.device)
-        else:
-            value = tensor(value, device=x.device).to(x.dtype)
-    if value.dtype is not x.dtype:
-        value = value.to(x.dtype)
-    if value.device != x.device and not value.ndim:
-        value = value.to(x.device)
+        value = tensor(value, device=x.device).to(x.dtype)
+    if not number:
+        if value.dtype is not x.dtype:
+            value = value.to(x.dtype)
+        if value.device != x.device and not value.ndim:
+            value = value.to(x.device)
+    if (number or not value.ndim) and isinstance(key, TensorBase) and key.dtype is dt.bool_ and _masks(key, x):
+        further = x.ndim - key.ndim
+        masked_fill_(x, look("view", key, shape=(*key._layout.shape, *(1,) * further)) if further else key, value)
+        return
+    view, positions = _basic(x, key)
     if not positions:
-        assign(view, _fitted(value, view._layout.shape))
+        fill(view, value) if number else assign(view, _fitted(value, view._layout.shape))
         return
-    if (
-        len(positions) == 1
-        and positions[0][1].dtype is dt.bool_
-        and positions[0][1]._layout.shape == view._layout.shape
-        and not value.ndim
-    ):
-        assign(view, run("where", positions[0][1], value, view))
-        return
-    moved, axis, indices, back = _arranged(view, positions)
-    target = _indexed_shape(moved, axis, indices)
-    placed = run("index_put", moved, _fitted(value, target[0], target[1]), *indices, accumulate=False, axis=axis)
-    assign(view, placed if back is None else permute(placed, *back))
+    _put(view, positions, number_in(value, x.dtype) if number else value, accumulate=False)
+
+
+def _put(view: Any, positions: list[tuple[int, Any]], value: Any, accumulate: bool) -> None:
+    """Write at positions that are tensors; ``value`` is a number, or has the dtype of ``view``."""
+    moved, axis, indices, _ = _arranged(view, positions)
+    shape, shown = _indexed_shape(moved, axis, indices)
+    if isinstance(value, TensorBase):
+        value = _fitted(value, shape, shown)
+    over("index_put", moved, value, *indices, accumulate=accumulate, axis=axis)
+
+
+def _masks(mask: Any, x: Any) -> bool:
+    """True where ``mask`` lies where ``x`` does and has its first axes, one at least."""
+    shape = mask._layout.shape
+    return bool(shape) and shape == x._layout.shape[: len(shape)] and mask._layout.device is x._layout.device
 
 
 def _fitted(value: Any, shape: tuple[int, ...], shown: tuple[int, ...] | None = None) -> Any:
@@ -151,6 +163,8 @@ def _select(x: Any, axis: int, index: int, shown: int) -> Any:
 
 def _basic(x: Any, key: Any) -> tuple[Any, list[tuple[int, Any]]]:
     """Apply what is a view; the rest as (axis of the view from the left, index tensor)."""
+    if isinstance(key, TensorBase) and _is_positions(key, x):
+        return x, [(0, key)]
     items, given = _expanded(x, key), x
     positions: list[tuple[int, Any]] = []
     axis = 0  # of the view so far
@@ -372,7 +386,8 @@ def take_along_dim(input: Any, indices: Any, dim: int | None = None) -> Any:
     return gather(expand(input, left), axis, expand(_positions(indices, "take_along_dim"), right))
 
 
-def _scattered(name: str, input: Any, dim: int, index: Any, src: Any) -> Any:
+def _scattered(how: Callable[..., Any], name: str, input: Any, dim: int, index: Any, src: Any) -> Any:
+    """A row that writes where `gather` reads; ``how`` it is run: apart (`run`), or in place (`over`)."""
     index = _positions(index, name)
     if isinstance(src, TensorBase):
         src = _cropped(src, index._layout.shape) if src._layout.shape != index._layout.shape else src
@@ -380,21 +395,24 @@ def _scattered(name: str, input: Any, dim: int, index: Any, src: Any) -> Any:
             raise RuntimeError(
                 f"{name}(): Expected self.dtype to be equal to src.dtype ({input.dtype!r} and {src.dtype!r})"
             )
-    return run(name, input, index, src, axis=axis_of(dim, input.ndim))
+    return how(name, input, index, src, axis=axis_of(dim, input.ndim))
 
 
-def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
-    """``input`` with ``src`` (or ``value``) written where `gather` would read."""
+def _scatter(how: Callable[..., Any], input: Any, dim: int, index: Any, src: Any, value: Any, reduce: str | None) -> Any:
     written = value if src is None else src
     if written is None:
         raise TypeError("scatter(): give src or value")
     if reduce == "add":
-        return scatter_add(
-            input, dim, index, written if isinstance(written, TensorBase) else _spread(written, index, input)
-        )
+        added = written if isinstance(written, TensorBase) else _spread(written, index, input)
+        return _scattered(how, "scatter_add", input, dim, index, added)
     if reduce is not None:
         raise RuntimeError(f"scatter(): reduce argument must be 'add', or None; got {reduce!r}")
-    return _scattered("scatter", input, dim, index, written)
+    return _scattered(how, "scatter", input, dim, index, written)
+
+
+def scatter(input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
+    """``input`` with ``src`` (or ``value``) written where `gather` would read."""
+    return _scatter(run, input, dim, index, src, value, reduce)
 
 
 def _spread(value: Any, index: Any, like: Any) -> Any:
@@ -405,7 +423,7 @@ def _spread(value: Any, index: Any, like: Any) -> Any:
 
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Any:
     """``input`` plus ``src`` where `gather` would read; sums in index order on every device."""
-    return _scattered("scatter_add", input, dim, index, src)
+    return _scattered(run, "scatter_add", input, dim, index, src)
 
 
 def index_select(input: Any, dim: int, index: Any) -> Any:
@@ -420,8 +438,12 @@ def index_select(input: Any, dim: int, index: Any) -> Any:
 
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """``input`` plus alpha times the slices of ``source`` at a list of positions along ``dim``."""
+    return _index_add(run, input, dim, index, source, alpha)
+
+
+def _index_add(how: Callable[..., Any], input: Any, dim: int, index: Any, source: Any, alpha: Any) -> Any:
     source = source if alpha == 1 else source * alpha
-    return run("index_add", input, _positions(index, "index_add"), source, axis=axis_of(dim, input.ndim))
+    return how("index_add", input, _positions(index, "index_add"), source, axis=axis_of(dim, input.ndim))
 
 
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
@@ -435,11 +457,7 @@ def index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -
     if not accumulate:
         setitem(self, tuple(indices), values)
         return self
-    view, positions = _basic(self, tuple(indices))
-    moved, axis, found, back = _arranged(view, positions)
-    shape, shown = _indexed_shape(moved, axis, found)
-    placed = run("index_put", moved, _fitted(values.to(self.dtype), shape, shown), *found, accumulate=True, axis=axis)
-    assign(view, placed if back is None else permute(placed, *back))
+    _put(*_basic(self, tuple(indices)), values.to(self.dtype), accumulate=True)
     return self
 
 
@@ -474,20 +492,17 @@ FUNCTIONS = {
 # ---- in place ------------------------------------------------------------------------------------------------------------
 def scatter_(self: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None) -> Any:
     """`scatter` in place."""
-    assign(self, scatter(self, dim, index, src, value=value, reduce=reduce))
-    return self
+    return _scatter(over, self, dim, index, src, value, reduce)
 
 
 def scatter_add_(self: Any, dim: int, index: Any, src: Any) -> Any:
     """`scatter_add` in place."""
-    assign(self, scatter_add(self, dim, index, src))
-    return self
+    return _scattered(over, "scatter_add", self, dim, index, src)
 
 
 def index_add_(self: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     """`index_add` in place."""
-    assign(self, index_add(self, dim, index, source, alpha=alpha))
-    return self
+    return _index_add(over, self, dim, index, source, alpha)
 
 
 METHODS = {f.__name__: f for f in (scatter_, scatter_add_, index_add_, index_put_)}

@@ -10,7 +10,8 @@ from ingot_devices.opset.op import OPS
 
 from .. import dispatch
 from ..base import TensorBase
-from ..inplace import call_, make_inplace
+from ..dispatch import number_of
+from ..inplace import call_, make_inplace, number_in
 from .common import document, inplace, into, run
 
 UNARY = (
@@ -212,12 +213,16 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """``value`` where ``mask`` (bool) holds; the result keeps the input's dtype."""
-    if mask.dtype is not dt.bool_:
-        raise RuntimeError(f"masked_fill expects a bool mask, but got mask with dtype {mask.dtype!r}")
-    made = run("where", mask, value, input)
+    made = run("where", _bool_mask(mask), value, input)
     if made.dtype is not input.dtype:
         made = run("cast", made, dtype=input.dtype)
     return made
+
+
+def _bool_mask(mask: Any) -> Any:
+    if mask.dtype is not dt.bool_:
+        raise RuntimeError(f"masked_fill expects a bool mask, but got mask with dtype {mask.dtype!r}")
+    return mask
 
 
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
@@ -320,11 +325,22 @@ def addcdiv_(self: Any, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Any:
     return call_(OPS["addcdiv"], (self, tensor1, tensor2, value))
 
 
+def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
+    """`masked_fill` in place. ``value`` is a number, or a tensor without axes."""
+    if not isinstance(value, TensorBase):
+        value = number_in(number_of("masked_fill_", value), self.dtype)
+    elif value.ndim:
+        raise RuntimeError(f"masked_fill_ takes a number or a tensor without dimensions, not one with {value.ndim}")
+    elif value.dtype is not self.dtype:
+        value = value.to(self.dtype)
+    return call_(OPS["where"], (_bool_mask(mask), value, self), at=2)
+
+
 METHODS: dict[str, Callable[..., Any]] = (
     {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
     | {f"{n}_": _binary_(n) for n in BINARY}
-    | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_)}
-    | {f"{f.__name__}_": inplace(f) for f in (gelu, softplus, elu, leaky_relu, masked_fill, nan_to_num)}
+    | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_, masked_fill_)}
+    | {f"{f.__name__}_": inplace(f) for f in (gelu, softplus, elu, leaky_relu, nan_to_num)}
 )
 METHODS |= {
     "subtract_": sub_,

@@ -2,8 +2,8 @@
 
 A position out of range never touches memory: it is clamped, and a check sets the device's status word, which raises
 `DeviceIndexError` later (`ir.definition`). Ops that write are two definitions, the copy (or the zeros) and then the combining
-store, which acts in index order on every device: the last write wins, sums are deterministic. Bound in place, the copy
-is of an operand onto itself.
+store, which acts in index order on every device: the last write wins, sums are deterministic. In place,
+the copy is left out (`Op.over`).
 
 Each read's gradient is a write and the other way round, so every order follows:
 
@@ -39,7 +39,8 @@ def index(
         return (result(*specs, **attrs),)
 
     return add_op(Op(name, "index", tuple(operands.split()), results, attributes or {}, define=define,
-                     decompose=decompose, gradient=gradient or None, doc=doc))
+                     decompose=decompose, gradient=gradient or None, doc=doc,
+                     over=isinstance(define, tuple) and define[0] is _copied))
 
 
 def _copied(d: Define, x: Operand, *others: Any, **attrs: Any) -> None:

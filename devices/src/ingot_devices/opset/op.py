@@ -80,7 +80,8 @@ class Op:
     ``operands``: names; ``"bias?"`` may be None, ``"*xs"`` takes any number. ``attributes``: name → default, static and
     hashable, in order. ``outputs`` beyond the first are residuals unless ``differentiable`` names them.
     ``mutates`` maps an output's position to the operand that it is written into. ``dynamic`` ops read a count back.
-    ``reference`` computes the results from NumPy arrays and attributes, for an op that has no other meaning.
+    ``over``: the first definition copies the first operand, and the others write into the copy without reading the operand;
+    in place, they write into that itself. ``reference`` computes the results from NumPy arrays and attributes, for an op that has no other meaning.
     """
 
     name: str
@@ -97,6 +98,7 @@ class Op:
     differentiable: tuple[str, ...] = ("out",)
     mutates: Mapping[int, int] = field(default_factory=dict)
     dynamic: bool = False
+    over: bool = False
     doc: str = ""
     reference: Callable[..., Sequence[Any]] | None = None
 
