@@ -151,7 +151,7 @@ def test_index_put_accumulates(t: Any, device: str) -> None:
     same(x, [0, 3, 5])
 
 
-POSITIONS = {
+POSITIONS: dict[str, Any] = {
     "rows": np.array([2, 0]), "rows twice": np.array([1, 1]), "columns": (slice(None), np.array([3, 1])),
     "elements": (np.array([0, 2]), np.array([1, 3])), "parted": (np.array([0, 1]), slice(None), np.array([1, 0])),
     "mask": ARRAY % 3 == 0, "mask of rows": np.array([True, False, True]),
@@ -168,7 +168,7 @@ def test_set_a_number_at_positions(t: Any, device: str, name: str, dtype: str, v
     same(x, wanted)
 
 
-PARTS = {
+PARTS: dict[str, Any] = {
     "dense": ((2, *SHAPE), 1), "in steps": ((3, 4, 4), (..., slice(None, None, 2))), "column": ((*SHAPE, 2), (..., 1)),
     "turned": ((2, 4, 3), None),
 }  # fmt: skip
@@ -206,7 +206,7 @@ def test_set_from_itself(t: Any, device: str) -> None:
 @pytest.mark.parametrize("number", [True, False])
 def test_gradient_of_a_write_at_positions(t: Any, device: str, name: str, number: bool) -> None:
     x = t.ones(*SHAPE, device=device, requires_grad=True)
-    value = 2.0 if number else t.tensor(2.0, device=device, requires_grad=True)
+    value: Any = 2.0 if number else t.tensor(2.0, device=device, requires_grad=True)
     y = x * 3
     y[key_of(t, POSITIONS[name], device)] = value
     weights = t.tensor(ARRAY, device=device)
@@ -219,9 +219,10 @@ def test_gradient_of_a_write_at_positions(t: Any, device: str, name: str, number
 
 
 def test_written_values_are_not_what_was_saved(t: Any, device: str) -> None:
-    for write in (
+    writes: list[Any] = [
         lambda y, i: y.__setitem__(i, 3.0), lambda y, i: y.masked_fill_(y > 0, 1.0), lambda y, i: y.scatter_(0, i, 2.0),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for write in writes:
         y = t.ones(4, device=device, requires_grad=True) * 1
         squared = y * y
         write(y, t.tensor([1], device=device))

@@ -62,7 +62,7 @@ from .generator import (
     set_rng_state,
 )
 from .layouts import Size
-from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
+from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.creation import tensor
 from .ops.index import embedding, one_hot
 from .printing import set_printoptions
@@ -178,7 +178,7 @@ __all__ = [
     "vision",
     "without_kernels",
 ]
-for _module in (pointwise, reduce, shape, index, linalg, neural, creation, random):
+for _module in (pointwise, reduce, shape, index, subscript, linalg, neural, creation, random):
     globals().update(_module.FUNCTIONS)
     __all__.extend(_module.FUNCTIONS)
 __all__.sort()

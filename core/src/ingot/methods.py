@@ -13,7 +13,7 @@ from ingot_devices.opset.op import OPS
 
 from . import dispatch
 from .inplace import make_inplace
-from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape
+from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.common import run
 
 _FAST = {
@@ -47,11 +47,11 @@ def install(tensor: Any) -> None:
         setattr(tensor, method, dispatch.make_unary(OPS[name]))
     skipped = {"tensor", "as_tensor", "asarray", "from_numpy", "broadcast_tensors", "stack", "cat", "concat", "concatenate",
                "hstack", "vstack", "meshgrid", "where", "linear", "einsum", "result_type", "dropout"}  # fmt: skip
-    for module in (pointwise, reduce, shape, index, linalg, neural):
+    for module in (pointwise, reduce, shape, index, subscript, linalg, neural):
         for name, function in module.FUNCTIONS.items():
             if name not in skipped and name not in tensor.__dict__:
                 setattr(tensor, name, function)
-    for module in (pointwise, reduce, shape, index, linalg, creation, random):
+    for module in (pointwise, reduce, shape, index, subscript, linalg, creation, random):
         for name, function in module.METHODS.items():
             setattr(tensor, name, function)
     tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)

@@ -26,7 +26,7 @@ from .inplace import assign, fill
 from .layouts import Size
 from .methods import install
 from .moves import destination, rebuild, sent
-from .ops import creation, index, linalg, shape
+from .ops import creation, linalg, shape, subscript
 from .ops.common import check_dtype, run
 from .printing import tensor_text
 
@@ -440,10 +440,10 @@ class Tensor(TensorBase):
 
     # ---- operators -------------------------------------------------------------------------------------------------------
     def __getitem__(self, key: Any) -> Any:
-        return index.getitem(self, key)
+        return subscript.getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        index.setitem(self, key, value)
+        subscript.setitem(self, key, value)
 
     def __rsub__(self, other: Any) -> Any:
         return dispatch.call(OPS["sub"], (other, self))
