@@ -218,6 +218,18 @@ def test_gradient_of_a_write_at_positions(t: Any, device: str, name: str, number
         same(value.grad, 4 * (ARRAY * (1 - kept)).sum())
 
 
+@pytest.mark.parametrize("write", [lambda y: y.fill_(3), lambda y: y.zero_(), lambda y: y.__setitem__(..., 2.0),
+                                   lambda y: y[:].fill_(2.0), lambda y: y.masked_fill_(y == y, 1.0)])  # fmt: skip
+def test_what_is_overwritten_whole_keeps_its_history(t: Any, device: str, write: Any) -> None:
+    """With zeros for gradients, so that a backward pass over it needs no question."""
+    x = t.ones(3, device=device, requires_grad=True)
+    y = x * 2
+    write(y)
+    assert y.requires_grad
+    (y * y + x).sum().backward()
+    same(x.grad, [1, 1, 1])
+
+
 def test_written_values_are_not_what_was_saved(t: Any, device: str) -> None:
     writes: list[Any] = [
         lambda y, i: y.__setitem__(i, 3.0), lambda y, i: y.masked_fill_(y > 0, 1.0), lambda y, i: y.scatter_(0, i, 2.0),

@@ -64,7 +64,8 @@ from .generator import (
 from .layouts import Size
 from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.creation import tensor
-from .ops.index import embedding, one_hot
+from .ops.named import named as _named
+from .ops.named import public as _public
 from .printing import set_printoptions
 from .tensor import Tensor
 
@@ -179,9 +180,10 @@ __all__ = [
     "without_kernels",
 ]
 for _module in (pointwise, reduce, shape, index, subscript, linalg, neural, creation, random):
-    globals().update(_module.FUNCTIONS)
+    globals().update(_public(_module.FUNCTIONS, pointwise.CHECKED))
     __all__.extend(_module.FUNCTIONS)
 __all__.sort()
+embedding, one_hot = _named(index.embedding), _named(index.one_hot)
 for _name in ("adam_step_", "adamw_step_", "sgd_step_"):
     setattr(ops, _name, getattr(neural, _name))
 
@@ -206,11 +208,13 @@ def is_tensor(obj: Any) -> Any:
     return isinstance(obj, Tensor)
 
 
+@_named
 def is_floating_point(input: Tensor) -> Any:
     """True for tensors of a float dtype."""
     return input.dtype.is_floating_point
 
 
+@_named
 def numel(input: Tensor) -> Any:
     """The number of elements."""
     return input.numel()

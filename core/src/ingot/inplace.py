@@ -301,13 +301,16 @@ def number_in(value: Any, dtype: DType) -> Any:
 
 
 def fill(x: Any, value: Any) -> None:
-    """``x[...] = value`` for a number: x and what is seen of it depends on nothing from here on."""
+    """``x[...] = value`` for a number: what x depended on gets zeros for gradients from here on."""
     require_not_leaf(x, "fill")
     require_writable(x)
     context, layout = state.context, x._layout
     if type(value) not in (float, int, bool):
         value = dispatch.number_of("fill_", value)
     value = number_in(value, layout.dtype)
+    if context.grad and x._edge is not None and x._base is None:
+        call_(OPS["where"], (True, value, x), (), at=2)
+        return
     if context.recording:
         made = dispatch.call(OPS["full"], (value,), ((), layout.dtype), layout.device)
         assign(x, made.expand(layout.shape))
@@ -320,7 +323,7 @@ def fill(x: Any, value: Any) -> None:
     if layout.size:
         dispatch.run(entry, (x, value))
     _wrote(x, "fill")
-    if context.grad and (x._edge is not None or (x._base is not None and x._base._edge is not None)):
+    if context.grad and x._base is not None and x._base._edge is not None:
         rebase(x, None)
 
 

@@ -7,7 +7,6 @@ and options after the operands are keyword-only.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +21,7 @@ from ingot.nn._pooling import (
     max_pool1d,
     max_pool2d,
 )
+from ingot.ops.named import named, warn
 from ingot.tensor import Tensor
 
 __all__ = [
@@ -145,10 +145,9 @@ def _cast(input: Tensor, dtype: Any) -> Tensor:
 def _axis(name: str, input: Tensor, dim: int | None) -> int:
     if dim is not None:
         return dim
-    warnings.warn(
+    warn(
         f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument.",
-        stacklevel=3,
+        "Change the call to include dim=X as an argument."
     )
     return 0 if input.dim() in (0, 1, 3) else 1
 
@@ -270,8 +269,6 @@ _PLACES: dict[str, Callable[[int, int], int]] = {
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """(input - target)², reduced."""
-    if input.shape != target.shape:
-        _warn_sizes(input, target)
     return ingot.mse_loss(input, target, reduction=reduction)
 
 
@@ -298,11 +295,10 @@ def smooth_l1_loss(
 
 
 def _warn_sizes(input: Tensor, target: Tensor) -> None:
-    warnings.warn(
+    warn(
         f"Using a target size ({target.shape}) that is different to the input size "
         f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-        "Please ensure they have the same size.",
-        stacklevel=3,
+        "Please ensure they have the same size."
     )
 
 
@@ -363,3 +359,6 @@ def binary_cross_entropy_with_logits(
     return ingot.binary_cross_entropy_with_logits(
         input, target, weight=weight, reduction=reduction, pos_weight=pos_weight
     )
+
+
+globals().update({name: named(globals()[name]) for name in __all__})

@@ -11,6 +11,7 @@ from ingot_devices.context import state
 from .. import dispatch
 from ..lazy import LazyModule
 from .common import axis_of, check_dtype, op, run
+from .named import warn
 
 
 def softmax(input: Any, dim: int, dtype: Any = None) -> Any:
@@ -97,13 +98,10 @@ def nll_loss(
 
 def _same_size(input: Any, target: Any, name: str) -> None:
     if input._layout.shape != target._layout.shape:
-        import warnings
-
-        warnings.warn(
+        warn(
             f"Using a target size ({list(target._layout.shape)}) that is different to the input size "
             f"({list(input._layout.shape)}) in {name}. This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size.",
-            stacklevel=3,
+            "Please ensure they have the same size."
         )
 
 

@@ -61,6 +61,8 @@ def _binary(name: str) -> Callable[..., Any]:
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {n: _unary(n) for n in UNARY} | {n: _binary(n) for n in BINARY}
 FUNCTIONS |= {alias: FUNCTIONS[name] for alias, name in ALIASES.items()}
+CHECKED = dict(FUNCTIONS)
+"""Those that look at what they are given."""
 
 
 
@@ -130,7 +132,7 @@ def _result_type(*values: Any) -> dt.DType:
 
 def result_type(tensor1: Any, tensor2: Any) -> dt.DType:
     """The dtype that an op on these two (tensors or numbers) computes in."""
-    return _result_type(tensor1, tensor2)
+    return _result_type(*(x if isinstance(x, TensorBase) else number_of("result_type", x) for x in (tensor1, tensor2)))
 
 
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> Any:

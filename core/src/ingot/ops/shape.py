@@ -302,12 +302,16 @@ def roll(input: Any, shifts: Any, dims: Any = None) -> Any:
     return run("roll", input, shifts=moves, axes=along)
 
 
+def _require_several(name: str, tensors: Any) -> None:
+    if not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"{name}() takes a list or tuple of tensors, not {type(tensors).__name__}")
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty list of Tensors")
+
+
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Any:
     """Tensors end to end along an axis; empty vectors are left out, as PyTorch does."""
-    if not isinstance(tensors, (list, tuple)):
-        raise TypeError(f"cat() takes a list or tuple of tensors, not {type(tensors).__name__}")
-    if not tensors:
-        raise RuntimeError("cat(): expected a non-empty list of Tensors")
+    _require_several("cat", tensors)
     kept = [x for x in tensors if x._layout.shape != (0,)] or [tensors[0]]
     if any(x.ndim == 0 for x in kept):
         raise RuntimeError("zero-dimensional tensor (at position 0) cannot be concatenated")
@@ -317,8 +321,7 @@ def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Any
 
 def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
     """Tensors of one shape along a new axis."""
-    if not tensors:
-        raise RuntimeError("stack expects a non-empty TensorList")
+    _require_several("stack", tensors)
     first = tensors[0]._layout.shape
     for k, x in enumerate(tensors):
         if x._layout.shape != first:
@@ -329,12 +332,14 @@ def stack(tensors: Sequence[Any], dim: int = 0) -> Any:
 
 def hstack(tensors: Sequence[Any]) -> Any:
     """Side by side: along axis 1, or 0 for vectors."""
+    _require_several("hstack", tensors)
     made = [x.reshape(1) if x.ndim == 0 else x for x in tensors]
     return cat(made, 0 if made[0].ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Any]) -> Any:
     """One above the other: along axis 0, vectors as rows."""
+    _require_several("vstack", tensors)
     return cat([x.reshape(1, -1) if x.ndim < 2 else x for x in tensors], 0)
 
 
