@@ -35,6 +35,52 @@ def test_hook_sees_and_replaces_the_gradient(leaf: Maker) -> None:
     same(x.grad, [22, 22])
 
 
+@pytest.mark.parametrize("how", ["root", "view", "sum"])
+@pytest.mark.parametrize("who", ["retain_grad", "hook", "function", "grad", "leaf"])
+def test_gradients_that_somebody_keeps_are_their_own(t: Any, leaf: Maker, how: str, who: str) -> None:
+    """Each backward pass begins with a 1; writing into what one pass gave out is seen by no other."""
+    kept: list[Any] = []
+
+    class Keeps(t.autograd.Function):  # type: ignore[misc]
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            kept.append(g)
+            return g * 1
+
+    def one() -> None:
+        x = leaf([3.0])
+        y = x if who == "leaf" else Keeps.apply(x) if who == "function" else x * 1
+        if how == "root":
+            y = y.reshape(())
+        if who == "retain_grad":
+            y.retain_grad()
+        elif who == "hook":
+            y.register_hook(kept.append)
+        end = y.sum() if how == "sum" else y.reshape(()) if how == "view" else y
+        if who == "grad":
+            kept.append(t.autograd.grad(end, y)[0])
+            return
+        end.backward()
+        if who in ("retain_grad", "leaf"):
+            kept.append(x.grad if who == "leaf" else y.grad)
+
+    for _ in range(3):
+        one()
+    first, second, third = kept
+    for g in kept:
+        same(g.reshape(1), [1])
+    second.mul_(5.0)
+    third.zero_()
+    same(first.reshape(1), [1])
+    same(second.reshape(1), [5])
+    one()
+    same(kept[-1].reshape(1), [1])
+
+
 def test_hook_of_a_leaf_runs_once_with_the_sum(leaf: Maker) -> None:
     x = leaf([1.0])
     seen = []

@@ -138,11 +138,13 @@ def find(
             plan = resolution.resolve(op, keys, attrs, device, context)
         except (ValueError, TypeError) as e:
             raise RuntimeError(f"{op.name}: {e}") from e
-        except AttributeError as e:
-            if not isinstance(e.obj, Expr):
+        except AttributeError as e:  # what a tensor has, asked of a number or of None
+            kinds = _NUMBERS if isinstance(e.obj, Expr) else (None,) if e.obj is None else ()
+            given = [repr(name) for name, k in zip(op.names, keys, strict=False) if k in kinds]
+            if not given:
                 raise
-            given = [f"{name!r}" for name, k in zip(op.names, keys, strict=False) if k in _NUMBERS]
-            raise TypeError(f"{op.name}(): {' or '.join(given)} must be a Tensor, not a number") from None
+            said = "None" if e.obj is None else "a number"
+            raise TypeError(f"{op.name}(): {' or '.join(given)} must be a Tensor, not {said}") from None
         entry = Entry(op, keys, attrs, plan)
         if len(_plans) >= _MAX_PLANS:
             forget_plans()
@@ -160,10 +162,7 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
     for n, o in enumerate(made):
         if isinstance(o, TensorBase):
             found[id(o._layout.device)] = o._layout.device
-        elif o is None:
-            if n < len(op.names) and op.operands[n][-1] != "?":
-                raise TypeError(f"{op.name}(): argument '{op.names[n]}' must be a Tensor or a number, not None")
-        elif type(o) not in _NUMBERS:
+        elif o is not None and type(o) not in _NUMBERS:
             made[n] = number_of(op.name, o)
     devices = list(found.values())
     if len(devices) <= 1:

@@ -17,7 +17,7 @@ def backward(
     """Accumulate gradients of ``tensors`` into the leaves behind them (only ``inputs``, where given)."""
     if isinstance(tensors, TensorBase) and grad_tensors is None:
         roots: Sequence[Any] = (tensors,)
-        seeds = [_seed(tensors, None, 0)]
+        seeds = [_seed(tensors, None, 0, lend=inputs is None)]
     else:
         roots = _sequence(tensors)
         seeds = _seeds(roots, grad_tensors)
@@ -67,7 +67,7 @@ def _seeds(roots: Sequence[Any], given: Any) -> list[Any]:
     return [_seed(root, seed, k) for k, (root, seed) in enumerate(zip(roots, seeds, strict=True))]
 
 
-def _seed(root: Any, seed: Any, number: int) -> Any:
+def _seed(root: Any, seed: Any, number: int, lend: bool = False) -> Any:
     if root._edge is None:
         raise RuntimeError("element 0 of tensors does not require grad and does not have a grad_fn")
     layout = root._layout
@@ -75,7 +75,7 @@ def _seed(root: Any, seed: Any, number: int) -> Any:
         if layout.size != 1:
             raise RuntimeError("grad can be implicitly created only for scalar outputs; "
                                f"this one has shape {list(layout.shape)}: give its gradient")
-        return builder.ones(layout)
+        return builder.seed(layout) if lend else builder.ones(layout)
     if seed._layout.shape != layout.shape:
         raise RuntimeError(f"Mismatch in shape: grad_output[{number}] has a shape of {list(seed._layout.shape)} and "
                            f"output[{number}] has a shape of {list(layout.shape)}")

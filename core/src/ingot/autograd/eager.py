@@ -21,7 +21,8 @@ class EagerBuilder(Builder):
     def __init__(self) -> None:
         self._fast: dict[Op, Callable[..., Any]] = {}
         self._constants: dict[tuple[Layout, Context], dispatch.Entry] = {}
-        dispatch._forget.append(self._constants.clear)
+        self._seeds: dict[tuple[Layout, Context], Any] = {}
+        dispatch._forget += [self._constants.clear, self._seeds.clear]
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         op = OPS.get(name)
@@ -60,6 +61,24 @@ class EagerBuilder(Builder):
     def ones(self, layout: Layout) -> Any:
         """Ones of a layout's shape, dtype and device."""
         return self._constant(layout, 1)
+
+    def seed(self, layout: Layout) -> Any:
+        """A one of a scalar's layout that is only read: the same each time, but where somebody wrote into it after all.
+
+        Whoever may keep it gets a copy (`lent`). A new one for a program, whose memory is its own, and where another stream
+        may read it before it is there.
+        """
+        context = state.context
+        if context.recording or layout.device.streams:
+            return self._constant(layout, 1)
+        found = self._seeds.get((layout, context))
+        if found is None or found._block.version:
+            found = self._seeds[layout, context] = self._constant(layout, 1)
+        return found
+
+    def lent(self, g: Any) -> bool:
+        """True for a `seed`, and for what sees its memory."""
+        return any(seed._block is g._block for seed in self._seeds.values())
 
     def _constant(self, layout: Layout, value: int) -> Any:
         context = state.context

@@ -70,6 +70,7 @@ class _Walk:
             if self.cut:
                 _put_together(incoming, owned)
             if node.hooks is not None:
+                _lend_nothing(incoming)
                 _run_hooks(node, incoming, owned)
             if targets is None:
                 if type(node) is LeafNode:
@@ -93,6 +94,7 @@ class _Walk:
 
     def step(self, node: Node, incoming: list[Any]) -> None:
         """The gradients of a node go to its edges."""
+        _lend_nothing(incoming)
         results = node.apply(incoming, builder, self.keep)
         if self.anomaly:
             _check_finite(node, results)
@@ -244,6 +246,13 @@ def fit(g: Any, layout: Layout) -> Any:
             elif g._layout.shape != shape:
                 g = builder.expand(g, shape=shape)
     return g if g._layout.dtype is layout.dtype else builder.cast(g, dtype=layout.dtype)
+
+
+def _lend_nothing(incoming: list[Any]) -> None:
+    """What others wrote is given gradients that it may keep, and write into."""
+    for k, g in enumerate(incoming):
+        if g is not None and builder.lent(g):
+            incoming[k] = builder.copy(g)
 
 
 def _run_hooks(node: Node, incoming: list[Any], owned: list[bool]) -> None:

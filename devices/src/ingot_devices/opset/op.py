@@ -170,7 +170,7 @@ def promote_specs(specs: Sequence[Spec | None]) -> DType:
     for rank in (NUMBER, ZERO_DIM, TENSOR):
         result = _combine(best[rank], result)
     if result is None:
-        raise TypeError("no operand has a dtype")
+        raise TypeError("an operand must be a Tensor or a number, not None")
     return result
 
 

@@ -309,7 +309,7 @@ pointwise("ceil", "x", _whole(s.ceil), NUMERIC, x=lambda g: g * 0)
 pointwise("round", "x", _whole(s.rint), NUMERIC, x=lambda g: g * 0)
 pointwise("trunc", "x", _whole(s.trunc), NUMERIC, x=lambda g: g * 0)
 pointwise("frac", "x", lambda x: x - s.trunc(x), Types(kinds="f"), x=lambda g: g)
-pointwise("clamp", "x low? high?", _clamp, x=_clamp_kept,
+pointwise("clamp", "x low high", _clamp, x=_clamp_kept,
           low=lambda g, x, low, high: _kept(g, x < low if high is None else (x < low) & (low < high)),
           high=lambda g, x, low, high: _kept(g, x > high if low is None else (x > high) | (high < low)))
 pointwise("nan_to_num", "x nan high low",
