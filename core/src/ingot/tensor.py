@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ingot_devices import dtypes as dt
 from ingot_devices.context import state
 from ingot_devices.opset.op import OPS
-from ingot_devices.transfer import read
+from ingot_devices.transfer import read, read_number
 
 from . import cuda, dispatch
 from .autograd.api import backward
@@ -285,7 +285,7 @@ class Tensor(TensorBase):
         """The one element as a Python number; waits for the device."""
         if self._layout.size != 1:
             raise RuntimeError(f"a Tensor with {self._layout.size} elements cannot be converted to Scalar")
-        return read(self).item()
+        return read_number(self)
 
     def tolist(self) -> Any:
         """Nested lists of Python numbers; waits for the device."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .context import state
+from .memory.block import HostBlock
 
 if TYPE_CHECKING:
     from .device import Device
@@ -112,6 +113,19 @@ def read(view: View) -> Array:
             stored = stored.copy()
     _check_status(device)
     return decode(stored, layout.dtype, kept)
+
+
+def read_number(view: View) -> Any:
+    """The one element of ``view`` as a Python number; `read` else. Small blocks of the host are asked as they are."""
+    block, layout = view._block, view._layout
+    if not isinstance(block, HostBlock) or block.handle.dtype is not layout.dtype.numpy or state.context.recording:
+        return read(view).item()
+    device = layout.device
+    device.require()
+    device.synchronize()
+    value = block.handle.item(view._offset)
+    _check_status(device)
+    return value
 
 
 def copy_view(dst: View, src: View) -> None:
