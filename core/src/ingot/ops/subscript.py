@@ -120,10 +120,9 @@ def setitem(x: Any, key: Any, value: Any) -> None:
 
 def _put(view: Any, positions: list[tuple[int, Any]], value: Any, accumulate: bool) -> None:
     """Write at positions that are tensors; ``value`` is a number, or has the dtype of ``view``."""
-    moved, axis, indices, _ = _arranged(view, positions)
-    shape, shown = _indexed_shape(moved, axis, indices)
+    moved, axis, indices = _arranged(view, positions)
     if isinstance(value, TensorBase):
-        value = _fitted(value, shape, shown)
+        value = _fitted(value, _indexed_shape(moved, axis, indices))
     over("index_put", moved, value, *indices, accumulate=accumulate, axis=axis)
 
 
@@ -133,10 +132,10 @@ def _masks(mask: Any, x: Any) -> bool:
     return bool(shape) and shape == x._layout.shape[: len(shape)] and mask._layout.device is x._layout.device
 
 
-def _fitted(value: Any, shape: tuple[int, ...], shown: tuple[int, ...] | None = None) -> Any:
-    have = value._layout.shape
+def _fitted(value: Any, shape: tuple[int, ...]) -> Any:
+    """``value`` broadcast to ``shape``; leading axes of one element that are too many are dropped."""
+    have = given = value._layout.shape
     while len(have) > len(shape) and have[0] == 1:
-        value = look("view", value, shape=have[1:])
         have = have[1:]
     try:
         fits = broadcast_shapes(have, shape) == shape
@@ -144,9 +143,10 @@ def _fitted(value: Any, shape: tuple[int, ...], shown: tuple[int, ...] | None = 
         fits = False
     if not fits:
         raise RuntimeError(
-            f"shape mismatch: value tensor of shape {list(have)} cannot be broadcast to indexing result of shape "
-            f"{list(shown or shape)}"
+            f"shape mismatch: value tensor of shape {list(given)} cannot be broadcast to indexing result of shape {list(shape)}"
         )
+    if have != given:
+        value = look("view", value, shape=have)
     return expand(value, shape) if have != shape else value
 
 
@@ -286,25 +286,25 @@ def _end(value: Any) -> int | None:
 
 
 # ---- positions that are tensors -----------------------------------------------------------------------------------------
-def _arranged(x: Any, positions: list[tuple[int, Any]]) -> tuple[Any, int | None, list[Any], tuple[int, ...] | None]:
-    """``x`` with the indexed axes next to one another: (x, first of them from the right, indices, axes' way back).
+def _arranged(x: Any, positions: list[tuple[int, Any]]) -> tuple[Any, int, list[Any]]:
+    """``x`` with the indexed axes next to one another: (x, the first of them counted from the right, indices).
 
     Adjacent indices leave their axes in place; parted ones move to the front, as NumPy has it.
     """
     axes = [a for a, _ in positions]
     indices = [i if i.dtype in (dt.int32, dt.int64) else run("cast", i, dtype=dt.int64) for _, i in positions]
+    if len(axes) == 1:
+        return x, axes[0] - x.ndim, indices
     if len({i.dtype for i in indices}) > 1:
         indices = [run("cast", i, dtype=dt.int64) for i in indices]
+    _check_together(indices)
     if axes == list(range(axes[0], axes[0] + len(axes))):
-        return x, axes[0] - x.ndim, indices, None
-    order = axes + [k for k in range(x.ndim) if k not in axes]
-    back = tuple(order.index(k) for k in range(x.ndim))
-    return permute(x, *order), -x.ndim, indices, back
+        return x, axes[0] - x.ndim, indices
+    return permute(x, *axes, *(k for k in range(x.ndim) if k not in axes)), -x.ndim, indices
 
 
 def _gather(x: Any, positions: list[tuple[int, Any]]) -> Any:
-    moved, axis, indices, _ = _arranged(x, positions)
-    _check_together(indices)
+    moved, axis, indices = _arranged(x, positions)
     return run("index", moved, *indices, axis=axis)
 
 
@@ -318,13 +318,10 @@ def _check_together(indices: list[Any]) -> None:
         ) from None
 
 
-def _indexed_shape(x: Any, axis: int | None, indices: list[Any]) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    _check_together(indices)
+def _indexed_shape(x: Any, axis: int, indices: list[Any]) -> tuple[int, ...]:
     batch = broadcast_shapes(*(i._layout.shape for i in indices))
-    shape = x._layout.shape
-    first = (axis or -x.ndim) + x.ndim
-    made = (*shape[:first], *batch, *shape[first + len(indices) :])
-    return made, made
+    shape, first = x._layout.shape, axis + x.ndim
+    return (*shape[:first], *batch, *shape[first + len(indices) :])
 
 
 # ---- functions ---------------------------------------------------------------------------------------------------------
