@@ -11,6 +11,7 @@ from typing import Any
 import ingot
 import numpy as np
 import pytest
+from ingot_cpu import sorting
 from ingot_cpu.native.codegen import CpuCodegen
 from ingot_cpu.native.kernel import usable
 from ingot_devices import dtypes as dt
@@ -62,24 +63,51 @@ def test_what_uniform_leaves_to_the_definition() -> None:
     assert planned("uniform", (*(int,) * 4, None, None), shape=(3,), dtype=dt.float64).route == "generated"
 
 
-@pytest.mark.parametrize("dtype", ["bool", "uint64", "int32", "float16", "bfloat16", "float32"])
+SORTED = ["bool", "uint8", "int8", "uint64", "int64", "int32", "float16", "bfloat16", "float32", "float64"]
+
+
+def unsorted(dtype: str, wide: bool) -> Any:
+    """Ties, both zeros, infinities and NaN of both signs; ``wide``: 64-bit integers that 32 bits do not hold."""
+    x = np.random.default_rng(3).integers(-3 if dtype[0] in "if" else 0, 4, (5, 6, 3)).astype(np.float64)
+    if "float" in dtype:
+        x[1, 2], x[0, 0, 0], x[3, 1, 1], x[4, 4], x[2, 3, 0] = np.nan, np.inf, -np.inf, -0.0, -np.nan
+    made = ingot.tensor(x).to(getattr(ingot, dtype))
+    return made * (1 << 40) if wide else made
+
+
+HOW = [(dtype, keys) for dtype in SORTED for keys in ("numbers", "packed", "wide") if keys != "wide" or "int64" in dtype]
+
+
+@pytest.mark.parametrize(("dtype", "keys"), HOW)
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("dim", [0, 1, -1])
-def test_sort(dtype: str, descending: bool, dim: int) -> None:
-    """Against the ranks that the definition counts."""
-    x = np.random.default_rng(3).integers(0, 4, (5, 6, 3)).astype(np.float32)
-    if "float" in dtype:
-        x[1, 2], x[0, 0, 0] = np.nan, np.inf
-    t = ingot.tensor(x).to(getattr(ingot, dtype)).transpose(0, 1)
+def test_sort(monkeypatch: pytest.MonkeyPatch, dtype: str, descending: bool, dim: int, keys: str) -> None:
+    """Against the ranks that the definition counts; the first k by themselves, of rows short and long."""
+    monkeypatch.setattr(sorting, "SMALL", 1 << 30 if keys == "numbers" else 0)
+    t = unsorted(dtype, keys == "wide").transpose(0, 1)
     device, layout, axis = open_device("cpu"), t._layout, dim % 3 - 3
-    assert resolve(OPS["sort"], (layout,), OPS["sort"].bind({"axis": axis}), device).route == "registered"
-    values, indices = ingot.sort(t, dim=dim, descending=descending)
-    ranks = ingot.ops.common.run(
-        "sort_ranks", t, axis=axis, descending=descending, block=t.shape[axis]
-    )
+    for name in ("sort", "topk"):
+        assert resolve(OPS[name], (layout,), OPS[name].bind({"axis": axis}), device).route == "registered"
+    made = ingot.sort(t, dim=dim, descending=descending)
+    ranks = ingot.ops.common.run("sort_ranks", t, axis=axis, descending=descending, block=t.shape[axis])
     expected = ingot.ops.common.run("arrange", t, ranks, axis=axis)
-    for one, other in zip((values, indices), expected, strict=True):
-        np.testing.assert_array_equal(one.float().numpy(), other.float().numpy())
+    for one, other in zip(made, expected, strict=True):
+        np.testing.assert_array_equal(one.double().numpy(), other.double().numpy())
+    for length in (1, 1 << 30):
+        monkeypatch.setattr(sorting, "LONG", length)
+        for k in (0, 1, t.shape[dim] // 2, t.shape[dim]):
+            for one, other in zip(ingot.topk(t, k, dim=dim, largest=descending), expected, strict=True):
+                np.testing.assert_array_equal(one.double().numpy(), other.double().narrow(dim, 0, k).numpy())
+
+
+@pytest.mark.parametrize("n", [sorting.SMALL + 1, 70001])
+def test_sort_many(n: int) -> None:
+    """At the sizes from which keys are packed and rows are long, against NumPy."""
+    x = np.random.default_rng(n).integers(0, n // 3, n).astype(np.float32)
+    np.testing.assert_array_equal(ingot.argsort(ingot.tensor(x)).numpy(), np.argsort(x, kind="stable"))
+    values, indices = ingot.topk(ingot.tensor(x), 100)
+    np.testing.assert_array_equal(indices.numpy(), np.argsort(-x, kind="stable")[:100])
+    np.testing.assert_array_equal(values.numpy(), x[indices.numpy()])
 
 
 def test_zero_dim_and_empty() -> None:

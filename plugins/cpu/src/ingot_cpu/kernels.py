@@ -15,29 +15,11 @@ from ingot_devices.opset.philox import INCREMENTS, MULTIPLIERS
 from ingot_devices.registry import Kernel, Request
 
 from .native.kernel import usable
+from .sorting import sort, topk
 
 Array = Any
 CHUNK = 4096
 """Blocks of random words that are made at a time, so that what they are made from stays in the cache."""
-
-
-def sort(request: Request) -> Callable[..., None]:
-    """A stable sort along an axis; from the other end where it descends, so that ties keep their order."""
-    axis, descending = request.attributes["axis"], request.attributes["descending"]
-
-    def run(x: Array, values: Array, indices: Array) -> None:
-        if x.ndim == 0:
-            values[...], indices[...] = x, 0
-            return
-        keys = x.astype(np.float32) if x.dtype.kind not in "buif" else x
-        if descending:
-            order = np.argsort(np.flip(keys, axis), axis=axis, kind="stable")
-            np.subtract(x.shape[axis] - 1, np.flip(order, axis), out=indices)
-        else:
-            indices[...] = np.argsort(keys, axis=axis, kind="stable")
-        values[...] = np.take_along_axis(x, indices, axis)
-
-    return run
 
 
 def words(size: int, seed_lo: int, seed_hi: int, offset_lo: int, offset_hi: int) -> Array:
@@ -101,4 +83,4 @@ def uniform(request: Request) -> Callable[..., None] | None:
     return run
 
 
-KERNELS = tuple(Kernel(made.__name__, "cpu", made) for made in (sort, random_bits, uniform))
+KERNELS = tuple(Kernel(made.__name__, "cpu", made) for made in (sort, topk, random_bits, uniform))
