@@ -1,9 +1,9 @@
-"""Sorting for the CPU, stable and along one axis: a number and its position as one 64-bit key.
+"""Sorting for the CPU, stable and along one axis.
 
-NumPy sorts 64-bit integers by vector instructions, in any order of equal ones; a key whose high half orders the number and
-whose low half is the position has no equal, so what comes out is the stable order. Its low halves are the indices. Small
-tensors, and numbers that 32 bits do not hold, go by NumPy's stable `argsort`. The first k of a long row are found by the k-th
-number alone.
+Numbers become unsigned integers that are ordered as they are. Where 16 bits hold these, NumPy's stable sort is a radix sort,
+linear in their number. Where 32 do, the number and its position make one key of 64: such keys have no equals, so any sort of
+them is stable, and NumPy's for them is by vector instructions; the low halves are the indices. What is wider, and what is
+small, goes by NumPy's stable merging. Of long rows the first k are found by their k-th number.
 
 Order: NaN above all else and equal to NaN, -0.0 equal to 0.0, as the definitions have it.
 """
@@ -18,11 +18,10 @@ from ingot_devices.registry import Request
 
 Array = Any
 SMALL = 2048
-"""Elements up to which the keys are not worth their making."""
-LONG = 512
+"""Elements up to which keys are not worth their making."""
+LONG = 64
 """Elements from which a row is asked for its k-th number."""
 LOW = np.uint64(0xFFFFFFFF)
-_TOP = np.uint32(1 << 31)
 
 
 def sort(request: Request) -> Callable[..., None]:
@@ -44,9 +43,7 @@ def topk(request: Request) -> Callable[..., None]:
         if not indices.size:
             return
         if x.ndim and x.shape[axis] >= LONG:
-            rows, found = np.moveaxis(x, axis, -1), np.moveaxis(indices, axis, -1)
-            for at in np.ndindex(rows.shape[:-1]):
-                found[at] = leading(rows[at], k, largest)
+            indices[...] = np.moveaxis(leading(np.moveaxis(x, axis, -1), k, largest), -1, axis)
         else:
             indices[...] = order(x, axis, largest)[(..., slice(0, k), *(slice(None),) * (-1 - axis))] if x.ndim else 0
         values[...] = np.take_along_axis(x, indices, axis) if x.ndim else x
@@ -54,33 +51,58 @@ def topk(request: Request) -> Callable[..., None]:
     return run
 
 
-def leading(row: Array, k: int, largest: bool) -> Array:
-    """Where the first ``k`` of a row are, in order: those before the k-th number, and of its equals the first."""
-    keys = _comparable(row)
-    place = len(keys) - k if largest else k - 1
-    last = np.partition(keys, place)[place]
-    if not np.isnan(last):  # NaN comes first among the largest
-        before, equal = ~(keys <= last) if largest else keys < last, keys == last
-    else:
-        equal = np.isnan(keys)
-        before = ~equal & (not largest)
-    chosen = np.flatnonzero(before)
-    chosen = np.sort(np.concatenate([chosen, np.flatnonzero(equal)[: k - len(chosen)]]))
-    return chosen[stable(row[chosen], -1, largest)]
+def leading(rows: Array, k: int, largest: bool) -> Array:
+    """Where the first ``k`` of each row are, in order: those before its k-th number, and of the equals of that the first."""
+    keys, place = _comparable(rows), rows.shape[-1] - k if largest else k - 1
+    last = np.partition(keys, place, axis=-1)[..., place : place + 1]
+    if keys.dtype.kind == "f" and np.isnan(last).any():  # then numbers say nothing of what comes before
+        return order(rows, -1, largest)[..., :k]
+    before, equal = ~(keys <= last) if largest else keys < last, keys == last  # NaN is before all else among the largest
+    needed = k - np.count_nonzero(before, axis=-1, keepdims=True)
+    if (np.count_nonzero(equal, axis=-1, keepdims=True) != needed).any():
+        equal &= np.cumsum(equal, axis=-1) <= needed
+    before |= equal
+    chosen = np.nonzero(before)[-1].reshape(*rows.shape[:-1], k)
+    return np.take_along_axis(chosen, order(np.take_along_axis(rows, chosen, -1), -1, largest), -1)
 
 
 def order(x: Array, axis: int, descending: bool) -> Array:
     """Where each is from, of a stable sort."""
-    keys = packed(x, axis, descending) if x.size > SMALL else None
-    if keys is None:
-        return stable(x, axis, descending)
+    found = unsigned(x, descending) if x.size > SMALL and x.dtype.itemsize > 1 else None
+    if found is None or found[1] > 32:
+        return _merged(x, axis, descending)
+    numbers, bits = found
+    if bits <= 16:
+        return np.argsort(numbers.astype(np.uint16), axis=axis, kind="stable")
+    keys = numbers.astype(np.uint64)
+    keys <<= np.uint64(32)
+    keys |= np.arange(x.shape[axis], dtype=np.uint64).reshape(-1, *(1,) * (-1 - axis))
     keys.sort(axis)
     keys &= LOW
     return keys
 
 
-def stable(x: Array, axis: int, descending: bool) -> Array:
-    """The same by NumPy's stable sort; descending, from the other end, so that ties keep their order."""
+def unsigned(x: Array, descending: bool) -> tuple[Array, int] | None:
+    """Unsigned integers that are ordered as ``x`` is, or the other way round, and how many bits they need; None for float64."""
+    if x.dtype == np.float64:
+        return None
+    whole = np.dtype(f"u{x.dtype.itemsize}")
+    bits = x.view(whole)
+    if x.dtype.kind in "iu":
+        low, high = int(x.min()), int(x.max())
+        edge = high if descending else low
+        origin = whole.type(edge % (1 << 8 * whole.itemsize))
+        return (origin - bits if descending else bits - origin), (high - low).bit_length()
+    sign = whole.type(1 << 8 * whole.itemsize - 1)
+    size = bits & ~sign
+    keys = np.where(bits & sign, ~bits, bits | sign)
+    keys[size == 0] = sign
+    keys[size > np.array(np.inf, x.dtype).view(whole)] = ~whole.type(0)
+    return (~keys if descending else keys), 8 * whole.itemsize
+
+
+def _merged(x: Array, axis: int, descending: bool) -> Array:
+    """The same by merging; descending, from the other end, so that ties keep their order."""
     keys = _comparable(x)
     if not descending:
         return np.argsort(keys, axis=axis, kind="stable")
@@ -90,36 +112,3 @@ def stable(x: Array, axis: int, descending: bool) -> Array:
 
 def _comparable(x: Array) -> Array:
     return x.astype(np.float32) if x.dtype.kind not in "buif" else x
-
-
-def packed(x: Array, axis: int, descending: bool) -> Array | None:
-    """A key for each element: how its number is ordered, above its position on ``axis``. None where that takes more bits."""
-    length = x.shape[axis]
-    numbers = _ordered(x) if length <= 1 << 32 else None
-    if numbers is None:
-        return None
-    if descending:
-        np.subtract(LOW, numbers, out=numbers)
-    numbers <<= np.uint64(32)
-    numbers |= np.arange(length, dtype=np.uint64).reshape(-1, *(1,) * (-1 - axis))
-    return numbers
-
-
-def _ordered(x: Array) -> Array | None:
-    """Numbers as uint64 below 2³², in the same order; None for 64-bit ones that lie further apart."""
-    kind, size = x.dtype.kind, x.dtype.itemsize
-    if kind in "bu" and size < 8:
-        return x.astype(np.uint64)
-    if kind in "iu":
-        low, high = int(x.min()), int(x.max())
-        wide = x if size == 8 else x.astype(np.int64)
-        return (wide - wide.dtype.type(low)).astype(np.uint64) if high - low < 1 << 32 else None
-    if kind == "f" and size == 8:
-        return None
-    floats = x.astype(np.float32)
-    floats += np.float32(0.0)  # -0.0 becomes 0.0
-    np.copyto(floats, np.float32(np.nan), where=np.isnan(floats))  # which has no sign
-    bits = floats.view(np.uint32)
-    negative = bits >= _TOP
-    np.bitwise_xor(bits, np.where(negative, np.uint32(0xFFFFFFFF), _TOP), out=bits)
-    return bits.astype(np.uint64)
