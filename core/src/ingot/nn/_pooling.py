@@ -103,6 +103,8 @@ def _adaptive(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
         return ingot.empty((*input.shape[: input.ndim - rank], *wanted), dtype=input.dtype, device=input.device)
     if any(n % m for n, m in zip(sizes, wanted, strict=True)):
         return run("adaptive_avg_pool", input, size=wanted)
+    if max(wanted) == 1:
+        return input.mean(tuple(range(-rank, 0)), keepdim=True)
     kernel = tuple(n // m for n, m in zip(sizes, wanted, strict=True))  # windows of one size
     return run("avg_pool", input, kernel=kernel, stride=kernel)
 

@@ -6,6 +6,7 @@ Every row is a definition of loads at computed indices, guarded where an index c
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 from .. import dtypes as dt
@@ -62,13 +63,15 @@ def _flip(at: Sequence[Expr], shape: Shape, axes: tuple[int, ...]) -> list[Expr]
     return [const(n - 1, dt.index) - i if k in turned else i for k, (i, n) in enumerate(zip(at, shape, strict=True))]
 
 
-def _roll(at: Sequence[Expr], shape: Shape, shifts: tuple[int, ...], axes: tuple[int, ...]) -> list[Expr]:
-    source = list(at)
-    for shift, axis in zip(shifts, axes, strict=True):
-        n = shape[axis]
-        if n > 1 and shift % n:
-            source[axis] = (source[axis] + (n - shift % n)) % n
-    return source
+def _roll(d: Define, x: Operand, shifts: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    """Each rolled axis has two parts that change places, and each of all their combinations is one copy."""
+    far = dict.fromkeys(range(len(x.shape)), 0)
+    for shift, axis in zip(shifts, places(len(x.shape), axes), strict=True):
+        far[axis] = (far[axis] + shift) % max(x.shape[axis], 1)
+    parts = [((0, n - by, by), (n - by, by, by - n)) if by else ((0, n, 0),) for n, by in zip(x.shape, far.values(), strict=True)]
+    for part in product(*parts):  # where it begins, how long it is, how far it goes
+        at = [i + begin for i, (begin, _, _) in zip(d.axes([n for _, n, _ in part]), part, strict=True)]
+        d.store(0, [i + by for i, (_, _, by) in zip(at, part, strict=True)], x[tuple(at)])
 
 
 # ---- several into one, one into several --------------------------------------------------------------------------------
@@ -115,9 +118,9 @@ def _stack_spec(xs: Sequence[Spec], axis: int) -> Spec:
 
 def _repeat(d: Define, x: Operand, repeats: tuple[int, ...]) -> None:
     lead = len(repeats) - len(x.shape)
-    at = d.axes(_repeat_spec(Spec.of(x.shape, x.dtype), repeats).shape)
-    d.store(0, at, x[tuple(i if r == 1 or n == 0 else i % n
-                           for i, n, r in zip(at[lead:], x.shape, repeats[lead:], strict=True))])  # fmt: skip
+    copies, at = d.axes(repeats), d.axes(x.shape)
+    along = [c * n + i for c, n, i in zip(copies[lead:], x.shape, at, strict=True)]
+    d.store(0, (*copies[:lead], *along), x[at], over=(*copies, *at))
 
 
 def _repeat_spec(x: Spec, repeats: tuple[int, ...]) -> Spec:
@@ -221,7 +224,7 @@ copy("copy", "x", _copy, _like, x=lambda b, g: g, doc="The same elements, dense.
 copy("cast", "x", _cast, lambda x, dtype: Spec.of(x.shape, dtype), {"dtype": None}, x=lambda b, g, x_spec: b.cast(g, dtype=x_spec.dtype),
      doc="Another dtype: floats to integers towards zero; anything but 0 is true.")
 copy("flip", "x", lambda d, x, **a: _moved(_flip, d, x, **a), _like, {"axes": ()}, x=lambda b, g, axes: b.flip(g, axes=axes))
-copy("roll", "x", lambda d, x, **a: _moved(_roll, d, x, **a), _like, {"shifts": (), "axes": ()},
+copy("roll", "x", _roll, _like, {"shifts": (), "axes": ()},
      x=lambda b, g, shifts, axes: b.roll(g, shifts=tuple(-s for s in shifts), axes=axes))
 # ---- several into one, one into several
 copy("cat", "*xs", _cat, _cat_spec, {"axis": -1}, xs=_cat_gradient, doc="Operands end to end along an axis.")
