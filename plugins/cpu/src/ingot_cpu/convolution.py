@@ -37,6 +37,8 @@ class Windows:
         self.work = np.dtype(np.float64 if request.outputs[0].dtype.itemsize == 8 else np.float32)
         plain = all(k == s == 1 and p == (0, 0) for k, s, p in zip(self.kernel, self.stride, self.pads, strict=True))
         self.plain = plain  # the columns are the image itself
+        covered = zip(self.kernel, self.stride, self.dilation, self.padded, self.counts, strict=True)
+        self.tiled = all(k == s and (d == 1 or k == 1) and p == s * n for k, s, d, p, n in covered)  # each place is seen once
 
     def parts(self) -> Iterator[slice]:
         """The images that are taken together."""
@@ -102,19 +104,30 @@ def convolution(request: Request) -> Callable[..., None]:
 
 
 def convolution_input(request: Request) -> Callable[..., None]:
-    """The gradient of the input: what each tap saw, added where it saw it."""
+    """The gradient of the input: what each tap saw, added where it saw it; where no two see one place, written there."""
     grad, weight = (request.layouts[n].shape for n in (0, 1))
     w = Windows(request.outputs[0].shape, weight, grad, request)
 
     def run(grad: Array, weight: Array, out: Array) -> None:
         turned = w.rows(weight).transpose(0, 2, 1)
+        straight = w.padded == w.sizes and out.dtype == w.work
+        shares: Array = np.empty(0, w.work)
+        padded = shares
         for part in w.parts():
             slopes = grad[part]
-            shares = np.matmul(turned, w.across(slopes)).reshape(w.channels, *w.kernel, len(slopes), *w.counts)
-            padded: Array = np.zeros((len(slopes), w.channels, *w.padded), w.work)
-            for tap, target in w.taps(padded):
-                target += shares[(slice(None), *tap)].swapaxes(0, 1)
-            out[part] = padded[w.inner()]
+            n = len(slopes)
+            if shares.size != w.groups * w.depth * n * w.pixels:  # one piece of memory for all parts of one length
+                shares = np.empty((w.groups, w.depth, n * w.pixels), w.work)
+                padded = np.empty((n, w.channels, *w.padded) if not straight else 0, w.work)
+            np.matmul(turned, w.across(slopes), out=shares)
+            seen = out[part] if straight else padded
+            if not w.tiled:
+                seen[...] = 0
+            for tap, target in w.taps(seen):
+                share = shares.reshape(w.channels, *w.kernel, n, *w.counts)[(slice(None), *tap)].swapaxes(0, 1)
+                np.copyto(target, share) if w.tiled else np.add(target, share, out=target)
+            if not straight:
+                out[part] = padded[w.inner()]
 
     return run
 

@@ -35,8 +35,8 @@ from .native.windows.tail import Computed, Tail, tail
 Call = Callable[..., Any]
 NANOSECONDS = 0.02
 """What a multiplication and addition takes, roughly."""
-FEW = 4
-"""Channels up to which a matrix of columns is better than phases."""
+FEW, FEW_APART = 4, 17
+"""Channels below which a matrix of columns is better than phases; the second where no two windows meet."""
 MOVED = 0.5
 """The same of an element that is moved to another order."""
 NARROW = 16
@@ -146,8 +146,9 @@ def made_turned(request: Request) -> Compiled:
     w, here, threads = _asked(request), jit(), runtime().threads()
     if w.stride == (1, 1) or w.dilation != (1, 1):
         raise Unsupported("phases are for strides above 1, without dilation")
-    if w.outputs < FEW:
-        raise Unsupported(f"for less than {FEW} channels a panel is mostly empty")
+    few = FEW_APART if w.taps == w.stride else FEW
+    if w.outputs < few:
+        raise Unsupported(f"for less than {few} channels a panel is mostly empty")
     made, tables = geometry.turned(w, tiling(here.target), threads)
     constants = (*(made.constants[n] for n in turned.NAMES), *tables)
     packs, text = _turned_texts(here.target)
