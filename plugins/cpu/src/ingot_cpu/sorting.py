@@ -42,7 +42,7 @@ def topk(request: Request) -> Callable[..., None]:
     def run(x: Array, values: Array, indices: Array) -> None:
         if not indices.size:
             return
-        if x.ndim and x.shape[axis] >= LONG:
+        if x.size > SMALL and x.shape[axis] >= LONG:
             indices[...] = np.moveaxis(leading(np.moveaxis(x, axis, -1), k, largest), -1, axis)
         else:
             indices[...] = order(x, axis, largest)[(..., slice(0, k), *(slice(None),) * (-1 - axis))] if x.ndim else 0
