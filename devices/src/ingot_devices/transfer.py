@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .context import state
-from .memory.block import HostBlock
 
 if TYPE_CHECKING:
     from .device import Device
@@ -118,9 +117,9 @@ def read(view: View) -> Array:
 def read_number(view: View) -> Any:
     """The one element of ``view`` as a Python number; `read` else. Small blocks of the host are asked as they are."""
     block, layout = view._block, view._layout
-    if not isinstance(block, HostBlock) or block.handle.dtype is not layout.dtype.numpy or state.context.recording:
-        return read(view).item()
     device = layout.device
+    if type(block) is not device.pool.block_type or block.handle.dtype is not layout.dtype.numpy or state.context.recording:
+        return read(view).item()
     device.require()
     device.synchronize()
     value = block.handle.item(view._offset)
