@@ -295,3 +295,17 @@ def test_live_lists_the_largest_first(any_device: Any) -> None:
     assert live[0].site == f"{__file__}:{line() - 3}"
     blocks.clear()
     assert any_device.pool.live() == []
+
+
+def test_what_is_forgotten_counts_for_nobody() -> None:
+    """And going away changes nothing: a small block is, one from the pool's own memory is not."""
+    gc.collect()
+    pool = cpu().pool
+    before = pool.stats().used
+    small, large = pool.adopt(64, np.empty(16, np.float32)), pool.allocate(1 << 20)
+    assert pool.stats().used == before + small.nbytes + large.nbytes
+    assert pool.forget(small) and not pool.forget(large)
+    assert pool.stats().used == before + large.nbytes
+    del small, large
+    gc.collect()
+    assert pool.stats().used == before

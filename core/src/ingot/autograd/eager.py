@@ -65,15 +65,17 @@ class EagerBuilder(Builder):
     def seed(self, layout: Layout) -> Any:
         """A one of a scalar's layout that is only read: the same each time, but where somebody wrote into it after all.
 
-        Whoever may keep it gets a copy (`lent`). A new one for a program, whose memory is its own, and where another stream
-        may read it before it is there.
+        Whoever may keep it gets a copy (`lent`). Kept where small blocks come from NumPy, so that it holds no memory of the
+        device, and has no stream that may read it before it is there; not for a program, whose memory is its own.
         """
-        context = state.context
-        if context.recording or layout.device.streams:
+        context, device = state.context, layout.device
+        if context.recording or device.streams or not device.numpy_handles:
             return self._constant(layout, 1)
         found = self._seeds.get((layout, context))
         if found is None or found._block.version:
-            found = self._seeds[layout, context] = self._constant(layout, 1)
+            found = self._constant(layout, 1)
+            if device.pool.forget(found._block):
+                self._seeds[layout, context] = found
         return found
 
     def lent(self, g: Any) -> bool:

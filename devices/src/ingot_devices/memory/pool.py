@@ -122,6 +122,15 @@ class Pool:
             make = self._makers[layout] = self.maker(layout)
         return make()
 
+    def forget(self, block: Block) -> bool:
+        """Count ``block`` no longer, because it is kept for good; False, and it stays, where it is not straight from NumPy."""
+        if type(block) is not self.block_type:
+            return False
+        with self.lock:
+            self.used -= block.nbytes
+            block.nbytes = 0
+        return True
+
     def maker(self, layout: Layout, exact: bool = False) -> Callable[[], tuple[Block, Any]]:
         """A function that does `fresh` for one layout, with all decided beforehand; ``exact`` as in `allocate`."""
         device = self.device
