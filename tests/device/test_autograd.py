@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.behaviour import near, needs, refused, same
+from harness.behaviour import function_of, near, needs, refused, same
 
 Maker = Any
 
@@ -368,15 +368,13 @@ def test_gradcheck(t: Any, device: str) -> None:
     assert t.autograd.gradcheck(lambda x, y: (x @ y).sin(), (a, b))
     assert t.autograd.gradgradcheck(lambda x: x.exp() * x, (a,))
 
-    class Wrong(t.autograd.Function):  # type: ignore[misc]
-        @staticmethod
-        def forward(ctx: Any, x: Any) -> Any:
-            return x * x
+    def forward(ctx: Any, x: Any) -> Any:
+        return x * x
 
-        @staticmethod
-        def backward(ctx: Any, g: Any) -> Any:
-            return g * 5
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * 5
 
+    Wrong = function_of(t, "Wrong", forward, backward)
     with pytest.raises(RuntimeError):
         t.autograd.gradcheck(Wrong.apply, (a,))
 

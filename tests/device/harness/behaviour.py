@@ -37,6 +37,11 @@ def needs(t: Any, device: str, dtype: str) -> None:
             pytest.skip(f"{device} declares no {dtype}: {kept.reason}")
 
 
+def function_of(t: Any, name: str, forward: Any, backward: Any) -> Any:
+    """An ``autograd.Function`` of these two, of the library that the test runs on: no type can say what is derived from."""
+    return type(name, (t.autograd.Function,), {"forward": staticmethod(forward), "backward": staticmethod(backward)})
+
+
 def same(tensor: Any, expected: Any) -> None:
     """Equal values, shape included."""
     np.testing.assert_array_equal(tensor.detach().cpu().numpy(), np.asarray(expected))

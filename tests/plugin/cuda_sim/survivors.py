@@ -45,7 +45,7 @@ EQUAL: tuple[Row, ...] = (
     ("permute", "swap strides", r"x1\[.* = x0\[", "axes that change places have a stride in common"),
     ("softmax|log_softmax", "swap strides", r"x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
 )
-"""They compute what the original computes."""
+"""They compute what the original computes, or what is as right."""
 
 MISSED: tuple[Row, ...] = (
     ("", "drop a mask", r".* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),

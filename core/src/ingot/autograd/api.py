@@ -17,7 +17,7 @@ def backward(
     """Accumulate gradients of ``tensors`` into the leaves behind them (only ``inputs``, where given)."""
     if isinstance(tensors, TensorBase) and grad_tensors is None:
         roots: Sequence[Any] = (tensors,)
-        seeds = [_seed(tensors, None, 0, lend=inputs is None)]
+        seeds = [_seed(tensors, None, 0, lend=inputs is None and not create_graph)]
     else:
         roots = _sequence(tensors)
         seeds = _seeds(roots, grad_tensors)

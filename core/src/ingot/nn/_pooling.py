@@ -64,9 +64,11 @@ def _average(
     divisor: int | None,
 ) -> Tensor:  # fmt: skip
     _check(f"avg_pool{rank}d", input, rank)
-    kernel = each("kernel_size", kernel_size, rank, 1)
+    kernel, pads = each("kernel_size", kernel_size, rank, 1), each("padding", padding, rank, 0)
     step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
-    return run("avg_pool", input, kernel=kernel, stride=step, padding=each("padding", padding, rank, 0),
+    if kernel == tuple(input.shape[-rank:]) and not any(pads) and divisor is None:  # one window, which is all there is
+        return input.mean(tuple(range(-rank, 0)), keepdim=True)
+    return run("avg_pool", input, kernel=kernel, stride=step, padding=pads,
                ceil_mode=bool(ceil_mode), count_include_pad=bool(count_include_pad), divisor=divisor)  # fmt: skip
 
 
@@ -103,10 +105,8 @@ def _adaptive(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
         return ingot.empty((*input.shape[: input.ndim - rank], *wanted), dtype=input.dtype, device=input.device)
     if any(n % m for n, m in zip(sizes, wanted, strict=True)):
         return run("adaptive_avg_pool", input, size=wanted)
-    if max(wanted) == 1:
-        return input.mean(tuple(range(-rank, 0)), keepdim=True)
     kernel = tuple(n // m for n, m in zip(sizes, wanted, strict=True))  # windows of one size
-    return run("avg_pool", input, kernel=kernel, stride=kernel)
+    return _average(rank, input, kernel, None, 0, ceil_mode=False, count_include_pad=True, divisor=None)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Adaptive) -> Tensor:

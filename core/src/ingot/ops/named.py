@@ -18,6 +18,7 @@ from ..base import TensorBase
 FIRST = frozenset("input condition tensor tensor1 tensors sorted_sequence query equation".split())
 """First parameters of the functions that take tensors."""
 _INSIDE = ("_layout", "_block", "_edge", "_offset")
+_made: set[Any] = set()
 
 
 def public(functions: Mapping[str, Callable[..., Any]], checked: Mapping[str, Any]) -> dict[str, Callable[..., Any]]:
@@ -32,7 +33,7 @@ def _first(function: Any) -> str:
 
 def named(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function``, with a TypeError for an argument that should be a tensor."""
-    if hasattr(function, "named"):
+    if function in _made:
         return function
 
     @wraps(function)
@@ -46,7 +47,7 @@ def named(function: Callable[..., Any]) -> Callable[..., Any]:
             where, kind = wrong
         raise TypeError(f"{function.__name__}(): argument '{where}' must be a Tensor, not {kind}")
 
-    call.named = True  # type: ignore[attr-defined]
+    _made.add(call)
     return call
 
 
