@@ -107,6 +107,7 @@ class Plan:
     untouched: tuple[int, ...] = ()
     keys: tuple[Any, ...] = ()  # of the operands: layouts, types of numbers, None
     attributes: tuple[Any, ...] = ()
+    _moves: tuple[Move, ...] | None = None  # made by the first `run`: dispatch runs most plans of one step itself
 
     def __post_init__(self) -> None:
         pool = self.device.pool
@@ -114,7 +115,6 @@ class Plan:
         self._schedule()
         if observe.OBSERVERS:
             observe.watch(self)
-        self._straightened()
         if self.allocations:
             self.layout = self.allocations[0]
         if len(self.steps) == 1 and not self.steps[0].views and all(map(_whole, self.steps[0].operands + self.results)):
@@ -137,7 +137,7 @@ class Plan:
         self.deaths = tuple(tuple(s for s, at in last.items() if at == k and s not in kept) for k in steps)
         self.untouched = tuple(s for s in sorted(kept) if s >= self.inputs and s not in first)
 
-    def _straightened(self) -> None:
+    def _straightened(self) -> tuple[Move, ...]:
         """The steps as `run` takes them: what a call takes is a place in one list, and nothing is looked at again."""
         rest: list[Any] = [None] * len(self.allocations)
         moves = []
@@ -158,8 +158,9 @@ class Plan:
                     rest.append(o)
             gone = (*deaths, *(slot for slot, _ in made))
             moves.append(Move(self._births(births), tuple(made), _getter(taken), step.call, gone))
-        self._rest, self._moves, self._natives = tuple(rest), tuple(moves), tuple(sorted(natives))
-        self._last = self._births(self.untouched)
+        self._rest, self._natives, self._last = tuple(rest), tuple(sorted(natives)), self._births(self.untouched)
+        self._moves = tuple(moves)
+        return self._moves
 
     def _births(self, slots: Sequence[int]) -> tuple[tuple[int, Callable[[], tuple[Any, Any]]], ...]:
         return tuple((slot, self.makers[slot - self.inputs]) for slot in slots)
@@ -189,13 +190,14 @@ class Plan:
     def run(self, operands: Sequence[Any], kind: type[View]) -> list[Any]:
         """Run on ``operands`` (Views, numbers, None); the results as new values of class ``kind``."""
         self.calls += 1
+        moves = self._straightened() if self._moves is None else self._moves
         slots: list[Any] = [*operands, *self._rest]
         for slot in self._natives:
             value = slots[slot]
             if isinstance(value, View):
                 slots[slot] = value.native()
         blocks: dict[int, Any] = {}
-        for births, made, taken, call, deaths in self._moves:
+        for births, made, taken, call, deaths in moves:
             for slot, make in births:
                 blocks[slot], slots[slot] = make()
             for slot, one in made:

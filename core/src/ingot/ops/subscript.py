@@ -91,31 +91,38 @@ def _gotten(x: Any, key: Any) -> Any:
 
 
 def setitem(x: Any, key: Any, value: Any) -> None:
-    """Write ``value`` (a number, or a tensor that broadcasts) at ``key``, in place; only what is written is touched."""
+    """Write ``value`` (a number, or what makes a tensor that broadcasts) at ``key``, in place; no more is touched than that."""
     number = type(value) in (float, int, bool)
     if number:
         part = _plain(x, key if type(key) is tuple else (key,))
         if part is not None:
             fill(part, value)
             return
-    if not isinstance(value, TensorBase) and not number:
-        from .creation import tensor
-
-        value = tensor(value, device=x.device).to(x.dtype)
-    if not number:
-        if value.dtype is not x.dtype:
-            value = value.to(x.dtype)
-        if value.device != x.device and not value.ndim:
-            value = value.to(x.device)
-    if (number or not value.ndim) and isinstance(key, TensorBase) and key.dtype is dt.bool_ and _masks(key, x):
+        value = number_in(value, x.dtype)
+    else:
+        value = _tensor_for(x, value)
+    if isinstance(key, TensorBase) and key.dtype is dt.bool_ and (number or not value.ndim) and _masks(key, x):
         further = x.ndim - key.ndim
         masked_fill_(x, look("view", key, shape=(*key._layout.shape, *(1,) * further)) if further else key, value)
         return
     view, positions = _basic(x, key)
-    if not positions:
-        fill(view, value) if number else assign(view, _fitted(value, view._layout.shape))
-        return
-    _put(view, positions, number_in(value, x.dtype) if number else value, accumulate=False)
+    if positions:
+        _put(view, positions, value, accumulate=False)
+    elif number:
+        fill(view, value)
+    else:
+        assign(view, _fitted(value, view._layout.shape))
+
+
+def _tensor_for(x: Any, value: Any) -> Any:
+    """``value`` as a tensor of x's dtype; one without axes comes to x's device as well."""
+    if not isinstance(value, TensorBase):
+        from .creation import tensor
+
+        value = tensor(value, device=x.device)
+    if value.dtype is not x.dtype:
+        value = value.to(x.dtype)
+    return value.to(x.device) if value.device != x.device and not value.ndim else value
 
 
 def _put(view: Any, positions: list[tuple[int, Any]], value: Any, accumulate: bool) -> None:

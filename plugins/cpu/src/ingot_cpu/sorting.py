@@ -68,37 +68,42 @@ def leading(rows: Array, k: int, largest: bool) -> Array:
 
 def order(x: Array, axis: int, descending: bool) -> Array:
     """Where each is from, of a stable sort."""
-    found = unsigned(x, descending) if x.size > SMALL and x.dtype.itemsize > 1 else None
-    if found is None or found[1] > 32:
+    length = x.shape[axis]
+    found = unsigned(x, descending) if x.size > SMALL and length <= LOW else None
+    if found is None:
         return _merged(x, axis, descending)
     numbers, bits = found
     if bits <= 16:
         return np.argsort(numbers.astype(np.uint16), axis=axis, kind="stable")
     keys = numbers.astype(np.uint64)
     keys <<= np.uint64(32)
-    keys |= np.arange(x.shape[axis], dtype=np.uint64).reshape(-1, *(1,) * (-1 - axis))
+    keys |= np.arange(length, dtype=np.uint64).reshape(-1, *(1,) * (-1 - axis))
     keys.sort(axis)
     keys &= LOW
     return keys
 
 
 def unsigned(x: Array, descending: bool) -> tuple[Array, int] | None:
-    """Unsigned integers that are ordered as ``x`` is, or the other way round, and how many bits they need; None for float64."""
-    if x.dtype == np.float64:
+    """Unsigned integers that are ordered as ``x`` is, or the other way round, and how many bits they need.
+
+    None where that is more than 32, and of bytes and bools, which NumPy sorts by radix as they are.
+    """
+    kind, size = x.dtype.kind, x.dtype.itemsize
+    if size == 1 or (size == 8 and kind == "f"):
         return None
-    whole = np.dtype(f"u{x.dtype.itemsize}")
+    whole = np.dtype(f"u{size}")
     bits = x.view(whole)
-    if x.dtype.kind in "iu":
+    if kind in "iu":
         low, high = int(x.min()), int(x.max())
-        edge = high if descending else low
-        origin = whole.type(edge % (1 << 8 * whole.itemsize))
-        return (origin - bits if descending else bits - origin), (high - low).bit_length()
-    sign = whole.type(1 << 8 * whole.itemsize - 1)
-    size = bits & ~sign
+        span = (high - low).bit_length()
+        origin = whole.type((high if descending else low) % (1 << 8 * size))
+        return None if span > 32 else (origin - bits if descending else bits - origin, span)
+    sign = whole.type(1 << 8 * size - 1)
+    magnitude = bits & ~sign
     keys = np.where(bits & sign, ~bits, bits | sign)
-    keys[size == 0] = sign
-    keys[size > np.array(np.inf, x.dtype).view(whole)] = ~whole.type(0)
-    return (~keys if descending else keys), 8 * whole.itemsize
+    keys[magnitude == 0] = sign
+    keys[magnitude > np.array(np.inf, x.dtype).view(whole)] = ~whole.type(0)
+    return (~keys if descending else keys), 8 * size
 
 
 def _merged(x: Array, axis: int, descending: bool) -> Array:
