@@ -18,7 +18,7 @@ SIZE = 16
 
 def renderer() -> Any:
     """The language, with workgroup memory: an array with a row for each element and a column for each group."""
-    from ingot_acme.dialect import Renderer, kind  # type: ignore[import-not-found]
+    from ingot_acme.dialect import Renderer, kind
 
     class Grouped(Renderer):  # type: ignore[misc]
         def __call__(self, program: Any) -> str:

@@ -35,7 +35,7 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         patch.setattr(discovery, "_opened", dict(discovery._opened))
         patch.setattr(discovery, "_kernels", [])
         patch.setattr(registry, "_kernels", {})
-        import ingot_acme.device  # type: ignore[import-not-found]
+        import ingot_acme.device
 
         yield ingot_acme
     changed()

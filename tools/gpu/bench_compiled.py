@@ -21,6 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,13 +46,16 @@ def forms(case: str, small: bool) -> Iterator[tuple[str, Side, Callable[[], tupl
     """Name, library, and what builds the call (and what can explain it), the cheapest to build first."""
     for mode, given in MODES.items():
         for side in sides():
-            yield f"{side.name} {mode}", side, lambda side=side, given=given: build(case, side.t, given, small)
+            yield f"{side.name} {mode}", side, partial(build, case, side.t, given, small)
 
 
 def build(case: str, t: Any, mode: str | None, small: bool) -> tuple[Call, Any]:
     """The call of a case, compiled in ``mode``."""
     options = {} if mode in (None, "default") else {"mode": mode}
-    wrap = (lambda call: call) if mode is None else (lambda call: t.compile(call, **options))
+
+    def wrap(call: Callable[..., Any]) -> Any:
+        return call if mode is None else t.compile(call, **options)
+
     if case == "chain":
         made = wrap(chain(t))
         x = t.randn(1 << (12 if small else 26), device="cuda")

@@ -36,6 +36,10 @@ def answers(t: Any, device: str, dtype: Any, x: Any, w: Any, how: dict[str, Any]
     return [v.detach().to(t.float32 if device != "cpu" else t.float64).cpu().numpy() for v in (y, *(h.grad for h in here))]
 
 
+def _none() -> str:
+    return "cuDNN is not found (on purpose)"
+
+
 def check(t: Any, small: bool = False) -> dict[str, float]:
     """What is too far off, by shape, format and route; ``small``: of the last shapes alone, for a rehearsal."""
     import numpy as np
@@ -43,24 +47,24 @@ def check(t: Any, small: bool = False) -> dict[str, float]:
     from ingot_devices import precision
 
     rng, wrong = np.random.default_rng(0), {}
-    found, missing = cudnn._find, "cuDNN is not found (on purpose)"
+    found = cudnn._find
     names = {"float32": t.float32, "float32 in TF32": t.float32, "float16": t.float16, "bfloat16": t.bfloat16}
     for number, (x_shape, w_shape, how) in list(enumerate(SHAPES))[-3 if small else 0 :]:
         x, w = (rng.standard_normal(s).astype(np.float32) / 4 for s in (x_shape, w_shape))
         for name, dtype in names.items():
-            rounded = [t.tensor(v).to(dtype).to(t.float64).numpy() for v in (x, w)]
-            wanted = answers(t, "cpu", t.float64, *rounded, how)
+            rounded_x, rounded_w = (t.tensor(v).to(dtype).to(t.float64).numpy() for v in (x, w))
+            wanted = answers(t, "cpu", t.float64, rounded_x, rounded_w, how)
             for route in ("library", "own"):
                 if route == "own" and name != "float32":  # what the device's tests see
                     continue
-                cudnn._find = found if route == "library" else lambda: missing
+                vars(cudnn)["_find"] = found if route == "library" else _none
                 precision.set_float32_convolution("high" if name == "float32 in TF32" else "highest")
                 t.dispatch.forget_plans()
                 for of, got, right in zip(("y", "x", "w", "bias"), answers(t, "cuda", dtype, x, w, how), wanted, strict=True):
                     far = float(np.abs(got - right).max() / np.abs(right).max())
                     if not far <= BOUNDS[name]:
                         wrong[f"convolution {number} {x_shape} {w_shape} {name} {route} {of}"] = far
-    cudnn._find = found
+    vars(cudnn)["_find"] = found
     precision.set_float32_convolution("high")
     return wrong
 

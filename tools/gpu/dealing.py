@@ -19,7 +19,7 @@ from typing import Any
 
 import ingot
 from ingot.dispatch import forget_plans
-from ingot_devices.codegen.schedules import vector
+from ingot_devices.codegen.schedules import flat, vector
 from sides import Call, Side, in_turn, sides
 
 ALL = 1 << 24  # more groups than a tensor has
@@ -30,7 +30,7 @@ class Way:
     """Groups per compute unit, work-items of a group, and bytes that one takes at a time."""
 
     groups: int = vector.GROUPS
-    threads: int = vector.WORKGROUP
+    threads: int = flat.WORKGROUP
     nbytes: int = 16
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Dealt(Side):
     def milliseconds(self, call: Call, calls: int) -> float:
         """Plans of another way are forgotten, and the first call, which makes new ones, is not measured."""
         device = ingot.zeros(1, device="cuda")._layout.device
-        vector.GROUPS, vector.WORKGROUP = self.way.groups, self.way.threads
+        vars(vector).update(GROUPS=self.way.groups, WORKGROUP=self.way.threads)
         device.limits = replace(device.limits, vector_bytes=self.way.nbytes)
         forget_plans()
         call()
