@@ -31,6 +31,7 @@ from ingot.utils.data import (
     default_collate,
     get_worker_info,
     random_split,
+    workers,
 )
 
 Pair = namedtuple("Pair", "x y")
@@ -363,3 +364,25 @@ def test_ctrl_c_ends_parent_and_workers_with_one_traceback(tmp_path: Path, data:
     _, errors = child.communicate(timeout=30)  # ends once no worker holds the pipes any more
     assert child.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
+def test_ctrl_c_waits_until_workers_have_started() -> None:
+    done, reached = threading.Event(), []
+
+    def start() -> None:
+        with workers._without_sigint():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)
+            reached.append("the end")
+
+    other = threading.Thread(target=done.wait)  # has not blocked the signal: the system hands it over
+    other.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            start()
+    finally:
+        done.set()
+        other.join()
+    assert reached
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -8,6 +8,7 @@ from a known worker; nothing has to be sorted.
 from __future__ import annotations
 
 import signal
+import threading
 import time
 import weakref
 from collections import deque
@@ -113,8 +114,8 @@ def _packed(setup: Setup) -> Packed:
 
 @contextmanager
 def _without_sigint() -> Iterator[None]:
-    """Workers inherit a blocked SIGINT, so that Ctrl-C while they start prints no tracebacks of
-    theirs.
+    """Ctrl-C while workers start waits until they have, and they inherit a blocked SIGINT: none of
+    them is left half started, to print a traceback of its own.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -122,11 +123,31 @@ def _without_sigint() -> Iterator[None]:
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # which would unblock the signal if it started below
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    with _later(signal.SIGINT):
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _later(number: signal.Signals) -> Iterator[None]:
+    """Call the main thread's handler at the end. (A mask is one thread's: the system hands a signal
+    to another, and Python to the main one.)
+    """
+    handler = signal.getsignal(number)
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[Any] = []
+    signal.signal(number, lambda *given: came.append(given))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(number, handler)
+        if came:
+            handler(*came[0])
 
 
 def _end(connections: list[Any], processes: list[Any]) -> None:
