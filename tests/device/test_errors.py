@@ -4,6 +4,7 @@ allowed."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -231,3 +232,48 @@ def test_number_out_of_range_is_told_at_once(t: Any, device: str) -> None:
         x.select(0, 3)
     with refused(t, (IndexError, RuntimeError), "3"):  # type: ignore[arg-type]
         x.narrow(0, 2, 2)
+
+
+def test_integers_of_more_than_64_bits_are_floats_or_refused(t: Any, device: str) -> None:
+    ours_only(t, "PyTorch refuses them beside floats, too")
+    big, x, n = 2**70, t.tensor([1.5, -2.0], device=device), t.tensor([1, 2], device=device)
+    scaled = t.compile(lambda values, by: values * by)
+    for got, right in (
+        (x + big, [2.0**70] * 2), (x * -big, [-1.5 * 2.0**70, 2.0**71]), (x < big, [True, True]), (x - 2**63, [-(2.0**63)] * 2),
+        (n / big, [2.0**-70, 2.0**-69]), (t.full((2,), big, dtype=t.float32, device=device), [2.0**70] * 2),
+        (scaled(x, big), [1.5 * 2.0**70, -(2.0**71)]),
+    ):  # fmt: skip
+        assert got.tolist() == right
+    calls: list[Callable[[], Any]]
+    calls = [lambda: n + big, lambda: n * -big, lambda: n < big, lambda: n.sub_(big), lambda: scaled(n, big)]
+    for call in calls:
+        with pytest.raises(OverflowError, match="int too (big|large) to convert"):
+            call()
+    assert n.tolist() == [1, 2]
+    assert (n + (2**64 - 1)).tolist() == [0, 1]
+
+
+def test_numbers_that_an_integer_dtype_lacks_are_refused(t: Any, device: str) -> None:
+    like = {"dtype": t.int8, "device": device}
+    x = t.tensor([100, -3], **like)
+    calls: list[Callable[[], Any]] = [
+        lambda: t.full((2,), 300, **like),
+        lambda: t.full((2,), float("nan"), **like),
+        lambda: t.full_like(x, -129),
+        lambda: x.new_full((2,), 128),
+        lambda: t.tensor([1, 300], **like),
+        lambda: t.tensor([1.0, float("inf")], **like),
+        lambda: x.clamp(max=300),
+        lambda: x.clamp_(min=-300),
+        lambda: t.where(x > 0, x, 300),
+        lambda: x.masked_fill(x > 0, 300),
+        lambda: t.nn.functional.pad(x, (1, 1), value=300),
+    ]
+    for call in calls:
+        with refused(t, RuntimeError, "cannot be converted to type int8", "without overflow"):
+            call()
+    assert x.tolist() == [100, -3]
+    assert x.clamp(max=99.5).tolist() == [99.5, -3.0]
+    assert x.clamp(-2, 99).tolist() == [99, -2]
+    assert t.full((1,), 2.75, **like).tolist() == [2]
+    assert t.full((1,), -1, dtype=t.uint8).tolist() == [255]

@@ -17,6 +17,7 @@ from .. import dispatch
 from ..base import TensorBase
 from ..cpu import KIND as CPU
 from ..devices import open_device
+from ..inplace import number_in
 from .common import check_dtype, shape_of
 
 
@@ -92,7 +93,11 @@ def tensor(
         made = data.detach().to(device=device or data.device, dtype=check_dtype(dtype) or data.dtype, copy=True)
         return _finish(made, requires_grad)
     array, inferred = _array_of(data)
-    return _finish(from_array(array, check_dtype(dtype) or inferred, device), requires_grad)
+    wanted = check_dtype(dtype) or inferred
+    if wanted.kind in "iu" and wanted is not inferred and array.size and not _has_numpy(data):
+        for extreme in (array.min(), array.max()):
+            number_in(extreme.item(), wanted)
+    return _finish(from_array(array, wanted, device), requires_grad)
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
@@ -139,8 +144,8 @@ def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """One number everywhere."""
     value = fill_value.item() if isinstance(fill_value, (TensorBase, np.generic)) else fill_value
-    kind = {bool: dt.bool_, int: dt.int64}.get(type(value), Defaults.float)
-    return _create("full", (value,), device, requires_grad, shape=shape_of((size,)), dtype=check_dtype(dtype) or kind)
+    kind = check_dtype(dtype) or {bool: dt.bool_, int: dt.int64}.get(type(value), Defaults.float)
+    return _create("full", (number_in(value, kind),), device, requires_grad, shape=shape_of((size,)), dtype=kind)
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:

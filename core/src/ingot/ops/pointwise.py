@@ -139,7 +139,12 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     """Values below ``min`` or above ``max`` (numbers or tensors) replaced by them."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return into(out, run("clamp", input, min, max))
+    return into(out, run("clamp", input, _reached(min, input), _reached(max, input)))
+
+
+def _reached(value: Any, input: Any) -> Any:
+    """A number that ``input``'s dtype has, where they meet in that; RuntimeError where it does not reach so far."""
+    return number_in(value, input.dtype) if type(value) is int and input.dtype.kind in "iu" else value
 
 
 def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Any:
@@ -175,6 +180,10 @@ def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = No
         from .index import nonzero
 
         return nonzero(condition, as_tuple=True)
+    if isinstance(input, TensorBase):
+        other = _reached(other, input)
+    elif isinstance(other, TensorBase):
+        input = _reached(input, other)
     return into(out, run("where", condition, input, other))
 
 
@@ -215,7 +224,7 @@ def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
 
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """``value`` where ``mask`` (bool) holds; the result keeps the input's dtype."""
-    made = run("where", _bool_mask(mask), value, input)
+    made = run("where", _bool_mask(mask), _reached(value, input), input)
     if made.dtype is not input.dtype:
         made = run("cast", made, dtype=input.dtype)
     return made
@@ -309,7 +318,7 @@ def clamp_(self: Any, min: Any = None, max: Any = None) -> Any:
     """`clamp` in place."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return call_(OPS["clamp"], (self, min, max))
+    return call_(OPS["clamp"], (self, _reached(min, self), _reached(max, self)))
 
 
 def lerp_(self: Any, end: Any, weight: Any) -> Any:

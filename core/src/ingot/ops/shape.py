@@ -10,6 +10,7 @@ from typing import Any
 from ingot_devices.dtypes import DType
 from ingot_devices.opset.op import OPS
 
+from ..inplace import number_in
 from ..views import remembered, selection, stretch, through, view_rule
 from .common import axes_of, axis_of, inplace, look, run, whole
 
@@ -417,7 +418,7 @@ def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = Non
             f"were given for {input.ndim} dimensions"
         )
     pairs = tuple((int(pad[k]), int(pad[k + 1])) for k in range(0, len(pad), 2))[::-1]
-    return run("pad", input, 0 if value is None else value, pads=pairs)
+    return run("pad", input, 0 if value is None else number_in(value, input.dtype), pads=pairs)
 
 
 def tril(input: Any, diagonal: int = 0) -> Any:

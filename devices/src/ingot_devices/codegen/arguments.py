@@ -7,12 +7,14 @@ struct has no holes; its size is rounded up to its widest member, as a C compile
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .. import dtypes as dt
 from ..dtypes import DType
+from ..ir.expr import Expr, walk
 from ..ir.program import Scalar
 
 _CODES = {
@@ -35,8 +37,31 @@ def block(scalars: Sequence[Scalar], index_bits: int) -> struct.Struct:
     return struct.Struct("@" + "".join(codes) + (f"0{widest}" if widest else ""))
 
 
+def passed(params: Iterable[tuple[int, DType]], roots: Iterable[Expr]) -> dict[int, DType]:
+    """Number operand → the type that it is passed in: float64 where all that ``roots`` do with an integer is to make it a
+    float, since that has no bound at 64 bits; else its own."""
+    uses: dict[int, set[str]] = {}
+    roots = list(roots)
+    for node in walk(*roots):
+        for a in node.args:
+            if a.op == "param":
+                uses.setdefault(a.value, set()).add(node.dtype.kind if node.op == "cast" else a.dtype.kind)
+    for root in roots:
+        if root.op == "param":
+            uses.setdefault(root.value, set()).add(root.dtype.kind)
+    return {n: dt.float64 if d.kind in "iu" and uses.get(n) == {"f"} else d for n, d in params}
+
+
+def whole(value: Any) -> int:
+    """An integer; OverflowError where 64 bits are too few for it, with a sign or without."""
+    made = int(value)
+    if not -1 << 63 <= made < 1 << 64:
+        raise OverflowError(f"int too big to convert: {made} needs more than 64 bits")
+    return made
+
+
 def converter(dtype: DType) -> Callable[[Any], Any]:
-    """How a Python number becomes a value of ``dtype``: floats round, integers wrap."""
+    """How a Python number becomes a value of ``dtype``: floats round, integers wrap (`whole` says from where on not)."""
     if dtype.kind == "f":
         return _single if dtype.name == "float32" else float
     if dtype.kind == "b":
@@ -45,7 +70,7 @@ def converter(dtype: DType) -> Callable[[Any], Any]:
     mask, sign = (1 << bits) - 1, 1 << (bits - 1) if dtype.kind == "i" else 0
 
     def wrap(value: Any) -> int:
-        return ((int(value) + sign) & mask) - sign
+        return ((whole(value) + sign) & mask) - sign
 
     return wrap
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DeviceIndexError
+from .arguments import whole
 from .blas import alone
 
 Array = Any
@@ -26,10 +27,10 @@ def check(condition: Array, code: str) -> None:
 
 
 def number(value: float, dtype: Any) -> Any:
-    """A Python number in ``dtype`` (a NumPy dtype); integers wrap."""
+    """A Python number in ``dtype`` (a NumPy dtype); integers wrap, but for those of more than 64 bits: OverflowError."""
     if isinstance(value, int) and not isinstance(value, bool) and dtype.kind in "ui":
         bits = 8 * dtype.itemsize
-        value &= (1 << bits) - 1
+        value = whole(value) & (1 << bits) - 1
         if dtype.kind == "i" and value >> (bits - 1):
             value -= 1 << bits
     return dtype.type(value)

@@ -84,9 +84,9 @@ class DefinitionKernel:
     def __init__(self, definition: Definition, held: Sequence[Held]) -> None:
         self.name = definition.name
         self.held = tuple(held)
-        self.params = definition.params
         self.codes = tuple(c.code for c in definition.checks)
         writer = Writer(definition, {h.operand.number: h for h in held})
+        self.params = tuple(writer.numbers.items())
         self.source, names = writer.finish()
         exec(compile(self.source, f"<sim {definition.name}>", "exec"), names)
         self._function: Callable[..., None] = names["kernel"]

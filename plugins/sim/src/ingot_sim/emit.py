@@ -12,6 +12,7 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported
+from ingot_devices.codegen.arguments import whole
 from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr
 
@@ -81,13 +82,13 @@ def on_grid(value: float, d: DType) -> float:
 
 
 def number(value: Any, d: DType) -> Any:
-    """A Python number as a value of ``d``: rounded, wrapped or truncated."""
+    """A Python number as a value of ``d``: rounded, wrapped or truncated; OverflowError beyond 64 bits."""
     if d.kind == "f":
         return on_grid(float(value), d)
     if d.kind == "b":
         return bool(value)
     low, high = bounds(d)
-    return (int(value) - low) % (high - low + 1) + low
+    return (whole(value) - low) % (high - low + 1) + low
 
 
 def rounded(text: str, d: DType) -> str:

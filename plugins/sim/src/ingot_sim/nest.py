@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported
+from ingot_devices.codegen.arguments import passed
 from ingot_devices.dtypes import DType
 from ingot_devices.errors import LaunchError
 from ingot_devices.ir.expr import Expr, const, substitute, walk
@@ -90,7 +91,8 @@ class Nest:
     def _number(self, node: Expr) -> str:
         """A param in another type: the number as it was given, in that type."""
         param = node.args[0]
-        given = Expr.of("param", (), dt.float64, param.value) if param.dtype.kind == "f" else param
+        floating = self.writer.numbers[param.value].kind == "f"
+        given = Expr.of("param", (), dt.float64, param.value) if floating else param
         cast = Expr.of("cast", (given,), node.dtype)
         text, rounding = row(cast, [f"p{param.value}"], self.writer.names)
         return self.bind(text, node.dtype, 0, rounding)
@@ -179,6 +181,7 @@ class Writer:
         self.definition = definition
         self.held = held
         self.names = {**namespace(), **combine.HELPERS, "outside": outside, "twice": twice}
+        self.numbers = passed(definition.params, definition.roots())
         self.kept: list[tuple[int, ...]] = []
         self._count = 0
         self._lines: list[str] = []

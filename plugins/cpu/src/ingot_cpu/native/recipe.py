@@ -20,6 +20,7 @@ import ingot_devices
 from ingot_devices import dtypes as dt
 from ingot_devices.cache import Cache, key
 from ingot_devices.codegen import Unsupported, monoids
+from ingot_devices.codegen.arguments import passed
 from ingot_devices.codegen.bind import Loops, Write, bind
 from ingot_devices.codegen.collapse import collapse
 from ingot_devices.codegen.legalize import legalize
@@ -163,7 +164,7 @@ def lower(definition: Definition, layouts: Mapping[int, Layout]) -> Loops:
 
 def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> Recipe:
     loops = lower(definition, layouts)
-    numbers = dict(definition.params)
+    numbers = passed(definition.params, loops.roots())
     count = 1 + max([*(o.number for o in definition.operands), *numbers], default=-1)
     if count > MOST:
         raise Unsupported(f"it has {count} operands; a native kernel takes {MOST}")

@@ -16,11 +16,12 @@ typedef void (*group)(i64 *, const i64 *, i64, i64);
 
 extern void PyErr_SetString(object *, const char *);
 extern object *PyErr_Occurred(void);
-extern object *PyExc_TypeError;
+extern object *PyExc_OverflowError, *PyExc_TypeError;
 extern object _Py_NoneStruct;
 extern void Py_IncRef(object *);
 extern double PyFloat_AsDouble(object *);
-extern unsigned long long PyLong_AsUnsignedLongLongMask(object *);
+extern long long PyLong_AsLongLongAndOverflow(object *, int *);
+extern unsigned long long PyLong_AsUnsignedLongLong(object *);
 extern int PyObject_IsTrue(object *);
 extern object *PyLong_FromLongLong(long long);
 extern int PyType_IsSubtype(void *, void *);
@@ -201,6 +202,7 @@ static int is_array(object *value) {
 /* The word of one operand; 0 with a Python error where it is of another kind. */
 static int word(i64 kind, object *value, i64 *out) {
   union { double real; i64 bits; } number;
+  int beyond = 0;
   switch (kind) {
     case ABSENT: *out = 0; return 1;
     case ARRAY:
@@ -211,7 +213,9 @@ static int word(i64 kind, object *value, i64 *out) {
       number.real = PyFloat_AsDouble(value), *out = number.bits;
       return !(number.real == -1.0 && PyErr_Occurred());
     case INTEGER:
-      *out = (i64)PyLong_AsUnsignedLongLongMask(value);
+      *out = PyLong_AsLongLongAndOverflow(value, &beyond);
+      if (beyond > 0) *out = (i64)PyLong_AsUnsignedLongLong(value);
+      if (beyond < 0) PyErr_SetString(PyExc_OverflowError, "int too big to convert");
       return !(*out == -1 && PyErr_Occurred());
   }
   *out = PyObject_IsTrue(value);

@@ -1,4 +1,4 @@
-; Made from runtime.c by make_runtime.py; sha256 e1d3b9d154d9d5d7437833cf6a0f8eab92d24b0849489afc84bb031a39952593
+; Made from runtime.c by make_runtime.py; sha256 407e75bce218d76661d855076c8e382d373afc2751e84be727582a4c9749e772
 %struct.anon = type { ptr, ptr, ptr, [1024 x i64], i32 }
 %struct.anon.0 = type { i32, i32, [56 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i32, [60 x i8], i64, [56 x i8], ptr, ptr, ptr, i64, i64, [24 x i8] }
 %struct.object = type { i64, ptr }
@@ -16,6 +16,8 @@
 @.str.1 = private unnamed_addr constant [62 x i8] c"a program was called with another number of slots and numbers\00", align 1
 @.str.2 = private unnamed_addr constant [45 x i8] c"a program's slot is a NumPy array on the CPU\00", align 1
 @.str.3 = private unnamed_addr constant [54 x i8] c"a kernel's tensor operand is a NumPy array on the CPU\00", align 1
+@PyExc_OverflowError = external local_unnamed_addr global ptr, align 8
+@.str.4 = private unnamed_addr constant [23 x i8] c"int too big to convert\00", align 1
 @_Py_NoneStruct = external global %struct.object, align 8
 
 ; Function Attrs: mustprogress nofree norecurse nosync nounwind willreturn memory(write, argmem: none, inaccessiblemem: none, target_mem0: none, target_mem1: none) uwtable
@@ -308,75 +310,103 @@ define ptr @ingot_call(ptr noundef %0, ptr noundef readonly captures(none) %1, i
 declare void @PyErr_SetString(ptr noundef, ptr noundef) local_unnamed_addr #4
 
 ; Function Attrs: nounwind uwtable
-define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1, ptr noundef nonnull writeonly captures(none) %2) unnamed_addr #2 {
-  switch i64 %0, label %31 [
-    i64 0, label %4
-    i64 1, label %5
-    i64 2, label %19
-    i64 3, label %25
+define internal fastcc range(i32 0, 2) i32 @word(i64 noundef %0, ptr noundef %1, ptr noundef nonnull captures(none) %2) unnamed_addr #2 {
+  %4 = alloca i32, align 4
+  call void @llvm.lifetime.start.p0(ptr nonnull %4) #9
+  store i32 0, ptr %4, align 4, !tbaa !6
+  switch i64 %0, label %46 [
+    i64 0, label %5
+    i64 1, label %6
+    i64 2, label %20
+    i64 3, label %26
   ]
 
-4:                                                ; preds = %3
-  store i64 0, ptr %2, align 8, !tbaa !12
-  br label %35
-
 5:                                                ; preds = %3
-  %6 = getelementptr inbounds nuw i8, ptr %1, i64 8
-  %7 = load ptr, ptr %6, align 8, !tbaa !35
-  %8 = load ptr, ptr @array_type, align 8, !tbaa !10
-  %9 = icmp eq ptr %7, %8
-  br i1 %9, label %15, label %10
+  store i64 0, ptr %2, align 8, !tbaa !12
+  br label %50
 
-10:                                               ; preds = %5
-  %11 = tail call i32 @PyType_IsSubtype(ptr noundef %7, ptr noundef %8) #9
-  %12 = icmp eq i32 %11, 0
-  br i1 %12, label %13, label %15
+6:                                                ; preds = %3
+  %7 = getelementptr inbounds nuw i8, ptr %1, i64 8
+  %8 = load ptr, ptr %7, align 8, !tbaa !35
+  %9 = load ptr, ptr @array_type, align 8, !tbaa !10
+  %10 = icmp eq ptr %8, %9
+  br i1 %10, label %16, label %11
 
-13:                                               ; preds = %10
-  %14 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
-  tail call void @PyErr_SetString(ptr noundef %14, ptr noundef nonnull @.str.3) #9
-  br label %35
+11:                                               ; preds = %6
+  %12 = tail call i32 @PyType_IsSubtype(ptr noundef %8, ptr noundef %9) #9
+  %13 = icmp eq i32 %12, 0
+  br i1 %13, label %14, label %16
 
-15:                                               ; preds = %5, %10
-  %16 = getelementptr inbounds nuw i8, ptr %1, i64 16
-  %17 = load ptr, ptr %16, align 8, !tbaa !37
-  %18 = ptrtoint ptr %17 to i64
-  store i64 %18, ptr %2, align 8, !tbaa !12
-  br label %35
+14:                                               ; preds = %11
+  %15 = load ptr, ptr @PyExc_TypeError, align 8, !tbaa !32
+  tail call void @PyErr_SetString(ptr noundef %15, ptr noundef nonnull @.str.3) #9
+  br label %50
 
-19:                                               ; preds = %3
-  %20 = tail call double @PyFloat_AsDouble(ptr noundef %1) #9
-  store double %20, ptr %2, align 8, !tbaa !12
-  %21 = fcmp oeq double %20, -1.000000e+00
-  br i1 %21, label %22, label %35
+16:                                               ; preds = %6, %11
+  %17 = getelementptr inbounds nuw i8, ptr %1, i64 16
+  %18 = load ptr, ptr %17, align 8, !tbaa !37
+  %19 = ptrtoint ptr %18 to i64
+  store i64 %19, ptr %2, align 8, !tbaa !12
+  br label %50
 
-22:                                               ; preds = %19
-  %23 = tail call ptr @PyErr_Occurred() #9
-  %24 = icmp eq ptr %23, null
-  br label %35
+20:                                               ; preds = %3
+  %21 = tail call double @PyFloat_AsDouble(ptr noundef %1) #9
+  store double %21, ptr %2, align 8, !tbaa !12
+  %22 = fcmp oeq double %21, -1.000000e+00
+  br i1 %22, label %23, label %50
 
-25:                                               ; preds = %3
-  %26 = tail call i64 @PyLong_AsUnsignedLongLongMask(ptr noundef %1) #9
-  store i64 %26, ptr %2, align 8, !tbaa !12
-  %27 = icmp eq i64 %26, -1
-  br i1 %27, label %28, label %35
+23:                                               ; preds = %20
+  %24 = tail call ptr @PyErr_Occurred() #9
+  %25 = icmp eq ptr %24, null
+  br label %50
 
-28:                                               ; preds = %25
-  %29 = tail call ptr @PyErr_Occurred() #9
-  %30 = icmp eq ptr %29, null
-  br label %35
+26:                                               ; preds = %3
+  %27 = call i64 @PyLong_AsLongLongAndOverflow(ptr noundef %1, ptr noundef nonnull %4) #9
+  store i64 %27, ptr %2, align 8, !tbaa !12
+  %28 = load i32, ptr %4, align 4, !tbaa !6
+  %29 = icmp sgt i32 %28, 0
+  br i1 %29, label %30, label %33
 
-31:                                               ; preds = %3
-  %32 = tail call i32 @PyObject_IsTrue(ptr noundef %1) #9
-  %33 = sext i32 %32 to i64
-  store i64 %33, ptr %2, align 8, !tbaa !12
-  %34 = icmp sgt i32 %32, -1
-  br label %35
+30:                                               ; preds = %26
+  %31 = call i64 @PyLong_AsUnsignedLongLong(ptr noundef %1) #9
+  store i64 %31, ptr %2, align 8, !tbaa !12
+  %32 = load i32, ptr %4, align 4, !tbaa !6
+  br label %33
 
-35:                                               ; preds = %25, %28, %19, %22, %31, %15, %13, %4
-  %36 = phi i1 [ %34, %31 ], [ true, %4 ], [ true, %15 ], [ false, %13 ], [ %24, %22 ], [ true, %19 ], [ true, %25 ], [ %30, %28 ]
-  %37 = zext i1 %36 to i32
-  ret i32 %37
+33:                                               ; preds = %30, %26
+  %34 = phi i64 [ %31, %30 ], [ %27, %26 ]
+  %35 = phi i32 [ %32, %30 ], [ %28, %26 ]
+  %36 = icmp slt i32 %35, 0
+  br i1 %36, label %37, label %40
+
+37:                                               ; preds = %33
+  %38 = load ptr, ptr @PyExc_OverflowError, align 8, !tbaa !32
+  call void @PyErr_SetString(ptr noundef %38, ptr noundef nonnull @.str.4) #9
+  %39 = load i64, ptr %2, align 8, !tbaa !12
+  br label %40
+
+40:                                               ; preds = %37, %33
+  %41 = phi i64 [ %39, %37 ], [ %34, %33 ]
+  %42 = icmp eq i64 %41, -1
+  br i1 %42, label %43, label %50
+
+43:                                               ; preds = %40
+  %44 = call ptr @PyErr_Occurred() #9
+  %45 = icmp eq ptr %44, null
+  br label %50
+
+46:                                               ; preds = %3
+  %47 = tail call i32 @PyObject_IsTrue(ptr noundef %1) #9
+  %48 = sext i32 %47 to i64
+  store i64 %48, ptr %2, align 8, !tbaa !12
+  %49 = icmp sgt i32 %47, -1
+  br label %50
+
+50:                                               ; preds = %40, %43, %20, %23, %46, %16, %14, %5
+  %51 = phi i1 [ %49, %46 ], [ true, %5 ], [ true, %16 ], [ false, %14 ], [ %25, %23 ], [ true, %20 ], [ true, %40 ], [ %45, %43 ]
+  %52 = zext i1 %51 to i32
+  call void @llvm.lifetime.end.p0(ptr nonnull %4) #9
+  ret i32 %52
 }
 
 ; Function Attrs: mustprogress nofree nounwind willreturn allockind("alloc,uninitialized") allocsize(0) memory(inaccessiblemem: readwrite)
@@ -917,7 +947,9 @@ declare double @PyFloat_AsDouble(ptr noundef) local_unnamed_addr #4
 
 declare ptr @PyErr_Occurred() local_unnamed_addr #4
 
-declare i64 @PyLong_AsUnsignedLongLongMask(ptr noundef) local_unnamed_addr #4
+declare i64 @PyLong_AsLongLongAndOverflow(ptr noundef, ptr noundef) local_unnamed_addr #4
+
+declare i64 @PyLong_AsUnsignedLongLong(ptr noundef) local_unnamed_addr #4
 
 declare i32 @PyObject_IsTrue(ptr noundef) local_unnamed_addr #4
 

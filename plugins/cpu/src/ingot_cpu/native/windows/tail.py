@@ -13,6 +13,7 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported, monoids
+from ingot_devices.codegen.arguments import passed
 from ingot_devices.codegen.bind import Loops, Rewrite, Write, bind, constant
 from ingot_devices.codegen.legalize import legalize
 from ingot_devices.ir.definition import Definition
@@ -112,7 +113,7 @@ def tail(definition: Definition, result: int, layouts: Mapping[int, Layout]) -> 
         raise Unsupported("its expression is too long")
     if not read <= {axes[0], axes[1], len(loops.extents)}:
         raise Unsupported("it counts rows or columns")
-    numbers = dict(definition.params)
+    numbers = passed(definition.params, [value])
     return Tail(loops, value, write.operand + PLACE, axes[0], axes[1], _kinds(value, write, numbers),
                 {n + PLACE: d for n, d in numbers.items()})  # fmt: skip
 
