@@ -250,7 +250,6 @@ def test_integers_of_more_than_64_bits_are_floats_or_refused(t: Any, device: str
         with pytest.raises(OverflowError, match="int too (big|large) to convert"):
             call()
     assert n.tolist() == [1, 2]
-    assert (n + (2**64 - 1)).tolist() == [0, 1]
 
 
 def test_numbers_that_an_integer_dtype_lacks_are_refused(t: Any, device: str) -> None:

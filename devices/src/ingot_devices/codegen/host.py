@@ -239,6 +239,11 @@ class _Writer:
             self.constants[key] = np.arange(self.d.axes[axis], dtype=np.int64).reshape(shape)
         return key
 
+    def _compared(self, node: Expr) -> list[str]:
+        """The operands of what gives a truth: NumPy would compare whole numbers of any size."""
+        numbers = {a for a in node.args if a.op == "param" and a.dtype.kind in "iu"}
+        return [f"rt.whole({self.names[a]})" if a in numbers else self.names[a] for a in node.args]
+
     def _operator(self, node: Expr, args: list[str], out: str | None) -> str:
         if node.op not in QUIET and node.dtype.kind != "b":
             self.loud = (
@@ -247,6 +252,8 @@ class _Writer:
         name = out or self.name()
         if all(a.op == "const" for a in node.args) or (node.args and node.op == "pow"):
             args = [self._typed(a) for a in node.args]
+        elif node.dtype.kind == "b":
+            args = self._compared(node)
         if node.op == "cast":
             source = node.args[0]
             if source.op == "param":
@@ -439,7 +446,7 @@ class _Writer:
         if plain and not _axes(*store.at):
             plain = f"{plain[:-1]}, ...]"  # one element, as an array that can be written to
         if direct:
-            args = [self.names[a] for a in root.args]
+            args = self._compared(root) if root.dtype.kind == "b" else [self.names[a] for a in root.args]
             if all(a.op == "const" for a in root.args):
                 args = [self._typed(a) for a in root.args]
             if root.op not in QUIET and (root.dtype.kind == "f" or root.op in ("idiv", "mod")):
