@@ -56,6 +56,21 @@ def test_products_of_every_size_and_layout(shape: tuple[int, int, int], turned: 
     assert (np.abs(got - exact) <= k * np.finfo(dtype).eps * size).all()
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.int8, np.uint8], ids=lambda d: d.__name__)
+@pytest.mark.parametrize("shape", [*SHAPES, (70, 300, 90), (3, 64, 3000)], ids=str)
+def test_products_of_integers_have_no_bound_and_wrap(shape: tuple[int, int, int], dtype: Any) -> None:
+    m, n, k = shape
+    rng, reach = np.random.default_rng(m), np.iinfo(dtype)
+    x, y = (rng.integers(reach.min, reach.max, s, dtype) for s in ((m, k), (k, n)))
+    assert (planned("matmul", x, y) is not None) == (n >= tile.FILLED * (-(-n // 8) * 8))
+    with np.errstate(over="ignore"):
+        wanted = x @ y
+    np.testing.assert_array_equal(native("matmul", x, y)[0], wanted)
+    np.testing.assert_array_equal(native("matmul", np.stack([x, x[::-1]]), y)[0], np.stack([wanted, wanted[::-1]]))
+    if 8 * n * k <= tile.PANEL:  # else NumPy's
+        np.testing.assert_array_equal(native("matmul", x, np.asfortranarray(y))[0], wanted)
+
+
 @pytest.mark.parametrize(("rows", "columns", "terms"), [(9, 64, 20), (20, 128, 80), (5, 48, 1000)])
 def test_a_row_has_the_same_bits_in_every_product(rows: int, columns: int, terms: int) -> None:
     """A sum is taken in order, whatever stands beside it and however the factors lie."""

@@ -87,7 +87,13 @@ def is_product(loops: Loops) -> bool:
 
 
 def stage_of(loops: Loops) -> tuple[Expr, Expr, int] | None:
-    """The two loads and the axis of a single sum of a product."""
+    """The two loads and the axis of a single sum of a product that BLAS has."""
+    found = sum_of(loops)
+    return found if found is not None and found[0].op == found[1].op == "get" and found[0].dtype in NAMES else None
+
+
+def sum_of(loops: Loops) -> tuple[Expr, Expr, int] | None:
+    """The two factors and the axis of a single sum of products."""
     if len(loops.stages) != 1:
         return None
     stage = loops.stages[0]
@@ -95,7 +101,7 @@ def stage_of(loops: Loops) -> tuple[Expr, Expr, int] | None:
     if (stage.kind, stage.monoid, len(stage.over), node.op) != ("reduce", "sum", 1, "mul"):
         return None
     x, y = node.args
-    return (x, y, stage.over[0]) if x.op == y.op == "get" and node.dtype in NAMES else None
+    return x, y, stage.over[0]
 
 
 def axes_of(load: Expr) -> dict[int, int] | None:

@@ -1,9 +1,10 @@
-"""Small products of matrices, written out: a call of BLAS costs more than their arithmetic.
+"""Small products of matrices, written out: a call of BLAS costs more than their arithmetic; and those of integers, which BLAS
+does not have.
 
 `recipe` asks `match` before it asks `gemm`. The kernel keeps a tile of the result in registers (some rows, vectors along the
 columns), adds up one product after another by fused multiply-add, and does at once what the definition does with the sums
 (a bias, an activation). Each sum is taken in order, in one accumulator: its bits depend on its terms alone, not on the size
-of the matrices, the tile or the processor.
+of the matrices, the tile or the processor. Columns of integers are shared out among threads.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from ingot_devices.ir.expr import Expr, const, walk
 
 from . import gemm
 from .access import ROW, Access, Scope
-from .emit import Value
+from .emit import Value, type_of
 from .jit import Target
 
 WORK = 262_144
@@ -41,8 +42,8 @@ ROWS = {1: 8, 2: 8, 3: 4, 4: 4}
 
 @dataclass(frozen=True)
 class Plan:
-    """The axes of the result's ``rows`` and ``columns``, the summed one and that of a batch (-1: none); the factors, of which
-    ``y`` varies along the columns; whether that is ``packed`` first."""
+    """The axes of the result's ``rows`` and ``columns``, the summed one and that of a batch (-1: none); the factors (loads, or
+    integers made wider), of which ``y`` varies along the columns; whether that is ``packed`` first."""
 
     rows: int
     columns: int
@@ -55,12 +56,12 @@ class Plan:
 
 def match(loops: Loops, aliased: frozenset[int]) -> Plan | None:
     """How to compute the product in ``loops`` here; None where it is not a small one, or a store would disturb its factors."""
-    found = gemm.stage_of(loops)
+    found = gemm.stage_of(loops) or _integers(loops)
     if found is None or aliased or not loops.writes:
         return None
     x, y, k = found
-    ax, ay = gemm.axes_of(x), gemm.axes_of(y)
-    if ax is None or ay is None or not _disjoint(loops, x, y):
+    ax, ay = gemm.axes_of(load_of(x)), gemm.axes_of(load_of(y))
+    if ax is None or ay is None or not _disjoint(loops, load_of(x), load_of(y)):
         return None
     batch = (ax.keys() & ay.keys()) - {k}
     if len(batch) > 1 or len(ax.keys() - ay.keys()) != 1 or len(ay.keys() - ax.keys()) != 1:
@@ -71,9 +72,22 @@ def match(loops: Loops, aliased: frozenset[int]) -> Plan | None:
     m, n, size = (loops.extents[a] for a in (i, j, k))
     packed = ay[j] != 1
     vector = 64 // x.dtype.itemsize
-    fits = m * n * size <= WORK and size <= LENGTH and n >= FILLED * (-(-n // vector) * vector)
-    fits = fits and (not packed or n * size * x.dtype.itemsize <= PANEL) and _along(loops, j)
+    fits = x.dtype.kind == "i" or (m * n * size <= WORK and size <= LENGTH)
+    fits = fits and n >= FILLED * (-(-n // vector) * vector) and _along(loops, j)
+    fits = fits and (not packed or n * size * x.dtype.itemsize <= PANEL)
     return Plan(i, j, k, next(iter(batch), -1), x, y, packed) if fits else None
+
+
+def _integers(loops: Loops) -> tuple[Expr, Expr, int] | None:
+    """The two factors and the axis of a single sum of products of integers, which are widened as they are loaded."""
+    found = gemm.sum_of(loops)
+    fits = found is not None and found[0].dtype is dt.int64 and all(load_of(a).op == "get" for a in found[:2])
+    return found if fits else None
+
+
+def load_of(factor: Expr) -> Expr:
+    """Where a factor comes from memory."""
+    return factor.args[0] if factor.op == "cast" else factor
 
 
 def _along(loops: Loops, axis: int) -> bool:
@@ -100,15 +114,17 @@ class Tile:
         self.loops, self.plan = loops, plan
         self.access = Access(loops, numbers, operands, target)
         self.f = self.access.f
-        self.units = loops.extents[plan.batch] if plan.batch >= 0 else 1
-        self.parallel = plan.batch >= 0
         walked = (loops.extents[plan.summed], *loops.walked(plan.summed))
         self.trees: list[Any] = [("product", "in order", plan.x.dtype.name, walked)]
         d = plan.x.dtype
         vector = 64 // d.itemsize
         vectors = min(4, -(-loops.extents[plan.columns] // vector)) if target.wide else 1
         self.lanes, self.rows = vector * vectors, ROWS[vectors] if target.wide else NARROW_ROWS
-        self._batch()
+        strips = d.kind == "i" and not plan.packed and plan.batch < 0
+        batch = loops.extents[plan.batch] if plan.batch >= 0 else 1
+        self.units = -(-loops.extents[plan.columns] // self.lanes) if strips else batch
+        self.parallel = self.units > 1
+        (self._strips if strips else self._batch)()
 
     def text(self) -> str:
         """The function's IR."""
@@ -132,6 +148,12 @@ class Tile:
         lo, hi = Value("%lo", dt.index), Value("%hi", dt.index)
         self._loop(lo, hi, 1, lambda b: self._matrix(scope.inside(self.plan.batch, b)))
 
+    def _strips(self) -> None:
+        """Columns, as many as there are lanes at a time."""
+        scope, size = Scope(), self.access.extent(self.plan.columns)
+        lo, hi = (self.f.times(Value(v, dt.index), self.access.number(self.lanes)) for v in ("%lo", "%hi"))
+        self._loop(lo, self.f.least(hi, size), self.lanes, lambda j: self._columns(scope, j, size, self.plan.y))
+
     def _matrix(self, scope: Scope) -> None:
         plan, none = self.plan, self.access.number(0)
         y = self._packed(scope) if plan.packed else plan.y
@@ -149,11 +171,13 @@ class Tile:
             self.access.store(inner, ROW, form, self.access.value(inner, plan.y), None)
 
         none, columns, summed = self.access.number(0), self.access.extent(plan.columns), self.access.extent(plan.summed)
-        square = (gemm.axes_of(plan.y) or {}).get(plan.summed) == 1
+        square = plan.y.op == "get" and (gemm.axes_of(plan.y) or {}).get(plan.summed) == 1
         across = self.f.op(f"and i64 {columns.text}, {-SQUARE}", dt.index, 0) if square else none
         down = self.f.op(f"and i64 {summed.text}, {-SQUARE}", dt.index, 0) if square else none
-        self._loop(none, across, SQUARE, lambda j: self._loop(none, down, SQUARE, lambda at: self._turned(scope, j, at, form)))
-        self._loop(none, across, 1, lambda j: self._loop(down, summed, 1, lambda at: one(j, at)))
+        if square:
+            self._loop(none, across, SQUARE, lambda j: self._loop(
+                none, down, SQUARE, lambda at: self._turned(scope, j, at, form)))  # fmt: skip
+            self._loop(none, across, 1, lambda j: self._loop(down, summed, 1, lambda at: one(j, at)))
         self._loop(across, columns, 1, lambda j: self._loop(none, summed, 1, lambda at: one(j, at)))
         return Expr.of("get", (form,), d, ROW)
 
@@ -192,13 +216,21 @@ class Tile:
         def step(index: Value, held: list[Value]) -> list[Value]:
             right = access.vector(scope.inside(plan.summed, index), y)
             left = [access.vector(s.inside(plan.summed, index), plan.x) for s in scopes]
-            return [self.f.call("fma", plan.x.dtype, [a, right, h]) for a, h in zip(left, held, strict=True)]
+            return [self._added(h, a, right) for a, h in zip(left, held, strict=True)]
 
         none, size = access.number(0), access.extent(plan.summed)
         sums = self.f.loop(none, size, access.number(1), [zero] * rows, step)
         for inner, total in zip(scopes, sums, strict=True):
             inner.stages[0] = (total,)
             self._stores(inner, self.loops.writes)
+
+    def _added(self, total: Value, a: Value, b: Value) -> Value:
+        """total + a·b."""
+        d, kind = total.dtype, type_of(total.dtype, total.lanes)
+        if d.kind == "f":
+            return self.f.call("fma", d, [a, b, total])
+        product = self.f.op(f"mul {kind} {a.text}, {b.text}", d, total.lanes)
+        return self.f.op(f"add {kind} {total.text}, {product.text}", d, total.lanes)
 
     def _stores(self, scope: Scope, writes: Sequence[Write]) -> None:
         """Every value, then every store."""
