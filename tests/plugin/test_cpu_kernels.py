@@ -66,7 +66,7 @@ def test_what_uniform_leaves_to_the_definition() -> None:
 SORTED = ["bool", "uint8", "int8", "uint64", "int64", "int32", "float16", "bfloat16", "float32", "float64"]
 
 
-FACTORS = {"numbers": 1, "keys": 1, "keys of 32 bits": 1 << 20, "wider": 1 << 40}
+FACTORS = {"numbers": 1, "keys": 1, "radix": 1, "keys of 32 bits": 1 << 20, "radix of 32 bits": 1 << 20, "wider": 1 << 40}
 HOW = [(d, keys) for d in SORTED for keys, n in FACTORS.items() if n == 1 or "int64" in d or (n < 1 << 32 and d == "int32")]
 
 
@@ -86,6 +86,7 @@ def unsorted(dtype: str, factor: int) -> Any:
 def test_sort(monkeypatch: pytest.MonkeyPatch, dtype: str, descending: bool, dim: int, keys: str) -> None:
     """Against the ranks that the definition counts; the first k by themselves, of rows short and long."""
     monkeypatch.setattr(sorting, "SMALL", 1 << 30 if keys == "numbers" else 0)
+    monkeypatch.setattr(sorting, "RADIX", 0 if "radix" in keys else 1 << 30)
     t = unsorted(dtype, FACTORS[keys]).transpose(0, 1)
     device, layout, axis = open_device("cpu"), t._layout, dim % 3 - 3
     for name in ("sort", "topk"):
@@ -110,6 +111,17 @@ def test_sort_many(n: int) -> None:
     values, indices = ingot.topk(ingot.tensor(x), 100)
     np.testing.assert_array_equal(indices.numpy(), np.argsort(-x, kind="stable")[:100])
     np.testing.assert_array_equal(values.numpy(), x[indices.numpy()])
+
+
+@pytest.mark.parametrize("bits", [1, 11, 16, 23, 32])
+def test_rows_of_every_width(bits: int) -> None:
+    """Rows in threads, whose numbers differ in all digits, in some, or in none."""
+    rng = np.random.default_rng(bits)
+    x = rng.integers(0, 1 << bits, (9, 2 * sorting.RADIX))
+    x[3], x[4, 1:], x[5] = x[3] & ~0x7FF, x[4, 0], x[5] & 0x7FF
+    for given, axis in ((x, 1), (x.T.copy(), 0)):
+        made = ingot.argsort(ingot.tensor(given), dim=axis, stable=True).numpy()
+        np.testing.assert_array_equal(made, np.argsort(given, axis, kind="stable"))
 
 
 def test_zero_dim_and_empty() -> None:

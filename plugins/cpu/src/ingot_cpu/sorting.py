@@ -1,9 +1,10 @@
 """Sorting for the CPU, stable and along one axis.
 
-Numbers become unsigned integers that are ordered as they are. Where 16 bits hold these, NumPy's stable sort is a radix sort,
-linear in their number. Where 32 do, the number and its position make one key of 64: such keys have no equals, so any sort of
-them is stable, and NumPy's for them is by vector instructions; the low halves are the indices. What is wider, and what is
-small, goes by NumPy's stable merging. Of long rows the first k are found by their k-th number.
+Numbers become unsigned integers that are ordered as they are. Where 32 bits hold these, the number and its position make one
+key of 64, whose low half is the index; native code sorts long rows of these by radix, which is linear in their number. Keys
+have no equals, so any sort of them is stable: short rows, and all without llvmlite, are sorted by NumPy, which has a radix sort
+for 16 bits. What is wider, and what is small, goes by its stable merging. Of long rows the first k are found by their k-th
+number.
 
 Order: NaN above all else and equal to NaN, -0.0 equal to 0.0, as the definitions have it.
 """
@@ -16,11 +17,15 @@ from typing import Any
 import numpy as np
 from ingot_devices.registry import Request
 
+from .native.kernel import runtime, usable
+
 Array = Any
 SMALL = 2048
 """Elements up to which keys are not worth their making."""
 LONG = 64
 """Elements from which a row is asked for its k-th number."""
+RADIX = 1024
+"""Elements from which a row of keys is sorted by radix."""
 LOW = np.uint64(0xFFFFFFFF)
 
 
@@ -73,14 +78,18 @@ def order(x: Array, axis: int, descending: bool) -> Array:
     if found is None:
         return _merged(x, axis, descending)
     numbers, bits = found
-    if bits <= 16:
+    radix = length >= RADIX and usable()
+    if bits <= 16 and not radix:
         return np.argsort(numbers.astype(np.uint16), axis=axis, kind="stable")
-    keys = numbers.astype(np.uint64)
+    keys = np.moveaxis(numbers, axis, -1).astype(np.uint64, order="C")
     keys <<= np.uint64(32)
-    keys |= np.arange(length, dtype=np.uint64).reshape(-1, *(1,) * (-1 - axis))
-    keys.sort(axis)
+    keys |= np.arange(length, dtype=np.uint64)
+    if radix:
+        runtime().sort(keys.reshape(-1, length), bits)
+    else:
+        keys.sort(-1)
     keys &= LOW
-    return keys
+    return np.moveaxis(keys, -1, axis)
 
 
 def unsigned(x: Array, descending: bool) -> tuple[Array, int] | None:

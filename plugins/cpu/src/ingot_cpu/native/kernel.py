@@ -44,6 +44,7 @@ class Runtime:
         pointers, numbers = [ctypes.c_void_p] * 3, [ctypes.c_longlong] * 3
         self._setup = ctypes.CFUNCTYPE(None, ctypes.c_void_p, *numbers, *pointers)(find("ingot_setup"))
         self._threads = ctypes.CFUNCTYPE(ctypes.c_longlong, ctypes.c_longlong)(find("ingot_threads"))
+        self._sort = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 2, *numbers)(find("ingot_sort"))
         self.gemm = int(find("ingot_gemm"))
         ctypes.CFUNCTYPE(None, *[ctypes.c_longlong] * 3)(find("ingot_blas"))(gemm.threads_setter(), blas.TINY, blas.ALONE)
         self._arguments = (id(np.ndarray), bytes.__basicsize__ - 1, futex)
@@ -61,6 +62,11 @@ class Runtime:
     def threads(self, most: int = 0) -> int:
         """How many threads may share a kernel; ``most`` lowers it."""
         return int(self._threads(most))
+
+    def sort(self, rows: Any, bits: int) -> None:
+        """Sort dense rows (a matrix of uint64, none empty) by their high halves, of which ``bits`` are used; stable."""
+        beside = np.empty_like(rows)
+        self._sort(rows.ctypes.data, beside.ctypes.data, *rows.shape, bits)
 
     def function(self, name: str, packed: bytes) -> Any:
         """A Python function over ``packed``."""

@@ -30,6 +30,7 @@ extern void PyEval_RestoreThread(void *);
 extern object *PyErr_NoMemory(void);
 extern void *malloc(unsigned long);
 extern void free(void *);
+extern void *memcpy(void *, const void *, unsigned long);
 extern int pthread_create(unsigned long *, const void *, void *(*)(void *), void *);
 extern int pthread_detach(unsigned long);
 extern long syscall(long, ...);
@@ -192,6 +193,39 @@ void ingot_gemm(i64 *arguments, const i64 *c, i64 first, i64 end) {
     else ((sgemm)c[0])(ROW_MAJOR, turned_x, turned_y, c[10], c[11], c[12], 1, left, c[13], right, c[14], 0, made, c[15]);
   }
   if (before != 1) blas_threads(before); /* else one thread it was, or a product in another thread sets it back */
+}
+
+/* ---- sorting -------------------------------------------------------------------------------------------------------
+ * Rows of n words by their high halves, stable: digit by digit from the last on (Seward, 1954). Arguments: the rows, and as
+ * much memory beside; constants: n, the bits of the greatest high half. */
+enum { DIGIT = 11, BUCKETS = 1 << DIGIT, DIGITS = 3 };
+typedef unsigned long long word64;
+
+static word64 *by_digit(const word64 *from, word64 *to, i64 n, unsigned *count, int shift) {
+  unsigned sum = 0;
+  for (i64 b = 0; b < BUCKETS; b++) { unsigned own = count[b]; count[b] = sum; sum += own; }
+  for (i64 k = 0; k < n; k++) to[count[from[k] >> shift & (BUCKETS - 1)]++] = from[k];
+  return to;
+}
+
+static void sort_rows(i64 *arguments, const i64 *c, i64 first, i64 end) {
+  i64 n = c[0], digits = (c[1] + DIGIT - 1) / DIGIT;
+  for (i64 row = first; row < end; row++) {
+    unsigned counts[DIGITS][BUCKETS] = {{0}};
+    word64 *own = (word64 *)arguments[0] + row * n, *beside = (word64 *)arguments[1] + row * n, *from = own;
+    for (i64 k = 0; k < n; k++)
+      for (i64 d = 0; d < digits; d++) counts[d][own[k] >> (32 + DIGIT * d) & (BUCKETS - 1)]++;
+    for (i64 d = 0; d < digits; d++) {
+      int shift = 32 + DIGIT * (int)d;
+      if (counts[d][from[0] >> shift & (BUCKETS - 1)] < n) from = by_digit(from, from == own ? beside : own, n, counts[d], shift);
+    }
+    if (from != own) memcpy(own, from, (unsigned long)n * 8);
+  }
+}
+
+void ingot_sort(void *words, void *beside, i64 rows, i64 n, i64 bits) {
+  i64 arguments[2] = {(i64)words, (i64)beside}, constants[2] = {n, bits};
+  run_units(sort_rows, arguments, constants, rows, 1);
 }
 
 /* ---- operands ------------------------------------------------------------------------------------------------------ */
