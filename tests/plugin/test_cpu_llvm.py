@@ -73,6 +73,24 @@ def test_native_kernels_are_close_to_numpy(name: str) -> None:
         np.testing.assert_allclose(got.astype(float), wanted.astype(float), rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_remainders_are_exact(dtype: Any) -> None:
+    """Quotients that are whole, next to whole, near the bound of the quick way and beyond; what is no number."""
+    rng = np.random.default_rng(6)
+    y = rng.standard_normal(5003).astype(dtype)
+    times = np.concatenate([rng.integers(0, 2000, 3003), rng.integers(2**21, 2**23, 1000), rng.integers(2**50, 2**52, 1000)])
+    whole = (times * y).astype(dtype)
+    odd = np.array([0.0, -0.0, 1.0, -3.0, 5e-324, 1e30, np.inf, -np.inf, np.nan], dtype)
+    pairs = [(x, y) for x in (whole, np.nextafter(whole, dtype(0)), np.nextafter(whole, dtype(np.inf)), -whole)]
+    for x, by in [*pairs, (np.repeat(odd, odd.size), np.tile(odd, odd.size))]:
+        with np.errstate(all="ignore"):
+            wanted = np.fmod(x, by)
+        (got,) = native("fmod", x, by)
+        np.testing.assert_array_equal(got, wanted)
+        known = ~np.isnan(wanted)
+        np.testing.assert_array_equal(np.signbit(got)[known], np.signbit(wanted)[known])
+
+
 ULPS: dict[str, tuple[Callable[[Any], Any], float]] = {
     "exp": (np.exp, 1.0), "expm1": (np.expm1, 2.0), "tanh": (np.tanh, 2.5), "log": (np.log, 1.0),
     "sin": (np.sin, 1.6), "cos": (np.cos, 1.6), "erf": (np.vectorize(lambda x: math.erf(float(x))), 5.0),

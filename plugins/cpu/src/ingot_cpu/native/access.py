@@ -212,17 +212,13 @@ class Access:
 
         limit = self.f.const(FAR[x.dtype], x.dtype, x.lanes)
         far = rows.compare(self.f, "fcmp ogt", self.f.call("fabs", x.dtype, [x]), limit)
-        some = far
-        if x.lanes:
-            some = self.f.op(f"bitcast <{x.lanes} x i1> {far.text} to i{x.lanes}", dt.uint64, 0)
-            some = self.f.op(f"icmp ne i{x.lanes} {some.text}, 0", dt.bool_, 0)
 
         def slow() -> list[Value]:
             wide = rows.cast(self.f, x, dt.float64)
             made = self.f.call(name, dt.float64, [wide])
             return [rows.cast(self.f, made, x.dtype)]
 
-        return self.f.when(some, slow, [self.f.const(0, x.dtype, x.lanes)])[0]
+        return self.f.when(rows.somewhere(self.f, far), slow, [self.f.const(0, x.dtype, x.lanes)])[0]
 
     # ---- places --------------------------------------------------------------------------------------------------------
     def place(self, scope: Scope, form: Expr, operand: int | None) -> Place:

@@ -147,6 +147,37 @@ def _whole_parts(f: Function, a: Value, b: Value) -> tuple[Value, Value, Value, 
     return quotient, select(f, fix, _plain(f, "add", rest, safe), rest), zero, minus
 
 
+def somewhere(f: Function, condition: Value) -> Value:
+    """Whether one of the lanes holds."""
+    lanes = condition.lanes
+    if not lanes:
+        return condition
+    bits = f.op(f"bitcast <{lanes} x i1> {condition.text} to i{lanes}", dt.uint64, 0)
+    return f.op(f"icmp ne i{lanes} {bits.text}, 0", dt.bool_, 0)
+
+
+QUOTIENTS = {dt.float32: 2.0**22, dt.float64: 2.0**51}
+"""Up to where the whole part of a quotient is right, or 1 too large."""
+
+
+def fmod(f: Function, args: Sequence[Value]) -> Value:
+    """C's remainder. With q the whole part of |x / y|, |x| - q·|y| is a number of the dtype, so one rounding leaves it as it
+    is; it is below 0 where the quotient was rounded up. The C library computes lanes among which one has a q too large.
+    """
+    a, b = args
+    d, lanes = a.dtype, a.lanes
+    if d.kind != "f":
+        return _plain(f, "srem", a, b)
+    x, y = (f.call("fabs", d, [v]) for v in args)
+    quotient, none = _plain(f, "fdiv", x, y), f.const(0, d, lanes)
+    large = compare(f, "fcmp uge", quotient, f.const(QUOTIENTS[d], d, lanes))
+    far = _or(f, large, compare(f, "fcmp oeq", y, f.const(float("inf"), d, lanes)))
+    rest = f.call("fma", d, [neg(f, [f.call("trunc", d, [quotient])]), y, x])
+    rest = select(f, compare(f, "fcmp olt", rest, none), _plain(f, "fadd", rest, y), rest)
+    rest = f.call("copysign", d, [rest, a])
+    return f.when(somewhere(f, far), lambda: [_plain(f, "frem", a, b)], [rest])[0]
+
+
 def idiv(f: Function, args: Sequence[Value]) -> Value:
     """The quotient rounded to minus infinity; of floats as Python has it, from an exact remainder."""
     a, b = args
@@ -156,7 +187,7 @@ def idiv(f: Function, args: Sequence[Value]) -> Value:
         if a.dtype.kind in "in":
             quotient = select(f, minus, _plain(f, "sub", none, a), quotient)
         return select(f, zero, none, quotient)
-    rest = _plain(f, "frem", a, b)
+    rest = fmod(f, args)
     exact = _plain(f, "fdiv", _plain(f, "fsub", a, rest), b)
     apart = _and(f, compare(f, "fcmp une", rest, none), _signs_differ(f, rest, b))
     exact = select(f, apart, _plain(f, "fsub", exact, f.const(1, a.dtype, a.lanes)), exact)
@@ -183,7 +214,7 @@ def mod(f: Function, args: Sequence[Value]) -> Value:
     if a.dtype.kind != "f":
         _, rest, zero, minus = _whole_parts(f, a, b)
         return select(f, zero if zero is minus else _or(f, zero, minus), none, rest)
-    rest = _plain(f, "frem", a, b)
+    rest = fmod(f, args)
     moved = select(f, _signs_differ(f, rest, b), _plain(f, "fadd", rest, b), rest)
     return select(f, compare(f, "fcmp oeq", rest, none), f.call("copysign", a.dtype, [rest, b]), moved)
 
@@ -234,7 +265,7 @@ def _scalef(f: Function, x: Value, n: Value, keep: Value) -> Value:
 
 ROWS: dict[str, Row] = {
     "add": _binary("fadd", "add", "or"), "sub": _binary("fsub", "sub"), "mul": _binary("fmul", "mul", "and"),
-    "div": _binary("fdiv", "sdiv"), "idiv": idiv, "mod": mod, "fmod": _binary("frem", "srem"),
+    "div": _binary("fdiv", "sdiv"), "idiv": idiv, "mod": mod, "fmod": fmod,
     "and": _binary("and", "and"), "or": _binary("or", "or"), "xor": _binary("xor", "xor"),
     "eq": _compare("oeq", "eq", "eq"), "ne": _compare("une", "ne", "ne"), "lt": _compare("olt", "slt", "ult"),
     "le": _compare("ole", "sle", "ule"), "gt": _compare("ogt", "sgt", "ugt"), "ge": _compare("oge", "sge", "uge"),
