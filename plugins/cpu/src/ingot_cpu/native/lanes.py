@@ -19,13 +19,16 @@ MANY = {"scaled": 9}
 
 
 def main_axis(stages: Sequence[Stage], writes: Sequence[Write], roots: Sequence[Expr], extents: Sequence[int]) -> int:
-    """The axis on which most memory lies side by side; it may be one that stages reduce. -1 where there is none."""
+    """The axis on which most memory lies side by side; it may be one that stages reduce. -1 where there is none, and where
+    it is one whose order counts, beside which the others lie far apart: elements come one by one there, rows in threads."""
     offsets = [n.args[0] for n in walk(*roots) if n.op == "get"] + [w.offset for w in writes]
     used = sorted({a for w in writes for a in w.axes} | {a for s in stages for a in s.over})
     scans = {a for s in stages if s.kind == "scan" for a in s.over}
     serial = {a for w in writes for a in w.axes if a not in w.parallel}
+    score = {a: _score(offsets, a, extents) for a in used}
     free = [a for a in used if a not in scans and a not in serial]
-    return max(free, key=lambda a: (_score(offsets, a, extents), a), default=-1)
+    best = max(free, key=lambda a: (score[a], a), default=-1)
+    return -1 if best >= 0 and not stages and score[best] < 0 < max((score[a] for a in serial), default=0) else best
 
 
 def best_axis(main: int, axes: Sequence[int], roots: Sequence[Expr], extents: Sequence[int]) -> int:
