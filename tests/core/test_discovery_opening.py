@@ -208,14 +208,39 @@ def test_kernels_are_registered_when_a_device_is_opened(kernels: Path) -> None:
         ("1 / 0", "ingot_kernels raised ZeroDivisionError"),
         ("register(7)", "hook ingot_kernels, register(kernel): got 7, which is no"),
         ('register(Kernel("sub", "acme", None, layout="odd"))', "layout 'odd' is none of"),
+        ('register(Kernel("sub", "acme:0", None))', "it is for a kind of device, 'acme', and not for 'acme:0' alone"),
+        ('register(Kernel("sub", "acme", None, dtypes=("float32",)))', "dtypes is a sequence as (dtypes.float32, "),
+        ('register(Kernel("sub", "acme", None, dtypes="float32"))', "or None for all; given: 'float32'"),
     ],
 )
 def test_a_fault_in_the_kernels_hook_keeps_none_of_them(kernels: Path, then: str, message: str) -> None:
     plant(kernels, "acme", backend("acme"))
     plant(kernels, "alpha", KERNELS.format(priority=5, then=then))
-    assert discovery.open_device("acme").name == "acme:0"
+    with pytest.warns(RuntimeWarning, match="plugin 'alpha': ingot_kernels raised .*; none of its kernels is used"):
+        assert discovery.open_device("acme").name == "acme:0"
     assert registry.candidates("add", "acme") == []
     assert message in record("alpha").notes[0]
+
+
+@pytest.mark.parametrize(
+    ("then", "message"),
+    [
+        ('register(Kernel("reluu", "acme", None))', "no op is called so by now. Did you mean 'relu'?"),
+        ('register(Kernel("relu.dy", "acme", None))', "a kernel for 'relu.dy', and no op is called so by now"),
+        ('register(Kernel("sub", "acmee", None))', "of kind 'acmee', which no plugin here has. Did you mean 'acme'?"),
+    ],
+)
+def test_names_that_nobody_knows_are_noted(kernels: Path, then: str, message: str) -> None:
+    plant(kernels, "acme", backend("acme") + KERNELS.format(priority=5, then=then))
+    discovery.open_device("acme")
+    assert [message in text for text in discovery.notes("acme")] == [True]
+
+
+def test_gradients_of_ops_and_kinds_that_are_elsewhere_are_not_noted(kernels: Path) -> None:
+    known = 'register(Kernel("relu.dx", "acme", None)); register(Kernel("relu", "qpu", None))'
+    plant(kernels, "acme", backend("acme") + KERNELS.format(priority=5, then=known))
+    discovery.open_device("acme")
+    assert discovery.notes("acme") == ()
 
 
 def test_equal_claims_are_noted_on_both_owners(kernels: Path) -> None:

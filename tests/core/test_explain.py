@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from ingot_devices import IngotError, open_device
 from ingot_devices import dtypes as dt
+from ingot_devices.errors import DeclarationError
 from ingot_devices.explain import explain
 from ingot_devices.opset import OPS
 from ingot_devices.registry import Kernel, registry
@@ -94,3 +95,38 @@ def test_faults(cpu: Any, op: str, more: dict[str, Any], message: str) -> None:
     with pytest.raises(IngotError) as caught:
         explain(op, cpu, **more)
     assert message in str(caught.value)
+
+
+def test_the_host_route_says_why_it_is_none_of_the_others(bare: Any) -> None:
+    assert explain("exp", bare).text().splitlines()[1:4] == [
+        f"  registered ({bare.kind}): not taken, no plugin has a kernel for it",
+        f"  generated ({bare.kind}): not taken, the device generates no kernels",
+        "  host (ingot-devices): taken",
+    ]
+
+
+def test_gradients_of_pointwise_ops_have_names(cpu: Any) -> None:
+    for name, operands in (("relu.dx", 2), ("sigmoid.dx.dout", 3), ("pow.dy", 4)):
+        found = explain(name, cpu)
+        assert (found.op, found.route, len(found.operands)) == (name, "generated", operands)
+    with pytest.raises(IngotError, match=r"no op is called 'relu\.dy'"):
+        explain("relu.dy", cpu)
+
+
+def test_a_dtype_that_an_op_does_not_take_is_not_answered_for_numbers(cpu: Any) -> None:
+    with pytest.raises(IngotError, match="dtype bool is not taken here"):
+        explain("relu", cpu, [dt.bool_])
+    assert explain("bitwise_and", cpu).operands == ("int64[16×16]", "int64[16×16]")  # where nothing is said of it
+
+
+def test_a_kernel_whose_make_raises_is_named(cpu: Any, owned: None) -> None:
+    def make(request: Any) -> Any:
+        return request.nope
+
+    registry.register(Kernel("add", "cpu", make), owner="test")
+    with pytest.raises(DeclarationError) as caught:
+        explain("add", cpu)
+    text = str(caught.value)
+    assert text.startswith("the kernel for add on cpu of test: make(request) raised AttributeError: 'Request' object has no")
+    assert "test_explain.py:" in text
+    assert isinstance(caught.value.__cause__, AttributeError)

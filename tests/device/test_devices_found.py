@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import os
 
+import ingot
 import ingot_devices
 import pytest
+from ingot.devices import open_device
 
 
 def required() -> set[str]:
@@ -30,3 +32,22 @@ def test_device_found(kind: str) -> None:
         pytest.skip(f"{kind}: {why}")
     else:
         ingot_devices.open_device(record.ready[0]).require()
+
+
+def test_without_an_argument_it_is_the_current_accelerator(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGOT_DEVICE", device)
+    opened, waited = open_device(device), list[str]()
+    synchronize = opened.synchronize
+
+    def counted() -> None:
+        waited.append(device)
+        synchronize()
+
+    monkeypatch.setattr(opened, "synchronize", counted)
+    before = ingot.accelerator.memory_allocated()
+    x = ingot.ones(1 << 16, device=device)
+    assert ingot.accelerator.memory_allocated() - before == ingot.accelerator.memory_allocated(device) - before >= 4 << 16
+    ingot.accelerator.synchronize()
+    assert waited == [device]
+    assert ingot.accelerator.current_stream() == ingot.accelerator.current_stream(device)
+    del x

@@ -24,49 +24,57 @@ def device_count() -> int:
     return discovery.device_count(device("auto").type)
 
 
+def _opened(spec: Any) -> Any:
+    """The device ``spec``; the current accelerator where that is None."""
+    return open_device(current_accelerator() if spec is None else spec)
+
+
 def synchronize(spec: Any = None) -> None:
-    """Wait for a device's queued work; an index refused by a kernel is raised here."""
+    """Wait for a device's queued work; an index refused by a kernel is raised here.
+
+    Without ``spec`` it is the current accelerator's, here and below.
+    """
     from ingot_devices import status
 
-    status.finish(open_device(spec))
+    status.finish(_opened(spec))
 
 
 def memory_stats(spec: Any = None) -> dict[str, Any]:
     """The pool's counters, in bytes: used, reserved, peak …"""
-    found: dict[str, Any] = open_device(spec).pool.stats()._asdict()
+    found: dict[str, Any] = _opened(spec).pool.stats()._asdict()
     return found
 
 
 def memory_allocated(spec: Any = None) -> int:
     """Bytes that tensors hold."""
-    return int(open_device(spec).pool.stats().used)
+    return int(_opened(spec).pool.stats().used)
 
 
 def max_memory_allocated(spec: Any = None) -> int:
     """The most bytes that tensors held at once."""
-    return int(open_device(spec).pool.stats().peak)
+    return int(_opened(spec).pool.stats().peak)
 
 
 def memory_reserved(spec: Any = None) -> int:
     """Bytes taken from the device, held or kept for reuse."""
-    return int(open_device(spec).pool.stats().reserved)
+    return int(_opened(spec).pool.stats().reserved)
 
 
 def empty_cache(spec: Any = None) -> None:
     """Give memory that no tensor holds back to the device."""
-    open_device(spec).pool.empty_cache()
+    _opened(spec).pool.empty_cache()
 
 
 def set_memory_limit(nbytes: int | None, spec: Any = None) -> None:
     """Bytes that tensors may hold before `OutOfMemoryError` (None: no limit but the device's)."""
-    open_device(spec).pool.set_limit(nbytes)
+    _opened(spec).pool.set_limit(nbytes)
 
 
 def current_stream(spec: Any = None) -> Any:
     """The `Stream` that this thread's work on a device goes to."""
     from .streams import current_stream as found
 
-    return found(spec)
+    return found(_opened(spec).name)
 
 
 def set_stream(stream: Any) -> None:

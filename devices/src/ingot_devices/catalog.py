@@ -8,6 +8,7 @@ about all kinds probes all of them at once.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -106,12 +107,20 @@ class Catalog:
             self._notes.setdefault(plugin, []).append(text)
 
     @contextmanager
-    def noting(self, plugin: str, doing: str) -> Iterator[None]:
-        """Turn an exception in the block into a note."""
+    def noting(self, plugin: str, doing: str, lost: str = "") -> Iterator[None]:
+        """Turn an exception in the block into a note; and a warning, where something is ``lost`` that a user would miss."""
         try:
             yield
         except (Exception, SystemExit) as error:
-            self.note(plugin, f"{doing} raised {one_line(error)}")
+            text = f"{doing} raised {one_line(error)}"
+            self.note(plugin, text)
+            if lost:
+                warnings.warn(f"plugin {plugin!r}: {text}; {lost}", RuntimeWarning, stacklevel=2)
+
+    def notes(self, plugin: str) -> tuple[str, ...]:
+        """What was noted about ``plugin`` so far."""
+        with self.lock:
+            return tuple(self._notes.get(plugin, ()))
 
     def _noted(self, record: Record) -> Record:
         return replace(record, notes=tuple(self._notes.get(record.plugin, ())))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from .backend import CONTRACT, Backend
@@ -142,3 +144,22 @@ def checked_kernel(plugin: Plugin, kernel: Any) -> Kernel:
         return kernel
     where = f"plugin {plugin.name!r}, hook ingot_kernels, register(kernel)"
     raise ContractError(f"{where}: got {kernel!r:.80}, which is no ingot_devices.registry.Kernel")
+
+
+def doubts(kernel: Kernel, backends: Iterable[str]) -> list[str]:
+    """What looks like a slip: the names of an op and of a kind of device that nobody knows."""
+    from .opset import OPS
+    from .opset.op import op_named
+
+    found = []
+    if op_named(kernel.op) is None:
+        found.append(f"it has a kernel for {kernel.op!r}, and no op is called so by now{_near(kernel.op, OPS)}")
+    alike = _near(kernel.device, backends)  # else it may well be for devices that are elsewhere
+    if kernel.device not in backends and alike:
+        found.append(f"it has a kernel for {kernel.op} on devices of kind {kernel.device!r}, which no plugin here has{alike}")
+    return found
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), 1, 0.7)
+    return f". Did you mean {near[0]!r}?" if near else ""

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Catalog
+from .claims import doubts
 from .errors import ContractError, DeviceUnavailable
 from .outcomes import Record, mend, one_line, traceback_text
 
@@ -250,6 +251,12 @@ def rescan(fresh: bool = False) -> tuple[Record, ...]:
     return _catalog.records()
 
 
+def notes(kind: str) -> tuple[str, ...]:
+    """What is wrong with the plugin that brings devices of this kind, and costs no device: kernels that were not taken, say."""
+    declared = _catalog.load().backends.get(kind)
+    return () if declared is None else _catalog.notes(declared.plugin.name)
+
+
 def load_kernels() -> None:
     """Run the hook ``ingot_kernels`` of every plugin, guarded, once: before the first device opens.
 
@@ -263,9 +270,11 @@ def load_kernels() -> None:
         _kernels.append(True)
         loaded = _catalog.load()
         for plugin in list(loaded.plugins.values()):
-            with _catalog.noting(plugin.name, "ingot_kernels"):
+            with _catalog.noting(plugin.name, "ingot_kernels", "none of its kernels is used"):
                 for kernel in loaded.kernels(plugin):
                     registry.register(kernel, owner=plugin.name)
+                    for doubt in doubts(kernel, loaded.backends):
+                        _catalog.note(plugin.name, doubt)
         for conflict in registry.conflicts():
             for owner in conflict.owners:
                 _catalog.note(owner, str(conflict))

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from . import dtypes as dt
 from .dtypes import DType
-from .errors import DeclarationError, IngotError, KernelBuildError, NoKernelError
+from .errors import IngotError, NoKernelError
 from .layout import Layout
 from .opset import OPS, Op
+from .opset.op import DTypeNotTaken, op_named
 from .resolve import Attempt, Key, resolve
 
 if TYPE_CHECKING:
     from .device import Device
     from .plan import Plan
 
+USUAL = (dt.float32, dt.int64, dt.bool_)
+"""What operands are where nothing is said of them."""
 _N = 16
 _SHAPES = (((_N, _N), (_N, _N)), ((_N, _N), (_N,)), ((_N,), (_N,)), ((_N, _N, _N), (_N, _N)))
 """Shapes to try: of an ordinary operand, and of one that holds indices, classes, flags or statistics."""
@@ -88,53 +91,74 @@ class Explanation:
 def explain(
     op: str | Op,
     device: Device,
-    dtypes: Sequence[DType] = (dt.float32,),
+    dtypes: Sequence[DType] = (),
     shapes: Sequence[tuple[int, ...]] = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> Explanation:
     """How ``op`` runs on ``device`` for operands of these dtypes: one each, or one for all.
 
-    Without ``shapes`` (likewise), small ones that the op takes are tried. IngotError for an unknown
-    op, or where no operands that were tried are ones that it takes.
+    Without ``dtypes`` the first of `USUAL` that the op takes, without ``shapes`` (likewise) small ones.
+    IngotError for an unknown op, or where no operands that were tried are ones that it takes.
     """
     row = _find(op)
     if row.view is not None:
         return Explanation(row.name, device.name, (), "view", (), ())
-    asked = _Asked(row, device, tuple(dtypes), tuple(shapes))
-    keys, attempts, plan = _tried(asked, _values(row, attributes or {}))
+    asked, keys, attempts, plan = _usual(row, device, dtypes, shapes, attributes)
     return asked.answer(keys, attempts, plan)
 
 
 def resolved(
     op: str | Op,
     device: Device,
-    dtypes: Sequence[DType] = (dt.float32,),
+    dtypes: Sequence[DType] = (),
     shapes: Sequence[tuple[int, ...]] = (),
     attributes: Mapping[str, Any] | None = None,
 ) -> tuple[Op, Plan]:
     """The op's row and the plan that `explain` tells of; NoKernelError where there is none."""
     row = _find(op)
-    values = _values(row, attributes or {})
-    _, attempts, plan = _tried(_Asked(row, device, tuple(dtypes), tuple(shapes)), values)
+    _, _, attempts, plan = _usual(row, device, dtypes, shapes, attributes)
     if plan is None:
         raise NoKernelError(f"nothing computes {row.name} on {device.name}: {'; '.join(a.refused for a in attempts)}")
     return row, plan
 
 
+def _usual(
+    row: Op, device: Device, dtypes: Sequence[DType], shapes: Sequence[tuple[int, ...]],
+    attributes: Mapping[str, Any] | None,
+) -> tuple[_Asked, Sequence[Key], list[Attempt], Plan | None]:  # fmt: skip
+    """The question, in the dtypes that were given or the first usual ones that the op takes, and `_tried`."""
+    values, faults = _values(row, attributes or {}), []
+    for each in [tuple(dtypes)] if dtypes else [(d,) for d in USUAL]:
+        asked = _Asked(row, device, each, tuple(shapes))
+        try:
+            return (asked, *_tried(asked, values))
+        except _Refused as error:
+            faults.append(error)
+    raise faults[0]
+
+
+class _Refused(IngotError):
+    """The op takes none of the operands that were tried."""
+
+
 def _tried(asked: _Asked, values: tuple[Any, ...]) -> tuple[Sequence[Key], list[Attempt], Plan | None]:
     """The first operands that the op takes, what was looked at for them, and the plan, if there is one."""
-    row, device, faults = asked.op, asked.device, []
+    row, device = asked.op, asked.device
+    faults: list[Exception] = []
     for keys in asked.candidates():
         attempts: list[Attempt] = []
         try:
             return keys, attempts, resolve(row, keys, values, device, attempts=attempts)
         except NoKernelError:
             return keys, attempts, None
-        except (KernelBuildError, DeclarationError):
+        except IngotError:
             raise
+        except DTypeNotTaken as error:  # of a tensor: numbers instead would be another question
+            faults.append(error)
+            break
         except Exception as error:  # not operands that this op takes: try the next ones
             faults.append(error)
-    raise IngotError(
+    raise _Refused(
         f"{row.name} takes no such operands ({faults[0]}); its operands are "
         f"{', '.join(row.operands) or 'none'}, its attributes {', '.join(row.attributes) or 'none'}"
     )
@@ -150,14 +174,14 @@ class _Asked:
     shapes: tuple[tuple[int, ...], ...]
 
     def candidates(self) -> Iterator[tuple[Key, ...]]:
-        """Tensors for all operands first, then more and more trailing Python numbers.
+        """Tensors for all operands first, then more and more trailing Python numbers, but for one tensor.
 
         Several dtypes or shapes say how many tensors there are at least.
         """
         required = [o for o in self.op.operands if not o.endswith("?")]
         tried = _SHAPES if required and not self.shapes else _SHAPES[:1]
         named = max(len(self.dtypes), len(self.shapes))
-        least = min(named, len(required)) if named > 1 else 0
+        least = min(named if named > 1 else self.op.group not in ("creation", "random"), len(required))
         for tensors in range(len(required), least - 1, -1):
             for number in (float, int) if tensors < len(required) else (float,):
                 for shape, role_shape in tried:
@@ -194,7 +218,7 @@ class _Asked:
 def _find(op: str | Op) -> Op:
     if isinstance(op, Op):
         return op
-    found = OPS.get(op)
+    found = op_named(op)
     if found is None:
         near = get_close_matches(op, OPS, 1)
         hint = f" Did you mean {near[0]!r}?" if near else ""

@@ -69,8 +69,9 @@ def note(op: str, device: str, nbytes: int, reason: str = "") -> None:
         raise FallbackError(f"{op} has no kernel on {device}{why}. It would run on the host, moving {nbytes} bytes; "
                             f'allow that with ingot.fallback("allow") or INGOT_FALLBACK=allow ({site})')
     if chosen == "warn" and first:
-        warnings.warn(f"{op} runs on the host, because {device} has no kernel for it ({site})", FallbackWarning,
-                      stacklevel=2)
+        file, _, line = site.rpartition(":")
+        text = f"{op} runs on the host, because {device} has no kernel for it" + (f": {reason}" if reason else "")
+        warnings.warn_explicit(text, FallbackWarning, file or site, int(line) if line.isdecimal() else 0)
 
 
 def ledger() -> tuple[Entry, ...]:

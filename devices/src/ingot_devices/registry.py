@@ -24,7 +24,7 @@ LAYOUTS: dict[str, Callable[[Layout], bool]] = {
     "dense": lambda x: x.is_dense,
 }
 """How a kernel may want its operands to lie: what is true of those that need no copy. Matrix-dense: along one of the last two
-axes; inner-dense: along the last one."""
+axes; inner-dense: along the last one; aligned: as any, today (a view may begin at each element)."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,13 @@ class Kernel:
     def __post_init__(self) -> None:
         if self.layout not in LAYOUTS:
             raise ValueError(f"kernel for {self.op}: layout {self.layout!r} is none of {', '.join(LAYOUTS)}")
+        if ":" in self.device:
+            kind = self.device.partition(":")[0]
+            raise ValueError(f"kernel for {self.op}: it is for a kind of device, {kind!r}, and not for {self.device!r} alone")
+        given = self.dtypes
+        if given is not None and (isinstance(given, (str, DType)) or not all(isinstance(d, DType) for d in given)):
+            raise TypeError(f"kernel for {self.op}: dtypes is a sequence as (dtypes.float32, dtypes.int32), or None for all; "
+                            f"given: {given!r}")
 
     def claim(self) -> tuple[Any, ...]:
         """What makes two kernels rivals."""

@@ -16,11 +16,12 @@ import numpy as np
 from .codegen import Compiled, Unsupported
 from .codegen.host import HostCodegen
 from .context import Context, state
-from .errors import NoKernelError
+from .errors import DeclarationError, IngotError, NoKernelError
 from .fallback import note
 from .ir.definition import Define, Definition, Operand
 from .layout import Layout
 from .opset.op import Op, Spec, number_spec
+from .outcomes import one_line
 from .plan import Plan, Ref, Step
 from .planning import PlanBuilder, Symbol
 from .registry import LAYOUTS, Kernel, Off, Request, registry
@@ -97,6 +98,8 @@ class _Resolver:
         chosen = [("override", k) for k in wins if (k.op, k.device) == (self.op.name, kind)]
         chosen += [("registered", k) for k in registry.candidates(self.op.name, kind)]
         if not chosen:
+            if self.device.codegen is None:
+                self.attempts.append(Attempt("registered", kind, "no plugin has a kernel for it"))
             return None
         request = Request(self.op.name, self.keys, dict(zip(self.op.attributes, self.attrs, strict=True)),
                           self.layouts, self.device, self.aliased)
@@ -120,6 +123,11 @@ class _Resolver:
             made = kernel.make(request)
         except Unsupported as e:
             return str(e)
+        except IngotError:
+            raise
+        except Exception as e:
+            raise DeclarationError(f"the kernel for {kernel.op} on {kernel.device} of {kernel.owner or 'this scope'}: "
+                                   f"make(request) raised {one_line(e)}") from e
         if made is None:
             return "declined this request"
         compiled = made if isinstance(made, Compiled) else Compiled(made, getattr(made, "__name__", "callable"))
@@ -179,7 +187,10 @@ class _Resolver:
 
     def _generated(self) -> Plan | None:
         codegen = self.device.codegen
-        if codegen is None or (self.op.expression is None and self.op.define is None):
+        if self.op.expression is None and self.op.define is None:
+            return None
+        if codegen is None:
+            self.attempts.append(Attempt("generated", self.device.kind, "the device generates no kernels"))
             return None
         layouts = self._by_number()
         steps = []
@@ -251,7 +262,7 @@ class _Resolver:
         definitions = self._definitions()
         if not definitions and any(s.size for s in self.outputs):
             return None
-        reason = next((a.refused for a in reversed(self.attempts) if a.refused), "it generates no kernels")
+        reason = next((a.refused for a in reversed(self.attempts) if a.refused), "the device generates no kernels")
         call = host_call(self.op.name, definitions, self._by_number(), self.device, reason)
         self.attempts.append(Attempt("host", "ingot-devices"))
         step = Step(call, self._refs(*definitions), "host", self.op.name, len(definitions), views=True)

@@ -85,7 +85,7 @@ def explain(
     """
     from .explain import explain_op
 
-    raise typer.Exit(explain_op(op, device, dtype or ["float32"], shape or [], attribute or [], json))
+    raise typer.Exit(explain_op(op, device, dtype or [], shape or [], attribute or [], json))
 
 
 def demo(

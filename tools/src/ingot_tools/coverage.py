@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from ingot_devices import IngotError, dtypes, open_device
+from ingot_devices.discovery import notes
 from ingot_devices.dtypes import DType
 from ingot_devices.explain import explain
 from ingot_devices.observe import Patches
 from ingot_devices.opset import OPS
-from ingot_devices.registry import registry
 
 from .cli import DONE
 
@@ -46,9 +46,6 @@ def show_coverage(name: str, wanted: Sequence[str], as_json: bool) -> int:
 
 def _cell(op: str, device: Any, dtype: DType) -> dict[str, str]:
     """Route and owner of one op for one dtype. ``other``: it takes no operands of this dtype."""
-    kept = device.limits.dtype_class(dtype)
-    if kept.kind == "refused":
-        return {"route": "", "owner": "", "reason": kept.reason}
     try:
         found = explain(op, device, [dtype])
     except IngotError as error:
@@ -97,6 +94,5 @@ def _show(device: Any, types: Sequence[DType], grid: dict[str, list[dict[str, st
     total = sum(n for word, n in counts.items() if word not in ("-", "view"))
     told = ", ".join(f"{word} {n} ({n / total:.0%})" for word, n in counts.most_common() if word not in ("-", "view"))
     screen.print(plain(f"{device.name}: {len(grid)} ops; {told}"))
-    for conflict in registry.conflicts():
-        if conflict.device == device.kind:
-            screen.print(plain(str(conflict), "yellow"))
+    for text in notes(device.kind):
+        screen.print(plain(f"note: {text}", "yellow"))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingot_devices import IngotError, open_device
+from ingot_devices.discovery import notes
 from ingot_devices.dtypes import dtype
 from ingot_devices.explain import explain
 
@@ -26,12 +27,15 @@ def explain_op(
     as_json: bool,
 ) -> int:
     """Print the explanation as text or JSON; 1 if nothing computes the op."""
-    found = explain(op, open_device(device), *parsed(dtypes, shapes, attributes))
+    opened = open_device(device)
+    found = explain(op, opened, *parsed(dtypes, shapes, attributes))
     if as_json:
-        plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict()}
+        plain = {"schema": SCHEMA, "schema_version": SCHEMA_VERSION, **found.to_dict(), "notes": notes(opened.kind)}
         print(json.dumps(plain, indent=2))
     else:
         print(found.text())
+        for text in notes(opened.kind):
+            print(f"note: {text}")
     return DONE if found.route else FAILED
 
 

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 from ingot_devices import DeviceUnavailable, Record, best
-from ingot_devices.discovery import rescan
+from ingot_devices.discovery import load_kernels, rescan
 
 from . import versions
 from .cli import DONE, FAILED
@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 
 def list_devices(as_json: bool) -> int:
     """Print the listing; 1 if no device is ready."""
+    load_kernels()  # what is wrong with them is noted on their plugin's record
     found = rescan(fresh=True)
     if as_json:
         print(json.dumps(describe(found), indent=2))

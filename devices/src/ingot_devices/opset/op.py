@@ -68,6 +68,23 @@ class Defaults:
     float: DType = dt.float32
 
 
+class DTypeNotTaken(TypeError):
+    """An op does not take tensors of a dtype."""
+
+
+def op_named(name: str) -> Op | None:
+    """The row of that name, or the op of a pointwise gradient (``relu.dx``, ``relu.dx.dg1``); None where there is none."""
+    first, *steps = name.split(".d")
+    found = OPS.get(name)
+    if found is None and steps:
+        found = OPS.get(first)
+        for operand in steps:
+            rule = None if found is None or found.gradient is None else found.gradient.get(operand)
+            row = getattr(rule, "row", None)
+            found = None if row is None else row()
+    return found
+
+
 def number_spec(kind: type) -> Spec:
     """The spec of a Python number of type ``kind``."""
     return Spec((), {bool: dt.bool_, int: dt.int64, float: Defaults.float}[kind], NUMBER)
@@ -198,7 +215,7 @@ class Types:
         found = promote_specs([s for s in specs[self.skip : self.take] if self.compute != "gradient" or _floating(s)])
         if found.kind not in self.kinds:
             allowed = {"b": "bool", "u": "unsigned", "i": "signed integer", "f": "floating point"}
-            raise TypeError(f"dtype {found.name} is not taken here; allowed: "
+            raise DTypeNotTaken(f"dtype {found.name} is not taken here; allowed: "
                             + ", ".join(allowed[k] for k in self.kinds))
         if self.compute == "float" and found.kind in "bui":
             return Defaults.float

@@ -76,6 +76,7 @@ class _Rule:
                 return lambda b, g: g
         n = len(self.reads)
         rule = _named(lambda b, *values: b.call(self.op(), values[:n], values[n:]), ["b", *self.reads, *self.attributes])
+        rule.row = self.op  # type: ignore[attr-defined]  # for who looks an op up by its name
         if n <= 2 and not self.attributes:
             rule.op = self.op  # type: ignore[attr-defined]  # an engine may launch it without the detour
         return rule
