@@ -26,8 +26,8 @@ def install(package: Path, site: Path) -> None:
 
 
 def run(site: Path, *command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command with what is installed on ``site``; ``ingot`` and ``pytest`` are this environment's."""
-    program = {"ingot": ["-m", "ingot_tools"], "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider"]}
+    """A command with what is installed on ``site``; ``ingot``, ``pytest`` and ``python`` are this environment's."""
+    program = {"python": [], "ingot": ["-m", "ingot_tools"], "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider"]}
     head = [sys.executable, *program[command[0]]]
     made = {**os.environ, "PYTHONPATH": str(site), "INGOT_CACHE_DIR": str(site.parent / "cache"), "COLUMNS": "160"}
     return subprocess.run(

@@ -33,6 +33,34 @@ def test_snippet_runs(text: str) -> None:
     exec(compile(text, "plugins/README.md", "exec"), names)
 
 
+KERNEL = """
+import runpy
+from ingot_acme.device import AcmeDevice
+from ingot_devices import registry
+text = open("guide.py").read()
+names = {}
+exec(compile(text, "guide.py", "exec"), names)
+import ingot
+registry.registry.register(names["kernel"], owner="guide")
+x, layer = ingot.randn(5, 7, device="acme"), ingot.nn.Linear(7, 3)
+wanted = layer(x.cpu())
+with ingot.fallback("error"):
+    got = layer.to("acme")(x)
+print(float((got.cpu() - wanted).abs().max()) < 1e-5)
+"""
+
+
+def test_the_kernel_by_hand_is_right_on_the_first_examples_board(tmp_path: Path) -> None:
+    (text,) = [t for t in PYTHON if 'Kernel("linear"' in t]
+    site = tmp_path / "site"
+    site.mkdir()
+    assert run(site, "ingot", "new-backend", "acme", cwd=tmp_path).returncode == 0
+    install(tmp_path / "ingot-acme", site)
+    (tmp_path / "guide.py").write_text(text)
+    done = run(site, "python", "-c", KERNEL, cwd=tmp_path)
+    assert done.stdout.splitlines()[-1:] == ["True"], done.stdout + done.stderr
+
+
 def test_modules_are_those_that_the_scaffold_writes() -> None:
     shown = [t for t in PYTHON if is_of_a_package(t)]
     written = [p.read_text("utf-8") for kind in ("host", "native") for p in sorted((TEMPLATES / kind / "src").rglob("*.py"))]

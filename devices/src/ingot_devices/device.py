@@ -140,7 +140,8 @@ class Device:
 
     # ---- views -------------------------------------------------------------------------------------------------
     def view(self, block: Block, layout: Layout, offset: int) -> Any:
-        """What kernels take for an operand: made once per tensor. The default is (handle, element offset)."""
+        """What kernels take for an operand: made once per tensor. The default is (handle, element offset); shape, strides and
+        dtype are the layout's."""
         return (block.handle, offset)
 
     def host_bytes(self, handle: Handle) -> np.ndarray[Any, Any]:

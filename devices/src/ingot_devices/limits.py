@@ -44,7 +44,8 @@ def emulated(d: DType) -> DTypeClass:
 
 
 def refused(d: DType, reason: str) -> DTypeClass:
-    """No kernel of this device takes ``d``; ``reason`` is shown to the user."""
+    """No kernel of this device takes ``d``, for a ``reason`` that ``ingot explain`` and conformance tell: what is computed in
+    it runs on the host."""
     return DTypeClass("refused", d, d, reason)
 
 

@@ -132,8 +132,9 @@ def callable_kernel(
 ) -> Kernel:  # fmt: skip
     """A kernel of ``op`` as a function of native views (`Device.view`): operands in order, then outputs to fill.
 
-    For a vendor's library. Attributes go to the function as keywords where it names them; on a device whose views are
-    (handle, offset), the function calls the driver itself.
+    For a vendor's library. Attributes go to the function as keywords where it names them. On a device whose views are
+    (handle, offset) it learns neither shapes nor the device: use a `Kernel`, whose ``make`` does, or give the device
+    another `view`.
     """
     place = origin()
     row = _row(op, place)
