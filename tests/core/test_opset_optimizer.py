@@ -10,8 +10,8 @@ from ingot_devices import dtypes as dt
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
+from ingot_devices.opset.adam import adam_numbers
 from ingot_devices.opset.op import number_spec
-from ingot_devices.opset.optimizer import adam_numbers
 
 RNG = np.random.default_rng(4)
 

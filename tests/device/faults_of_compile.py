@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from ingot.compiler import capture, guard, replaying
+from ingot.compiler import capture, guard, host, replaying
 from ingot_devices.ir.expr import Expr
 from ingot_devices.program import fuse, in_place, memory, merge, order, simplify, stages
 
@@ -108,7 +108,7 @@ def no_effects(patch: pytest.MonkeyPatch) -> None:
 def frozen_rate(patch: pytest.MonkeyPatch) -> None:
     """The numbers of an optimizer stay those of the recording."""
 
-    numbers = replaying.Replayer._numbers
+    numbers = host.Host.numbers
 
     def frozen(self: Any) -> None:
         start = len(self.text.lines)
@@ -120,23 +120,23 @@ def frozen_rate(patch: pytest.MonkeyPatch) -> None:
                 values = [v for v in event.subject._numbers(event.group, event.state) if v is not None]
                 self.text.lines[k] = f"    numbers += {self.text.name(values)}"
 
-    patch.setattr(replaying.Replayer, "_numbers", frozen)
+    patch.setattr(host.Host, "numbers", frozen)
 
 
 def no_schedule(patch: pytest.MonkeyPatch) -> None:
     """A schedule's step is left out."""
-    numbers = replaying.Replayer._numbers
+    numbers = host.Host.numbers
 
     def left_out(self: Any) -> None:
         self.recorder.events = [e for e in self.recorder.events if e.kind != "act"]
         numbers(self)
 
-    patch.setattr(replaying.Replayer, "_numbers", left_out)
+    patch.setattr(host.Host, "numbers", left_out)
 
 
 def old_seeds(patch: pytest.MonkeyPatch) -> None:
     """A generator does not move on."""
-    numbers = replaying.Replayer._numbers
+    numbers = host.Host.numbers
 
     def stands(self: Any) -> None:
         start = len(self.text.lines)
@@ -147,7 +147,7 @@ def old_seeds(patch: pytest.MonkeyPatch) -> None:
             if event.kind == "draw":
                 event.subject.peek = lambda blocks, g=event.subject: (g._seed & 0xFFFFFFFF, g._seed >> 32, 0, 0)
 
-    patch.setattr(replaying.Replayer, "_numbers", stands)
+    patch.setattr(host.Host, "numbers", stands)
 
 
 def unseen_effects(patch: pytest.MonkeyPatch) -> None:

@@ -120,8 +120,8 @@ class Capture:
     def _check_events(self) -> None:
         """What a replay does on the host, it does to objects that were there before the call."""
         for event in self.recorder.events:
-            held = event.subject.__self__ if event.kind == "act" else event.subject
-            if event.kind == "numbers" and id(event.group) not in self.world.known:
+            held = event.subject
+            if event.kind in ("numbers", "count") and id(event.group) not in self.world.known:
                 held = event.group
             if held is not default_generator and id(held) not in self.world.known:
                 what = {"draw": "a generator", "act": "a schedule"}.get(event.kind, "an optimizer")
@@ -285,7 +285,7 @@ def _claims(recorder: Recorder, world: World) -> set[tuple[int, Any]]:
     acted = any(e.kind == "act" for e in recorder.events)
     for event in recorder.events:
         if event.kind == "count":
-            claims.add((id(event.subject), event.group))
+            claims |= {(id(event.state), name) for name in event.subject.counters}
         elif event.kind == "numbers" and not read:
             claims |= {(id(event.group), key) for key in event.subject.inputs}
         if acted and event.kind == "numbers":

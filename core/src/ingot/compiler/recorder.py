@@ -51,8 +51,8 @@ class Applied:
 class Event:
     """What ingot did on the host, in order, to be done again at each replay.
 
-    ``kind``: "draw" (a generator moved on by ``blocks``), "numbers" (an optimizer's, from group and state), "count" (a
-    state's step), "act" (a scheduler's step).
+    ``kind``: "draw" (a generator moved on by ``blocks``), "numbers" (an optimizer's, from group and state), "count" (an
+    optimizer's: what the state counts goes on), "act" (a scheduler's step: ``action``).
     """
 
     kind: str
@@ -60,6 +60,7 @@ class Event:
     group: Any = None
     state: Any = None
     blocks: int = 0
+    action: Any = None
     pattern: tuple[bool, ...] = ()  # of numbers: which are None
     twin: Any = None  # of numbers: the state of an earlier event that gave the same ones, as long as both count alike
 
@@ -82,8 +83,8 @@ class Recorder:
     _numbers: dict[int, int] = field(default_factory=dict)
     _pending: Event | None = None
     _drawn: list[tuple[tuple[int, ...], int]] = field(default_factory=list)
-    _counts: Counter[int] = field(default_factory=Counter)  # id of a state → how often its step went up
-    _alike: dict[Any, tuple[Any, int]] = field(default_factory=dict)  # group, step, times counted → state, first input
+    _counts: Counter[int] = field(default_factory=Counter)  # id of a state → how often it counted
+    _alike: dict[Any, tuple[Any, int]] = field(default_factory=dict)  # group, counters, times counted → state, first input
 
     # ---- what dispatch tells -----------------------------------------------------------------------------------------
     def note(self, op: Op, plan: Plan, operands: Sequence[Any], outs: Sequence[Any]) -> None:
@@ -159,20 +160,20 @@ class Recorder:
         """The next op's numbers are ``optimizer._numbers(group, held)``."""
         self._pending = Event("numbers", optimizer, group, held)
 
-    def counted(self, held: Any, name: str) -> None:
-        """``held[name]`` went up by one."""
-        self.events.append(Event("count", held, name))
+    def counted(self, optimizer: Any, group: Any, held: Any) -> None:
+        """``optimizer._advance(group, held)`` was called."""
+        self.events.append(Event("count", optimizer, group, held))
         self._counts[id(held)] += 1
 
-    def act(self, action: Callable[[], None]) -> None:
-        """Run ``action``, which changes host state of ingot's own; it is run again at each replay."""
+    def act(self, scheduler: Any, action: Callable[[], None]) -> None:
+        """Run ``action``, which changes host state of a scheduler and its optimizer; it is run again at each replay."""
         before = state.context
         state.context = before.change(recording=False)
         try:
             action()
         finally:
             state.context = before
-        self.events.append(Event("act", action))
+        self.events.append(Event("act", scheduler, action=action))
 
     def _known_numbers(self, op: Op, values: list[Any]) -> None:
         """Replace numbers that change by `Input`s."""
@@ -201,11 +202,10 @@ class Recorder:
         self.inputs = max(self.inputs, number)
 
     def _twin(self, event: Event) -> tuple[Any, int]:
-        """The state of an earlier parameter of the group whose step counts as this one's does, and its first number; None and
-        the next number where there is none. Most parameters of a model share their numbers."""
-        if "step" not in event.state:
-            return None, self.inputs
-        key = (id(event.subject), id(event.group), event.state["step"], self._counts[id(event.state)])
+        """The state of an earlier parameter of the group that counts as this one's does, and its first number; None and the
+        next number where there is none. Most parameters of a model share their numbers."""
+        counters = tuple([event.state[name] for name in event.subject.counters])
+        key = (id(event.subject), id(event.group), counters, self._counts[id(event.state)])
         if key in self._alike:
             return self._alike[key]
         self._alike[key] = (event.state, self.inputs)

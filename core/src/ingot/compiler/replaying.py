@@ -20,6 +20,7 @@ from ..base import TensorBase
 from ..devices import get_default_device
 from .capture import Capture, Effect, Programs, Source
 from .guard import Guard
+from .host import Host
 from .recorder import Place
 from .reuse import keeper
 from .sizes import kind_of, size_of
@@ -77,6 +78,7 @@ class Replayer:
         self.kind, self.size = kind_of(capture.arguments), size_of(capture.arguments)
         self.captured_ops = len(self.recorder.applied)
         self.text = Text()
+        self.host = Host(self.text, self.recorder)
         self.moving = {id(s.tensor): f"x{n}" for n, s in enumerate(capture.moving())}
         self.places: dict[int, str] = {}
         self.outputs: dict[int, str] = {}  # buffer → the variable of its memory
@@ -84,7 +86,7 @@ class Replayer:
         self.spare: dict[int, str] = {}  # buffer → the variable of a block that was let go, or None
         self.values: dict[tuple[Any, ...], str] = {}  # place → the variable of its tensor
         self._arguments(context)
-        self._numbers()
+        self.host.numbers()
         self._run()
         for effect in capture.effects:
             self._effect(effect)
@@ -129,22 +131,8 @@ class Replayer:
         self._apart()
         self.text.scope["guard"] = self.guard
         add("if not guard.holds(): return MISS")
-        self._zeros()
+        self.host.tests()
         self._placed()
-
-    def _zeros(self) -> None:
-        """An optimizer's option that is zero is left out of its op: that is decided when it is recorded. So is that parameters
-        share their numbers, because they have made as many steps."""
-        for event in self.recorder.events:
-            if event.twin is not None:
-                twin, own = self.text.name(event.twin), self.text.name(event.state)
-                self.text.add(f"if {own}['step'] != {twin}['step']: return MISS")
-        for event in {id(e.group): e for e in self.recorder.events if e.kind == "numbers"}.values():
-            for key in event.subject.inputs:
-                value = event.group[key]
-                if isinstance(value, (int, float)):
-                    test = "" if value else "not "
-                    self.text.add(f"if not ({test}{self.text.name(event.group)}[{key!r}]): return MISS")
 
     def _placed(self) -> None:
         """Tensors that stand in places which each call fills anew."""
@@ -193,21 +181,6 @@ class Replayer:
             blocks = ", ".join(f"id({x}._block)" for x in names)
             self.text.add(f"if len({{{blocks}}}) != {len(names)}: return MISS")
 
-    def _numbers(self) -> None:
-        """The host's events in order; `Input`s are numbered as the recorder numbered them."""
-        add, name = self.text.add, self.text.name
-        add("numbers = []")
-        for event in self.recorder.events:
-            if event.kind == "draw":
-                add(f"numbers += {name(event.subject)}.take({event.blocks})")
-            elif event.kind == "act":
-                add(f"{name(event.subject)}()")
-            elif event.kind == "count":
-                add(f"{name(event.subject)}[{event.group!r}] += 1")
-            elif event.twin is None:
-                call = f"{name(event.subject)}._numbers({name(event.group)}, {name(event.state)})"
-                add(f"numbers += [v for v in {call} if v is not None]" if any(event.pattern) else f"numbers += {call}")
-
     # ---- the program ---------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         add, made = self.text.add, self.made
@@ -219,15 +192,13 @@ class Replayer:
         self._allocate(slots)
         self.text.scope["run"] = made.built.run
         call = f"run(({''.join(s + ', ' for s in slots)}), numbers)"
-        counted = [e for e in self.recorder.events if e.kind == "count"]
-        if not counted:
+        if not self.host.counts():
             add(call)
             return
         add("try:")
         add(call, 2)
         add("except BaseException:")  # a refused index: the step was not taken
-        for event in counted:
-            add(f"{self.text.name(event.subject)}[{event.group!r}] -= 1", 2)
+        self.host.uncount()
         add("raise", 2)
 
     def _tensor_of(self, source: Source) -> str:

@@ -62,13 +62,13 @@ class _State:
         self.generators: list[tuple[Any, int, int]] = []
         for event in capture.recorder.events:
             if event.kind == "count":
-                self._keep(event.subject)
+                self._keep(event.state)
             elif event.kind == "draw":
                 self.generators.append((event.subject, event.subject._seed, event.subject._offset))
             elif event.kind == "numbers":
                 self._keep(event.group)
             else:
-                self._keep(vars(event.subject.__self__))
+                self._keep(vars(event.subject))
 
     def _keep(self, held: dict[Any, Any]) -> None:
         self.dicts.append((held, dict(held)))

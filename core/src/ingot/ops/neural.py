@@ -159,7 +159,7 @@ def scaled_dot_product_attention(
     return run("scaled_dot_product_attention", query, key, value, attn_mask, factor, is_causal=is_causal)[0]
 
 
-rows = LazyModule("ingot_devices.opset.optimizer")
+rows = LazyModule("ingot_devices.opset.adam")
 
 
 # ---- optimizers' steps -----------------------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Optimizer: parameter groups, per-parameter state, saving and loading; the rules are in the other
 files.
 
-The flow: `backward` fills ``.grad``, `step` of a subclass makes one fused op call per parameter, of
-which `steps` joins several into a launch, `zero_grad` drops the gradients. State is keyed by the
+The flow: `backward` fills ``.grad``, `step` of a subclass updates the parameters (nearly always by `fused`: one op for
+each, of which `steps` joins several into a launch), `zero_grad` drops the gradients. State is keyed by the
 parameter object; saved, by its number in the order of the groups.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, ClassVar
 
-from ingot_devices.context import state as context
-
 import ingot
 from ingot.tensor import Tensor
 
+NOT_NEGATIVE = ("lr", "weight_decay", "eps", "momentum", "lr_decay", "initial_accumulator_value", "momentum_decay")
+"""Options that mean the same in every rule."""
 Closure = Callable[[], Any]
 Params = Iterable[Tensor] | Iterable[dict[str, Any]]
 
@@ -32,10 +32,8 @@ class Optimizer:
 
     # Keys of `state` that are tensors shaped as their parameter: checked when a state is loaded.
     moments: ClassVar[tuple[str, ...]] = ()
-    # Options that reach the step's op as numbers and decide nothing else: a compiled step reads them anew each time.
-    inputs: ClassVar[tuple[str, ...]] = ()
-    # Whether several parameters' steps share a launch where the device can.
-    _joined: bool | None = True
+    # Keys of `state` that are numbers which each step moves on, with those before the first; loaded, also from tensors.
+    counters: ClassVar[Mapping[str, float]] = {"step": 0}
     # Whether `step` was called, for the schedulers' warning; None in a subclass that doesn't tell.
     _opt_called: bool | None = None
 
@@ -53,12 +51,6 @@ class Optimizer:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
-
-    def _share(self, foreach: bool | None, fused: bool | None) -> None:
-        """``foreach=False`` gives each parameter a launch of its own; else several share one."""
-        if foreach and fused:
-            raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
-        self._joined = fused or foreach is not False
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group: a dict with "params" and any option that is to differ from the defaults."""
@@ -81,13 +73,16 @@ class Optimizer:
 
     def _check(self, group: Mapping[str, Any]) -> None:
         """Refuse options that make no sense, with ValueError. Subclasses extend it."""
-        for name in ("lr", "weight_decay", "eps", "momentum"):
+        for name in NOT_NEGATIVE:
             value = group.get(name, 0.0)
             if not isinstance(value, (int, float)):
                 raise TypeError(f"{name} must be a number, but got {type(value).__name__}")
             if not value >= 0.0:
                 words = {"lr": "learning rate", "eps": "epsilon value"}.get(name, f"{name} value")
                 raise ValueError(f"Invalid {words}: {value}; it must be at least 0")
+        for number, beta in enumerate(group.get("betas", ())):
+            if not 0.0 <= beta < 1.0:
+                raise ValueError(f"Invalid beta parameter at index {number}: {beta}")
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient (or, ``set_to_none=False``, fill it with zeros)."""
@@ -105,21 +100,6 @@ class Optimizer:
         raise NotImplementedError(
             f"{type(self).__name__} has no step(); an optimizer writes its own"
         )
-
-    def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The number operands of one parameter's step, from its options and state alone."""
-        raise NotImplementedError(f"{type(self).__name__} does not say where its numbers come from")
-
-    def _tell(self, group: dict[str, Any], state: dict[str, Any]) -> None:
-        """Where the next op's numbers come from, for a recorder."""
-        if context.context.recording:
-            context.recorder.source(self, group, state)
-
-    def _count(self, state: dict[str, Any]) -> None:
-        """One more step of a parameter."""
-        state["step"] += 1
-        if context.context.recording:
-            context.recorder.counted(state, "step")
 
     def _loss_of(self, closure: Closure | None) -> Any:
         self._opt_called = True
@@ -190,23 +170,19 @@ class Optimizer:
         ]
 
     def _state_for(self, number: Any, owner: Tensor, values: Mapping[str, Any]) -> dict[str, Any]:
-        """A copy of one parameter's state, on its device and in its dtype; a tensor "step" becomes
-        an int.
-        """
+        """A copy of one parameter's state, on its device and in its dtype; a tensor that only counts becomes a number."""
         result: dict[str, Any] = {}
         for name, value in values.items():
-            if not isinstance(value, Tensor):
-                result[name] = value
-            elif name == "step":
-                result[name] = int(value.item())
-            elif name in self.moments and value.shape != owner.shape:
+            if name in self.counters:
+                kind = type(self.counters[name])
+                result[name] = kind(value.item() if isinstance(value, Tensor) else value)
+            elif name in self.moments and isinstance(value, Tensor) and value.shape != owner.shape:
                 raise ValueError(
                     f"loaded state dict does not fit: {name} of parameter {number} has shape "
                     f"{value.shape}, the parameter {owner.shape}"
                 )
-            else:
-                dtype = owner.dtype if owner.is_floating_point() else value.dtype
-                result[name] = value.detach().to(device=owner.device, dtype=dtype, copy=True)
+            elif value is not None or name not in self.moments:  # a moment that is None has not begun
+                result[name] = _copied(value, owner)
         return result
 
     def __repr__(self) -> str:
@@ -215,6 +191,14 @@ class Optimizer:
             lines.append(f"Parameter Group {number}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
+
+
+def _copied(value: Any, owner: Tensor) -> Any:
+    """A copy of a value of the state, with the tensors in it where ``owner`` is, and in its dtype."""
+    if isinstance(value, Tensor):
+        dtype = owner.dtype if owner.is_floating_point() else value.dtype
+        return value.detach().to(device=owner.device, dtype=dtype, copy=True)
+    return [_copied(v, owner) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _listed(params: Any) -> list[Tensor]:

@@ -1,28 +1,26 @@
-"""Stochastic gradient descent, with momentum and Nesterov's variant of it."""
+"""Stochastic gradient descent: with momentum and Nesterov's variant of it (SGD), and averaged (ASGD)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import ingot
 from ingot.ops import neural
-from ingot.optim.optimizer import Closure, Optimizer, Params
-from ingot.optim.steps import Steps
+from ingot.optim.fused import Fused, Rule, decay_of
+from ingot.optim.optimizer import Params
 from ingot.tensor import Tensor
 
 
-class SGD(Optimizer):
+class SGD(Fused):
     """``p -= lr · g``, g the gradient, plus ``weight_decay · p``, passed through momentum.
 
-    ``nesterov`` needs a momentum and no dampening (ValueError); ``maximize`` climbs instead.
-    Several parameters share a launch where the device can, to the same bits; ``foreach=False``
-    keeps them apart.
+    ``nesterov`` needs a momentum and no dampening (ValueError); ``maximize`` climbs instead. State per parameter, with a
+    momentum: ``momentum_buffer``.
     """
 
     moments: ClassVar[tuple[str, ...]] = ("momentum_buffer",)
+    counters: ClassVar[Mapping[str, float]] = {}
     inputs: ClassVar[tuple[str, ...]] = ("lr", "momentum", "dampening", "weight_decay")
-    _opt_called = False
 
     def __init__(
         self,
@@ -55,39 +53,66 @@ class SGD(Optimizer):
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
 
+    def _rule(self, group: Mapping[str, Any]) -> Rule:
+        climbs = group["maximize"]
+        if group["momentum"] == 0:
+            return Rule("sgd_step", (), (climbs,))
+        nesterov = group["nesterov"]
+        return Rule("sgd_momentum_step", self.moments, (nesterov, False, climbs), first=(nesterov, True, climbs))
+
     def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
+        momentum = group["momentum"]
         return neural.sgd_numbers(
-            group["lr"],
-            group["momentum"],
-            group["dampening"],
-            group["weight_decay"],
-            has_buffer=group["momentum"] != 0,
+            group["lr"], momentum, group["dampening"], group["weight_decay"], has_buffer=momentum != 0
         )
 
-    def step(self, closure: Closure | None = None) -> Any:
-        """Update every parameter that has a gradient."""
-        loss = self._loss_of(closure)
-        with Steps(bool(self._joined)) as steps:
-            for group in self.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        self._step_of(parameter, parameter.grad, group, steps)
-        return loss
 
-    def _step_of(
-        self, parameter: Tensor, gradient: Tensor, group: dict[str, Any], steps: Steps
+class ASGD(Fused):
+    """Averaged stochastic gradient descent (Polyak and Juditsky, 1992): ``p -= eta · (g + lambd · p)``, where
+    eta = lr / (1 + lambd·lr·t)^alpha, and ``ax`` in the state is the mean of p since step ``t0``.
+
+    State per parameter: ``step`` (int), ``eta`` and ``mu`` (floats), ``ax``. ``maximize`` climbs instead.
+    """
+
+    op: ClassVar[str] = "asgd_step"
+    moments: ClassVar[tuple[str, ...]] = ("ax",)
+    counters: ClassVar[Mapping[str, float]] = {"step": 0, "eta": 0.0, "mu": 1.0}
+    inputs: ClassVar[tuple[str, ...]] = ("lr", "lambd", "alpha", "t0", "weight_decay")
+
+    def __init__(
+        self,
+        params: Params,
+        lr: float = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
     ) -> None:
-        if group["momentum"] == 0:
-            self._tell(group, {})
-            numbers = self._numbers(group, {})
-            steps.add("sgd_step", (parameter, gradient), numbers, (group["maximize"],), (parameter,))
-            return
-        state = self.state[parameter]
-        buffer = state.get("momentum_buffer")
-        first = buffer is None
-        if first:
-            buffer = state["momentum_buffer"] = ingot.zeros_like(parameter)
-        self._tell(group, state)
-        tensors, numbers = (parameter, gradient, buffer), self._numbers(group, state)
-        attrs = (group["nesterov"], first, group["maximize"])
-        steps.add("sgd_momentum_step", tensors, numbers, attrs, (parameter, buffer))
+        super().__init__(
+            params,
+            {
+                "lr": lr,
+                "lambd": lambd,
+                "alpha": alpha,
+                "t0": t0,
+                "weight_decay": weight_decay,
+                "maximize": maximize,
+            },
+        )
+        self._share(foreach)
+
+    def _begin(self, parameter: Tensor, group: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
+        return {**super()._begin(parameter, group, rule), "eta": float(group["lr"])}
+
+    def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
+        eta = state["eta"]
+        return eta, 1.0 - group["lambd"] * eta, state["mu"], decay_of(group)
+
+    def _advance(self, group: Mapping[str, Any], state: dict[str, Any]) -> None:
+        """The rate of the next step, and its share in the mean."""
+        super()._advance(group, state)
+        lr, step = group["lr"], state["step"]
+        state["eta"] = lr / (1 + group["lambd"] * lr * step) ** group["alpha"]
+        state["mu"] = 1.0 / max(1, step - group["t0"])

@@ -3,7 +3,7 @@
 A launch costs the host microseconds and a small parameter's step costs the device less, so steps wait for one another and run
 side by side, several in one launch, where the device can join kernels (`ingot_devices.joint`)::
 
-    with Steps(joined) as steps:  steps.add("adamw_step", …) for each parameter   ──▶   launches
+    with Steps(joined) as steps:  steps.add(OPS["adamw_step"], …) for each parameter   ──▶   launches
 
 The results are those of a launch each, to the bit. Under a recorder nothing waits: `program.gather` does there what this
 does here.
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ingot_devices.context import state
-from ingot_devices.opset.op import OPS, Op
+from ingot_devices.opset.op import Op
 
 from .. import dispatch
 from ..dispatch import Entry
@@ -66,18 +66,17 @@ class Steps:
         finally:
             state.context = self.before
 
-    def add(
-        self, name: str, tensors: tuple[Any, ...], numbers: tuple[Any, ...], attrs: tuple[Any, ...], written: Sequence[Any]
-    ) -> None:  # fmt: skip
-        """One step of one parameter: the op ``name``, which updates ``written`` in place."""
+    def add(self, op: Op, tensors: tuple[Any, ...], numbers: tuple[Any, ...], attrs: tuple[Any, ...]) -> None:
+        """One step of one parameter; ``tensors``: itself, its gradient, and its moments, which are updated with it."""
         device = tensors[0]._layout.device
         if device is not self.device:
             self.device, self.waits = device, self.joined and joint.most(device, len(tensors)) > 1
         if self.waits:
-            self.waiting.append(Step(OPS[name], tensors, numbers, attrs))
+            self.waiting.append(Step(op, tensors, numbers, attrs))
         else:
-            dispatch.call(OPS[name], (*tensors, *numbers), attrs)
-        for t in written:
+            dispatch.call(op, (*tensors, *numbers), attrs)
+        tensors[0]._block.version += 1
+        for t in tensors[2:]:
             t._block.version += 1
 
     def flush(self) -> None:

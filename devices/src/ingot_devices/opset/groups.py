@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    adam,
     attention,
     batch_norm,
     class_loss,
@@ -11,10 +12,10 @@ from . import (
     convolution,
     copy,
     creation,
+    descent,
     index,
     loss,
     mask,
-    optimizer,
     pointwise,
     pool,
     random,
@@ -26,5 +27,5 @@ from . import (
 
 GROUPS = (
     pointwise, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort, random,
-    composite, batch_norm, loss, class_loss, attention, optimizer,
+    composite, batch_norm, loss, class_loss, attention, descent, adam,
 )  # fmt: skip

@@ -14,6 +14,10 @@ PLACED = (  # positions and ranks, and what moves elements by them only on the w
     "one_hot bincount class_mask compact coordinates searchsorted sort_ranks arrange sort_merge run_starts unpermute"
 )
 DRAWN = "random_bits uniform normal randint"
-UPDATED = "sgd_step sgd_momentum_step adam_step adamw_step batch_norm_update"  # written in place by a step
+UPDATED = (  # written in place by a step
+    "sgd_step sgd_momentum_step asgd_step rprop_step adagrad_step adadelta_step rmsprop_step rmsprop_momentum_step "
+    "rmsprop_centered_step rmsprop_centered_momentum_step adam_step adamw_step adam_amsgrad_step adamw_amsgrad_step "
+    "adamax_step nadam_step nadamw_step radam_step radamw_step batch_norm_update"
+)
 
 NO_GRADIENT = frozenset(f"{CREATED} {TESTED} {LOGICAL} {COUNTED} {PLACED} {DRAWN} {UPDATED}".split())

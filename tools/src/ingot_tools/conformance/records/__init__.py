@@ -23,6 +23,7 @@ GROUPS = (
     "random",
     "composite",
     "optimizer",
+    "optimizer_more",
     "conversion",
 )
 
