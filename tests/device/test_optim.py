@@ -1,9 +1,8 @@
-"""optim on every device: the update rules against NumPy in float64, groups, state, schedules."""
+"""optim on every device: the update rules against NumPy in float64, groups, state."""
 
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,79 +10,44 @@ import ingot
 import numpy as np
 import pytest
 from ingot import nn
-from ingot.optim import lr_scheduler
+from optimizers import CASES, REFERENCES, Options, expected, made, named, parameters, run, values
 
-Array = np.ndarray[Any, Any]
-
-
-def start(device: str) -> tuple[Any, Array, list[Array]]:
-    """A parameter, its values in float64, and five gradients."""
-    random = np.random.default_rng(3)
-    values = random.standard_normal((3, 2)).astype(np.float32)
-    gradients = [random.standard_normal((3, 2)).astype(np.float32) for _ in range(5)]
-    parameter = nn.Parameter(ingot.tensor(values.tolist(), device=device))
-    return parameter, values.astype(np.float64), gradients
+ULP = {ingot.float16: 2**-10, ingot.bfloat16: 2**-7}
 
 
-def run(optimizer: Any, parameter: Any, gradients: list[Array]) -> Array:
-    for gradient in gradients:
-        parameter.grad = ingot.tensor(gradient.tolist(), device=parameter.device)
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+def test_a_run_is_that_of_numpy(device: str, kind: str, options: Options) -> None:
+    given, gradients = values(25)
+    moving = parameters(ingot, device, given, ingot.float32)
+    got = run(ingot, made(ingot, kind, options, moving), moving, gradients)
+    for mine, wanted, start in zip(got, expected(kind, options, given, gradients), given, strict=True):
+        assert np.abs(wanted - start).max() > 5e-4  # it goes somewhere
+        np.testing.assert_allclose(mine, wanted, rtol=2e-6, atol=4e-6)
+
+
+@pytest.mark.parametrize("dtype", [ingot.float16, ingot.bfloat16], ids=str)
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_halves_are_computed_in_float32(device: str, kind: str, dtype: Any) -> None:
+    """One step is the exact one, rounded once."""
+    options = next(o for k, o in CASES if k == kind)
+    given, gradients = (parameters(ingot, device, v, dtype) for v in (values(1)[0], values(1)[1][0]))
+    plain, slopes = ([p.detach().cpu().double().numpy() for p in each] for each in (given, gradients))
+    got = run(ingot, made(ingot, kind, options, given), given, [slopes])
+    for mine, wanted in zip(got, expected(kind, options, plain, [slopes]), strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1.01 * ULP[dtype] / 2, atol=1e-6)
+
+
+def test_asgd_keeps_the_mean_of_the_last_parameters(device: str) -> None:
+    """From step t0 + 1 on: until then it is the parameter itself."""
+    parameter, seen = nn.Parameter(ingot.ones(3, device=device)), []
+    optimizer = ingot.optim.ASGD([parameter], lr=0.1, t0=2)
+    for k in range(8):
+        parameter.grad = ingot.full((3,), 0.5 + k, device=device)
         optimizer.step()
-    result: Array = parameter.detach().cpu().numpy()
-    return result
-
-
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"weight_decay": 0.1},
-        {"momentum": 0.9},
-        {"momentum": 0.9, "dampening": 0.5, "weight_decay": 0.01},
-        {"momentum": 0.9, "nesterov": True},
-        {"momentum": 0.9, "maximize": True},
-    ],
-    ids=str,
-)
-def test_sgd(device: str, options: dict[str, Any]) -> None:
-    parameter, p, gradients = start(device)
-    got = run(ingot.optim.SGD([parameter], lr=0.1, **options), parameter, gradients)
-    momentum, buffer = options.get("momentum", 0), None
-    for gradient in gradients:
-        g = (-1 if options.get("maximize") else 1) * gradient.astype(np.float64)
-        g = g + options.get("weight_decay", 0) * p
-        if momentum:
-            keep = 1 - options.get("dampening", 0)
-            buffer = g if buffer is None else momentum * buffer + keep * g
-            g = g + momentum * buffer if options.get("nesterov") else buffer
-        p = p - 0.1 * g
-    np.testing.assert_allclose(got, p, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("kind", ["Adam", "AdamW"])
-@pytest.mark.parametrize(
-    "options",
-    [{}, {"weight_decay": 0.1}, {"amsgrad": True, "weight_decay": 0.1}, {"maximize": True}],
-    ids=str,
-)
-def test_adam(device: str, kind: str, options: dict[str, Any]) -> None:
-    parameter, p, gradients = start(device)
-    optimizer = getattr(ingot.optim, kind)([parameter], lr=0.01, betas=(0.8, 0.9), **options)
-    got = run(optimizer, parameter, gradients)
-    decay = options.get("weight_decay", 0.01 if kind == "AdamW" else 0)
-    mean, square, greatest = 0 * p, 0 * p, 0 * p
-    for step, gradient in enumerate(gradients, 1):
-        g = (-1 if options.get("maximize") else 1) * gradient.astype(np.float64)
-        if kind == "AdamW":
-            p = p * (1 - 0.01 * decay)
-        else:
-            g = g + decay * p
-        mean, square = 0.8 * mean + 0.2 * g, 0.9 * square + 0.1 * g * g
-        greatest = np.maximum(greatest, square)
-        second = greatest if options.get("amsgrad") else square
-        scale = np.sqrt(second / (1 - 0.9**step)) + 1e-8
-        p = p - 0.01 / (1 - 0.8**step) * mean / scale
-    np.testing.assert_allclose(got, p, rtol=1e-5, atol=1e-6)
+        seen.append(parameter.detach().cpu().numpy().astype(np.float64))
+        state = optimizer.state[parameter]
+        np.testing.assert_allclose(state["ax"].cpu().numpy(), np.mean(seen[min(k, 3) :], axis=0), rtol=1e-6)
+    assert state["step"] == 8 and state["mu"] == 1 / 6
 
 
 def test_groups_have_options_of_their_own(device: str) -> None:
@@ -148,20 +112,21 @@ def test_optimizers_refuse_what_makes_no_sense() -> None:
         sgd([parameter, parameter])
 
 
-@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW"])
-def test_a_resumed_run_is_bit_equal(device: str, kind: str) -> None:
-    options: dict[str, Any] = {"momentum": 0.9} if kind == "SGD" else {"weight_decay": 0.1}
-    make = getattr(ingot.optim, kind)
-    parameter, _, gradients = start(device)
-    optimizer = make([parameter], lr=0.1, **options)
-    run(optimizer, parameter, gradients[:2])
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=named)
+def test_a_resumed_run_is_bit_equal(device: str, kind: str, options: Options) -> None:
+    given, gradients = values(9)
+    moving = parameters(ingot, device, given, ingot.float32)
+    optimizer = made(ingot, kind, options, moving)
+    run(ingot, optimizer, moving, gradients[:4])
     saved = copy.deepcopy(optimizer.state_dict())
-    other = nn.Parameter(parameter.detach().clone())
-    through = run(optimizer, parameter, gradients[2:])
-    resumed = make([other], lr=0.7)
+    others = [nn.Parameter(p.detach().clone()) for p in moving]
+    through = run(ingot, optimizer, moving, gradients[4:])
+    resumed = getattr(ingot.optim, kind)([{"params": others[:-1]}, {"params": others[-1:]}], lr=0.7)
     resumed.load_state_dict(saved)
-    assert resumed.param_groups[0]["lr"] == 0.1
-    np.testing.assert_array_equal(run(resumed, other, gradients[2:]), through)
+    assert resumed.param_groups[0]["lr"] == options["lr"]
+    assert optimizer.state_dict()["state"].keys() == saved["state"].keys()
+    for mine, wanted in zip(run(ingot, resumed, others, gradients[4:]), through, strict=True):
+        np.testing.assert_array_equal(mine, wanted)
 
 
 def test_state_dict_has_pytorchs_form() -> None:
@@ -205,90 +170,3 @@ def test_loaded_state_is_a_copy_and_takes_a_tensor_step() -> None:
     optimizer.step()
     assert optimizer.state[parameter]["step"] == 5
     assert moments["exp_avg"].tolist() == [1.0, 1.0]
-
-
-# ---- schedules -----------------------------------------------------------------------------------
-
-
-def rates(make: Callable[[Any], Any], epochs: int = 8, lr: float = 1.0) -> list[float]:
-    optimizer = ingot.optim.SGD([nn.Parameter(ingot.ones(1))], lr=lr)
-    schedule = make(optimizer)
-    found = []
-    for _ in range(epochs):
-        optimizer.step()
-        found.append(optimizer.param_groups[0]["lr"])
-        assert schedule.get_last_lr() == [found[-1]]
-        schedule.step()
-    return found
-
-
-def test_schedules() -> None:
-    def cosine(n: int) -> float:
-        return 0.1 + 0.9 * (1 + math.cos(math.pi * n / 4)) / 2
-
-    wanted: dict[Callable[[Any], Any], Callable[[int], float]] = {
-        lambda o: lr_scheduler.StepLR(o, 3, 0.5): lambda n: 0.5 ** (n // 3),
-        lambda o: lr_scheduler.MultiStepLR(o, [2, 5, 5]): lambda n: (
-            0.1 ** ((n >= 2) + 2 * (n >= 5))
-        ),
-        lambda o: lr_scheduler.ExponentialLR(o, 0.9): lambda n: 0.9**n,
-        lambda o: lr_scheduler.LambdaLR(o, lambda n: 1 / (n + 1)): lambda n: 1 / (n + 1),
-        lambda o: lr_scheduler.LinearLR(o, 0.5, 1.0, 4): lambda n: 0.5 + 0.125 * min(n, 4),
-        lambda o: lr_scheduler.ConstantLR(o, 0.5, 3): lambda n: 0.5 if n < 3 else 1.0,
-        lambda o: lr_scheduler.CosineAnnealingLR(o, 4, 0.1): cosine,
-    }
-    for make, formula in wanted.items():
-        np.testing.assert_allclose(rates(make), [formula(n) for n in range(8)], rtol=1e-9)
-
-
-def test_schedules_one_after_the_other() -> None:
-    def make(optimizer: Any) -> Any:
-        warm = lr_scheduler.LinearLR(optimizer, 0.25, 1.0, 3)
-        then = lr_scheduler.ExponentialLR(optimizer, 0.5)
-        return lr_scheduler.SequentialLR(optimizer, [warm, then], [3])
-
-    def nested(optimizer: Any) -> Any:
-        last = lr_scheduler.StepLR(optimizer, 1, 0.1)
-        return lr_scheduler.SequentialLR(optimizer, [make(optimizer), last], [5])
-
-    np.testing.assert_allclose(rates(make, 6), [0.25, 0.5, 0.75, 1.0, 0.5, 0.25])
-    np.testing.assert_allclose(rates(nested, 7), [0.25, 0.5, 0.75, 1.0, 0.5, 1.0, 0.1])
-
-
-def test_a_resumed_schedule_goes_on_as_it_would_have() -> None:
-    def make(optimizer: Any) -> Any:
-        steps = lr_scheduler.StepLR(optimizer, 2, 0.5)
-        cosine = lr_scheduler.CosineAnnealingLR(optimizer, 5)
-        return lr_scheduler.SequentialLR(optimizer, [steps, cosine], [4])
-
-    parameter = nn.Parameter(ingot.ones(1))
-    whole = rates(make, 8)
-    optimizer = ingot.optim.SGD([parameter], lr=1.0)
-    schedule = make(optimizer)
-    for _ in range(5):
-        optimizer.step()
-        schedule.step()
-    saved = copy.deepcopy((optimizer.state_dict(), schedule.state_dict()))
-    again = ingot.optim.SGD([parameter], lr=9.0)
-    resumed = make(again)
-    again.load_state_dict(saved[0])
-    resumed.load_state_dict(saved[1])
-    found = []
-    for _ in range(3):
-        found.append(again.param_groups[0]["lr"])
-        again.step()
-        resumed.step()
-    assert found == whole[5:]
-
-
-def test_schedules_refuse_what_makes_no_sense() -> None:
-    optimizer = ingot.optim.SGD([nn.Parameter(ingot.ones(1))])
-    with pytest.raises(TypeError, match="int is not an Optimizer"):
-        lr_scheduler.StepLR(3, 1)  # type: ignore[arg-type]
-    with pytest.raises(KeyError, match="initial_lr"):
-        lr_scheduler.StepLR(optimizer, 1, last_epoch=3)
-    with pytest.raises(ValueError, match="Expected 1 lr_lambdas, but got 2"):
-        lr_scheduler.LambdaLR(optimizer, [lambda n: 1.0] * 2)
-    schedule = lr_scheduler.StepLR(optimizer, 1)
-    with pytest.warns(UserWarning, match=r"before `optimizer\.step\(\)`"):
-        schedule.step()

@@ -1,9 +1,8 @@
-"""nn, optim and utils.data beside PyTorch's: signatures, reprs, state, training runs, schedules."""
+"""nn, optim and utils.data beside PyTorch's: signatures, reprs, training runs, initial values."""
 
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +32,7 @@ PLACES = (
     "nn.utils",
     "optim",
     "optim.lr_scheduler",
+    "optim.swa_utils",
     "utils.data",
 )
 
@@ -161,58 +161,6 @@ def test_training_runs_agree(ingot: Any, torch: Any, make: Callable[[Any, Any], 
     assert list(ours) == list(theirs)
     for name, value in ours.items():
         np.testing.assert_allclose(value, theirs[name], rtol=1e-4, atol=2e-5, err_msg=name)
-
-
-def test_optimizer_state_has_pytorchs_form(ingot: Any, torch: Any) -> None:
-    def state(library: Any, kind: str) -> Any:
-        parameter = library.nn.Parameter(library.ones(2))
-        options = {"momentum": 0.9} if kind == "SGD" else {"amsgrad": True}
-        optimizer = getattr(library.optim, kind)([parameter], lr=0.1, **options)
-        parameter.sum().backward()
-        optimizer.step()
-        return optimizer.state_dict()
-
-    for kind in ("SGD", "Adam", "AdamW"):
-        ours, theirs = state(ingot, kind), state(torch, kind)
-        assert ours.keys() == theirs.keys()
-        assert ours["state"][0].keys() == theirs["state"][0].keys()
-        group = theirs["param_groups"][0]
-        for name, value in ours["param_groups"][0].items():
-            assert group[name] == value, name
-
-
-# ---- schedules -----------------------------------------------------------------------------------
-
-
-def warm_then_cosine(s: Any, o: Any) -> Any:
-    return s.SequentialLR(o, [s.LinearLR(o, 0.1, 1, 4), s.CosineAnnealingLR(o, 9)], [4])
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda s, o: s.StepLR(o, 3, 0.5),
-        lambda s, o: s.MultiStepLR(o, [2, 4, 4, 9]),
-        lambda s, o: s.ExponentialLR(o, 0.8),
-        lambda s, o: s.LambdaLR(o, lambda n: math.sqrt(n + 1)),
-        lambda s, o: s.LinearLR(o),
-        lambda s, o: s.ConstantLR(o),
-        lambda s, o: s.CosineAnnealingLR(o, 5, eta_min=0.01),
-        warm_then_cosine,
-    ],
-)
-def test_schedules_are_equal(ingot: Any, torch: Any, make: Callable[[Any, Any], Any]) -> None:
-    def rates(library: Any) -> list[float]:
-        optimizer = library.optim.SGD([library.nn.Parameter(library.ones(1))], lr=0.3)
-        schedule = make(library.optim.lr_scheduler, optimizer)
-        found = []
-        for _ in range(20):
-            found.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            schedule.step()
-        return found
-
-    np.testing.assert_allclose(rates(ingot), rates(torch), rtol=1e-12)
 
 
 # ---- initial values ------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ CASES = [
     if case[0].name != "bits"  # of our generator: what PyTorch draws is specified by nobody
 ]
 
-DIFFERS = {
+DIFFERS: dict[tuple[str, ...], str] = {
     ("beyond", "take_along_dim"): "PyTorch reads beyond the end",
     (
         "nonfinite",

@@ -1,7 +1,10 @@
-"""Optimizers and learning-rate schedules. Read `optimizer` and `fused`, then a rule: `sgd`, `adam`, `nadam`, `rates`."""
+"""Optimizers and learning-rate schedules. Read `optimizer` and `fused`, then a rule: `sgd`, `adam`, `nadam`, `rates`;
+`lbfgs` is made of ordinary ops.
+"""
 
-from ingot.optim import lr_scheduler
+from ingot.optim import lr_scheduler, swa_utils
 from ingot.optim.adam import Adam, AdamW
+from ingot.optim.lbfgs import LBFGS
 from ingot.optim.nadam import Adamax, NAdam, RAdam
 from ingot.optim.optimizer import Optimizer
 from ingot.optim.rates import Adadelta, Adagrad, RMSprop, Rprop
@@ -9,6 +12,7 @@ from ingot.optim.sgd import ASGD, SGD
 
 __all__ = [
     "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -21,4 +25,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

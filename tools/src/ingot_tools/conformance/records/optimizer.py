@@ -69,12 +69,16 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float = 0,
     amsgrad: bool = False,
-    decoupled: bool = False,
+    maximize: bool = False,
+    decoupled_weight_decay: bool = False,
 ) -> Any:
     m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
     for k, given in enumerate(gradients, 1):
-        p = p * (1 - lr * weight_decay) if decoupled else p
-        g = given + weight_decay * p if weight_decay and not decoupled else given
+        g = -given if maximize else given
+        if decoupled_weight_decay:
+            p = p * (1 - lr * weight_decay)
+        elif weight_decay:
+            g = g + weight_decay * p
         m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
         top = np.maximum(top, v) if amsgrad else v
         p = p - lr * (m / (1 - betas[0] ** k)) / (np.sqrt(top / (1 - betas[1] ** k)) + eps)
@@ -82,7 +86,7 @@ def adam(
 
 
 def adamw(p: Any, gradients: Any, weight_decay: float = 1e-2, **kwargs: Any) -> Any:
-    return adam(p, gradients, weight_decay=weight_decay, decoupled=True, **kwargs)
+    return adam(p, gradients, weight_decay=weight_decay, decoupled_weight_decay=True, **kwargs)
 
 
 def steps(*kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -99,7 +103,8 @@ RECORDS = (
         {"lr": 0.1, "maximize": True})),
     W("adam_step", "Adam", adam, steps(
         {"lr": 0.1}, {"lr": 0.05, "betas": (0.8, 0.95), "eps": 1e-3},
-        {"lr": 0.1, "weight_decay": 0.1}, {"lr": 0.1, "amsgrad": True})),
+        {"lr": 0.1, "weight_decay": 0.1, "maximize": True}, {"lr": 0.1, "amsgrad": True},
+        {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True})),
     W("adamw_step", "AdamW", adamw, steps(
         {"lr": 0.1}, {"lr": 0.05, "betas": (0.8, 0.95)}, {"lr": 0.1, "weight_decay": 0.2},
         {"lr": 0.1, "amsgrad": True})),

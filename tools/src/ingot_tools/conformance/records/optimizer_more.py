@@ -159,8 +159,10 @@ def asgd(
     lr: float = 1e-2,
     lambd: float = 1e-4,
     alpha: float = 0.75,
+    t0: float = 1e6,
     **kwargs: Any,
 ) -> Any:
+    """The parameter itself, to which ``t0``, where the mean begins, is nothing."""
     eta = lr
     for k, given in enumerate(gradients, 1):
         g = directed(p, given, **kwargs)
