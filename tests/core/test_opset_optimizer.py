@@ -10,7 +10,7 @@ from ingot_devices import dtypes as dt
 from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
-from ingot_devices.opset.adam import adam_numbers
+from ingot_devices.opset.adam import adam_numbers, nadam_momentum, nadam_numbers, radam_numbers
 from ingot_devices.opset.op import number_spec
 
 RNG = np.random.default_rng(4)
@@ -103,6 +103,68 @@ def test_maximize() -> None:
     step("adam_step", p, g, *moments[:2], *numbers, maximize=True)
     step("adam_step", q, -g, *moments[2:], *numbers)
     np.testing.assert_array_equal(p, q)
+
+
+ROWS = [op for op in OPS.values() if op.group == "optimizer"]
+
+
+def operands(op: Any, dtype: Any = np.float64) -> tuple[list[Any], list[float]]:
+    """Tensors of a row, all other values than 0 (a mean below the root of that of squares), and numbers that keep them so."""
+    names = op.names[: 1 + len(op.mutates)]
+    given = [(RNG.uniform(0.5, 1.5, (3, 4)) * (0.1 if name == "grad_avg" else 1)).astype(dtype) for name in names]
+    return given, [0.3] * (len(op.operands) - len(names))
+
+
+@pytest.mark.parametrize("op", ROWS, ids=lambda op: op.name)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_a_row_writes_all_tensors_but_the_gradient(op: Any, dtype: Any) -> None:
+    given, numbers = operands(op, dtype)
+    before = [a.copy() for a in given]
+    step(op.name, *given, *numbers)
+    changed = [n for n, (a, b) in enumerate(zip(given, before, strict=True)) if not np.array_equal(a, b)]
+    assert changed == sorted(op.mutates.values()) == [n for n in range(len(given)) if n != 1]
+    assert all(np.isfinite(a).all() and a.dtype == dtype for a in given)
+
+
+@pytest.mark.parametrize("op", ROWS, ids=lambda op: op.name)
+def test_a_row_climbs_as_it_goes_down_the_other_way(op: Any) -> None:
+    given, numbers = operands(op)
+    turned = [a.copy() for a in given]
+    turned[1] *= -1
+    step(op.name, *given, *numbers, maximize=True)
+    step(op.name, *turned, *numbers)
+    for k in op.mutates.values():
+        np.testing.assert_array_equal(given[k], turned[k])
+
+
+@pytest.mark.parametrize("op", ROWS, ids=lambda op: op.name)
+def test_a_row_names_what_does_not_fit(op: Any) -> None:
+    given, numbers = operands(op)
+    for k in range(1, len(given)):
+        wrong = [a[0] if n == k else a for n, a in enumerate(given)]
+        with pytest.raises(ValueError, match=rf"{op.names[k]} of shape \[4\] does not match the parameter of shape \[3, 4\]"):
+            step(op.name, *wrong, *numbers)
+
+
+@pytest.mark.parametrize("beta2", [0.0, 0.9, 0.999])
+def test_radam_s_numbers(beta2: float) -> None:
+    """The second moment is used from the step on at which the length of its mean is above 5; then the size tends to Adam's."""
+    found = [radam_numbers(k, 0.1, 0.9, beta2, 1e-8, 0.0, decoupled=False) for k in range(1, 3000)]
+    lengths = [2 / (1 - beta2) - 1 - 2 * k * beta2**k / (1 - beta2**k) for k in range(1, 3000)]
+    assert [n[5] for n in found] == [float(length > 5) for length in lengths]
+    assert found[0][0] == pytest.approx(1.0) and found[0][1:5] == (1 - 0.9, beta2, 1 - beta2, 1e-8)
+    assert found[-1][0] == pytest.approx(0.1, rel=0.2 if beta2 == 0.999 else 1e-9)
+
+
+def test_nadam_s_numbers_are_those_of_a_plain_product() -> None:
+    product = 1.0
+    for k in range(1, 20):
+        mu, following = (0.9 * (1 - 0.5 * 0.96 ** (n * 0.004)) for n in (k, k + 1))
+        of_grad, of_mean, *_, decay = nadam_numbers(k, product, 0.1, 0.9, 0.0, 1e-8, 0.5, 0.004, decoupled=True)
+        product *= mu
+        assert of_grad == pytest.approx(0.1 * (1 - mu) / (1 - product))
+        assert of_mean == pytest.approx(0.1 * following / (1 - product * following))
+        assert nadam_momentum(k, 0.9, 0.004) == mu and decay == 1 - 0.1 * 0.5
 
 
 def test_refusals() -> None:

@@ -10,7 +10,6 @@ and nothing else.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
 from operator import itemgetter
@@ -87,14 +86,15 @@ class Fused(Optimizer):
         rule, recording = self._rule(group), context.context.recording
         op, moments, counts = OPS[rule.op], _values(rule.moments), bool(self.counters)
         key = itemgetter(*self.counters) if counts else _nothing
-        states = self.state if counts or rule.moments else defaultdict(dict)
+        keeps = counts or bool(rule.moments)
+        stateless: dict[str, Any] = {}
         known: dict[Any, tuple[Any, ...]] = {}
         for parameter in group["params"]:
             gradient = parameter.grad
             if gradient is None:
                 continue
-            state, attrs = states[parameter], rule.attrs
-            if not state:
+            state, attrs = self.state[parameter] if keeps else stateless, rule.attrs
+            if keeps and not state:
                 state.update(self._begin(parameter, group, rule))
                 attrs = rule.first or attrs
             counted = key(state)

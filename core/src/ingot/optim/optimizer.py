@@ -173,7 +173,7 @@ class Optimizer:
         """A copy of one parameter's state, on its device and in its dtype; a tensor that only counts becomes a number."""
         result: dict[str, Any] = {}
         for name, value in values.items():
-            if name in self.counters:
+            if name in self.counters and isinstance(value, (Tensor, int, float)):
                 kind = type(self.counters[name])
                 result[name] = kind(value.item() if isinstance(value, Tensor) else value)
             elif name in self.moments and isinstance(value, Tensor) and value.shape != owner.shape:
