@@ -91,6 +91,15 @@ def test_a_schedule_goes_on_in_replays(t: Any, device: str, kind: str, options: 
     assert len(function.replays) == 1
 
 
+@pytest.mark.parametrize(("kind", "schedule"), [("NAdam", "SequentialLR"), ("ASGD", "ChainedScheduler")])
+def test_replays_are_verified(t: Any, device: str, monkeypatch: pytest.MonkeyPatch, kind: str, schedule: str) -> None:
+    """What was counted and scheduled is put back before the eager call, parts of schedules too."""
+    monkeypatch.setenv("INGOT_COMPILE", "verify")
+    (eager, _), (compiled, function) = runs(t, device, kind, {"lr": 0.1}, SCHEDULES[schedule])
+    same(compiled, eager)
+    assert len(function.replays) == 1
+
+
 def test_a_plateau_acts_on_numbers_and_leaves_losses_to_eager_calls(t: Any, device: str) -> None:
     for of_loss in (False, True):
         left = []

@@ -68,7 +68,8 @@ class _State:
             elif event.kind == "numbers":
                 self._keep(event.group)
             else:
-                self._keep(vars(event.subject))
+                for schedule in event.subject.parts():
+                    self._keep(vars(schedule))
 
     def _keep(self, held: dict[Any, Any]) -> None:
         self.dicts.append((held, dict(held)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ingot.optim.lr_scheduler.plateau import ReduceLROnPlateau
@@ -31,6 +31,12 @@ class _Joined(LRScheduler):
                     f"index {number} belongs to another one"
                 )
         self._schedulers = schedulers
+
+    def parts(self) -> Iterator[LRScheduler]:
+        """This schedule, and those that it is made of."""
+        yield self
+        for schedule in self._schedulers:
+            yield from schedule.parts()
 
     def state_dict(self) -> dict[str, Any]:
         """As the base class's, with the schedules' own states."""
@@ -65,7 +71,9 @@ class SequentialLR(_Joined):
         self.last_epoch = last_epoch + 1
         for group in optimizer.param_groups:
             group["lr"] = group["initial_lr"]
-        _undo(schedulers)  # each took its first step when it was made; only one of them should have
+        for schedule in self.parts():  # each took its first step when it was made; only one of them should have
+            if not isinstance(schedule, _Joined):
+                schedule.last_epoch -= 1
         self._initial_step()
 
     def _initial_step(self) -> None:
@@ -122,11 +130,3 @@ class ChainedScheduler(_Joined):
         for schedule in self._schedulers:
             schedule.step()
         self._last_lr = self._rates()
-
-
-def _undo(schedulers: Iterable[LRScheduler]) -> None:
-    for schedule in schedulers:
-        if isinstance(schedule, _Joined):
-            _undo(schedule._schedulers)
-        else:
-            schedule.last_epoch -= 1

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import types
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ingot_devices.context import state as context
@@ -78,6 +78,10 @@ class LRScheduler:
         if recording:
             context.recorder.act(self, action)
         return recording
+
+    def parts(self) -> Iterator[LRScheduler]:
+        """This schedule, and those that it is made of."""
+        yield self
 
     def _advance(self, epoch: int, restart: bool = False) -> None:
         self.last_epoch = epoch
