@@ -379,6 +379,28 @@ def test_gradcheck(t: Any, device: str) -> None:
         t.autograd.gradcheck(Wrong.apply, (a,))
 
 
+@pytest.mark.parametrize("name", ["sin", "abs", "square", "mul", "pow"])
+def test_an_op_in_place_keeps_what_its_gradient_reads(t: Any, device: str, name: str) -> None:
+    """The value before, of which nothing is left: a copy is kept, with its history for a second order. Also under a view."""
+
+    def slopes(how: str) -> list[Any]:
+        leaf = t.linspace(-1, 1, 6, device=device).requires_grad_()
+        factor = t.linspace(1, 2, 6, device=device).requires_grad_()
+        others = {"mul": (factor,), "pow": (3,)}.get(name, ())
+        x = leaf * 2
+        if how == "apart":
+            x = getattr(x, name)(*others)
+        else:
+            getattr(x if how == "in place" else x.view(2, 3).view(6), name + "_")(*others)
+        first = t.autograd.grad((x * x).sum(), [leaf, *(others if name == "mul" else ())], create_graph=True)
+        return [*first, *t.autograd.grad(first[0].square().sum(), leaf)]
+
+    expected = slopes("apart")
+    for how in ("in place", "under a view"):
+        for got, wanted in zip(slopes(how), expected, strict=True):
+            near(got, wanted.detach().cpu().numpy())
+
+
 @pytest.mark.parametrize("name", ["relu_", "sigmoid_", "tanh_", "exp_"])
 def test_an_op_in_place_saves_what_it_wrote(t: Any, device: str, name: str) -> None:
     """Its gradient reads the result, which is the tensor itself: nobody may write there before the backward pass."""

@@ -259,15 +259,18 @@ def _require_fits(op: Op, made: Spec, target: Layout) -> None:
 
 
 def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) -> Any:
-    """The in-place op with its gradient. Where the rules read the value of ``x`` before, or a result that is not the new value
-    of ``x``, element for element, that is computed apart and copied."""
+    """The in-place op with its gradient. Where the rules read the value of ``x`` before, a copy of that is saved; where they
+    read a result that is not the new value of ``x``, element for element, that is computed apart and copied."""
     x = operands[at]
     rules = rules_of(op)
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
     wanted = rules.wanted(edges) if rules is not None else None
-    found = None if wanted is None or at in wanted.inputs else dispatch.find(op, operands, attrs, state.context, None)
+    read = operands
+    if wanted is not None and at in wanted.inputs:
+        read = (*operands[:at], _before(x), *operands[at + 1 :])
+    found = None if wanted is None else dispatch.find(op, read, attrs, state.context, None)
     if found is None or wanted is None or (wanted.outputs and (wanted.outputs != (0,) or found[0].layout is not x._layout)):
-        result = dispatch.call(op, operands, attrs)
+        result = dispatch.call(op, read, attrs)
         _require_fits(op, Spec.of(result._layout.shape, result._layout.dtype), x._layout)
         assign(x, result)
         return x
@@ -285,6 +288,18 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) 
         node.note_site()
     rebase(x, (node, 0) if wanted.any else None)
     return x
+
+
+def _before(x: Any) -> Any:
+    """``x`` as it is now, in memory of its own, with the history that it has now."""
+    context = state.context
+    state.context = context.change(grad=False)
+    try:
+        made = dispatch.call(OPS["copy"], (x,))
+    finally:
+        state.context = context
+    made._edge = x._edge
+    return made
 
 
 def number_in(value: Any, dtype: DType) -> Any:
