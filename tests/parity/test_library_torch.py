@@ -85,6 +85,21 @@ def test_signatures_are_pytorchs(ingot: Any, torch: Any, path: str) -> None:
         lambda t: t.nn.ELU(0.5),
         lambda t: t.nn.LeakyReLU(0.2),
         lambda t: t.nn.Softplus(),
+        lambda t: t.nn.Hardtanh(0, 2.5, inplace=True),
+        lambda t: t.nn.ReLU6(True),
+        lambda t: t.nn.RReLU(),
+        lambda t: t.nn.PReLU(3),
+        lambda t: t.nn.CELU(2.0, True),
+        lambda t: t.nn.Threshold(0.1, 20, True),
+        lambda t: t.nn.Hardshrink(1.5),
+        lambda t: t.nn.GLU(1),
+        lambda t: t.nn.Softmin(0),
+        lambda t: t.nn.Sequential(*(getattr(t.nn, n)(True) for n in "Hardswish Hardsigmoid Mish SELU SiLU".split())),
+        lambda t: t.nn.Sequential(*(getattr(t.nn, n)() for n in (
+            "LogSigmoid Softsign Softshrink Tanhshrink Softmax2d RReLU BCELoss HuberLoss PoissonNLLLoss GaussianNLLLoss "
+            "HingeEmbeddingLoss SoftMarginLoss MultiMarginLoss MultiLabelSoftMarginLoss CosineSimilarity CosineEmbeddingLoss "
+            "PairwiseDistance TripletMarginLoss TripletMarginWithDistanceLoss MarginRankingLoss").split())),
+        lambda t: t.nn.KLDivLoss(reduction="batchmean", log_target=True),
         lambda t: t.nn.Softmax(dim=1),
         lambda t: t.nn.LogSoftmax(-1),
         lambda t: t.nn.Dropout(0.1),

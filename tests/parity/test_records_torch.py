@@ -39,7 +39,7 @@ DIFFERS: dict[tuple[str, ...], str] = {
     },
 }
 """Where PyTorch, not the reference, is off."""
-REFUSALS = ("not implemented for", "not supported", "Unsupported dtype")
+REFUSALS = ("not implemented for", "not supported", "Unsupported dtype", "_backward is not implemented")
 
 
 class Torch(Subject):

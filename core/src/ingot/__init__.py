@@ -62,7 +62,7 @@ from .generator import (
     set_rng_state,
 )
 from .layouts import Size
-from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
+from .ops import activation, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.creation import tensor
 from .ops.named import named as _named
 from .ops.named import public as _public
@@ -179,7 +179,7 @@ __all__ = [
     "vision",
     "without_kernels",
 ]
-for _module in (pointwise, reduce, shape, index, subscript, linalg, neural, creation, random):
+for _module in (pointwise, activation, reduce, shape, index, subscript, linalg, neural, creation, random):
     globals().update(_public(_module.FUNCTIONS, pointwise.CHECKED))
     __all__.extend(_module.FUNCTIONS)
 __all__.sort()

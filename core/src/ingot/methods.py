@@ -13,7 +13,7 @@ from ingot_devices.opset.op import OPS
 
 from . import dispatch
 from .inplace import make_inplace
-from .ops import creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
+from .ops import activation, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.common import run
 
 _FAST = {
@@ -46,12 +46,13 @@ def install(tensor: Any) -> None:
     for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):
         setattr(tensor, method, dispatch.make_unary(OPS[name]))
     skipped = {"tensor", "as_tensor", "asarray", "from_numpy", "broadcast_tensors", "stack", "cat", "concat", "concatenate",
-               "hstack", "vstack", "meshgrid", "where", "linear", "einsum", "result_type", "dropout"}  # fmt: skip
-    for module in (pointwise, reduce, shape, index, subscript, linalg, neural):
+               "hstack", "vstack", "meshgrid", "where", "linear", "einsum", "result_type", "dropout", "selu", "celu", "rrelu",
+               "threshold"}  # fmt: skip
+    for module in (pointwise, activation, reduce, shape, index, subscript, linalg, neural):
         for name, function in module.FUNCTIONS.items():
             if name not in skipped and name not in tensor.__dict__:
                 setattr(tensor, name, function)
-    for module in (pointwise, reduce, shape, index, subscript, linalg, creation, random):
+    for module in (pointwise, activation, reduce, shape, index, subscript, linalg, creation, random):
         for name, function in module.METHODS.items():
             setattr(tensor, name, function)
     tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)

@@ -10,6 +10,7 @@
     ├── NoKernelError         no route computes this op on this device
     ├── FallbackError         the host route was needed while the policy is "error"
     ├── DeviceIndexError      a kernel refused an index (also an IndexError)
+    ├── DeviceValueError      a kernel refused a value (also a ValueError)
     └── OutOfMemoryError      an allocation failed after the whole ladder (also a MemoryError)
 
 Callers may catch by meaning (``IndexError``, ``MemoryError``, ``RuntimeError``) without knowing Ingot.
@@ -68,6 +69,15 @@ class FallbackError(IngotError):
 
 class DeviceIndexError(IngotError, IndexError):
     """A kernel met an index out of range; raised at the next synchronisation with op and line."""
+
+
+class DeviceValueError(IngotError, ValueError):
+    """A kernel met a value that its op does not take; raised at the next synchronisation with op and line."""
+
+
+def refusal(code: str, message: str) -> IngotError:
+    """The error of a failed check: its ``code`` begins with "index" where it is about one."""
+    return (DeviceIndexError if code.startswith("index") else DeviceValueError)(message)
 
 
 class OutOfMemoryError(IngotError, MemoryError):

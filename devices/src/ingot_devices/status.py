@@ -1,4 +1,4 @@
-"""The status word of a device: how a kernel that refuses an index tells the host.
+"""The status word of a device: how a kernel that refuses an index or a value tells the host.
 
 A kernel with checks (`Definition.checks`) writes its launch's *ticket* to one word of device memory where a condition
 fails. Nobody waits for that: the word is read at the next synchronisation or copy to the host (`check`), and the error
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from .errors import DeviceIndexError
+from .errors import IngotError, refusal
 from .memory.site import Site, call_site, text
 
 if TYPE_CHECKING:
@@ -33,12 +33,12 @@ class _Status:
         self.next = 1
         self.launches: dict[int, tuple[str, Sequence[str], Site | None]] = {}
 
-    def message(self, ticket: int) -> str:
+    def error(self, ticket: int) -> IngotError:
         for first, (op, codes, site) in self.launches.items():
             if first <= ticket < first + len(codes):
-                place = text(site)
-                return f"{op}: {codes[ticket - first]}" + (f" (launched at {place})" if place else "")
-        return "an index was out of range in an earlier launch"
+                place, code = text(site), codes[ticket - first]
+                return refusal(code, f"{op}: {code}" + (f" (launched at {place})" if place else ""))
+        return refusal("index", "an index was out of range, or a value, in an earlier launch")
 
 
 _states: WeakKeyDictionary[Device, _Status] = WeakKeyDictionary()
@@ -111,19 +111,19 @@ def _make(device: Device, state: _Status) -> Any:
 
 
 def check(device: Device) -> None:
-    """Raise DeviceIndexError if a launch since the last check refused an index. Free where no launch could."""
+    """Raise what a launch since the last check has refused: an index or a value (`errors`). Free where no launch could."""
     state = _states.get(device)
     if state is None or not state.pending:
         return
     with state.lock:
         state.pending = False
         number, state.found = state.found or _read(device, state), 0
-        message = state.message(number) if number else ""
+        error = state.error(number) if number else None
         state.launches.clear()
         if number and state.handle is not None:
             device.copy_in(state.handle, 0, memoryview(bytearray(_WORD)))
-    if number:
-        raise DeviceIndexError(message)
+    if error is not None:
+        raise error
 
 
 def _read(device: Device, state: _Status) -> int:

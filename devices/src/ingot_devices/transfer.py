@@ -88,7 +88,7 @@ def write(view: View, array: Array) -> None:
 def read(view: View) -> Array:
     """A new host array with the view's elements, after all work that was queued before.
 
-    Raises what a kernel has left in the device's status word: `DeviceIndexError`, with op and line.
+    Raises what a kernel has left in the device's status word: `DeviceIndexError` or `DeviceValueError`, with op and line.
     """
     layout, device, block = view._layout, view._layout.device, view._block
     device.require()

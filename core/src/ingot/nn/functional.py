@@ -8,10 +8,56 @@ and options after the operands are keyword-only.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import ingot
+from ingot.nn._activation import (
+    glu,
+    gumbel_softmax,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    log_softmax,
+    logsigmoid,
+    mish,
+    relu,
+    relu6,
+    sigmoid,
+    silu,
+    softmax,
+    softmin,
+    softshrink,
+    softsign,
+    tanh,
+    tanhshrink,
+)
 from ingot.nn._convolution import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d
+from ingot.nn._distance import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    pairwise_distance,
+    triplet_margin_loss,
+    triplet_margin_with_distance_loss,
+)
+from ingot.nn._losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    gaussian_nll_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+)
+from ingot.nn._margin_losses import (
+    hinge_embedding_loss,
+    margin_ranking_loss,
+    multi_margin_loss,
+    multilabel_soft_margin_loss,
+    soft_margin_loss,
+)
 from ingot.nn._normalization import batch_norm, group_norm, rms_norm
 from ingot.nn._pooling import (
     adaptive_avg_pool1d,
@@ -21,7 +67,19 @@ from ingot.nn._pooling import (
     max_pool1d,
     max_pool2d,
 )
-from ingot.ops.named import named, warn
+from ingot.ops.activation import (
+    celu,
+    elu,
+    gelu,
+    hardshrink,
+    leaky_relu,
+    prelu,
+    rrelu,
+    selu,
+    softplus,
+    threshold,
+)
+from ingot.ops.named import named
 from ingot.tensor import Tensor
 
 __all__ = [
@@ -30,126 +88,79 @@ __all__ = [
     "avg_pool1d",
     "avg_pool2d",
     "batch_norm",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "celu",
     "conv1d",
     "conv2d",
     "conv3d",
     "conv_transpose1d",
     "conv_transpose2d",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "dropout",
     "elu",
     "embedding",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
     "group_norm",
+    "gumbel_softmax",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
+    "hardtanh",
+    "hinge_embedding_loss",
+    "huber_loss",
+    "kl_div",
     "l1_loss",
     "layer_norm",
     "leaky_relu",
     "linear",
     "log_softmax",
+    "logsigmoid",
+    "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
+    "mish",
     "mse_loss",
+    "multi_margin_loss",
+    "multilabel_soft_margin_loss",
     "nll_loss",
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
+    "poisson_nll_loss",
+    "prelu",
     "relu",
+    "relu6",
     "rms_norm",
+    "rrelu",
     "scaled_dot_product_attention",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
+    "soft_margin_loss",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "triplet_margin_loss",
+    "triplet_margin_with_distance_loss",
 ]
-REDUCTIONS = ("none", "mean", "sum")
-
-
-def check_reduction(reduction: str) -> None:
-    """ValueError unless ``reduction`` is "none", "mean" or "sum"."""
-    if reduction not in REDUCTIONS:
-        raise ValueError(
-            f"{reduction!r} is not a valid value for reduction; it is one of {REDUCTIONS}"
-        )
 
 
 def check_probability(p: float) -> None:
     """ValueError unless ``p`` is within [0, 1]."""
     if not 0.0 <= p <= 1.0:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-
-
-# ---- activations ---------------------------------------------------------------------------------
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0); ``inplace`` writes over the input."""
-    return input.relu_() if inplace else input.relu()
-
-
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · sigmoid(x)."""
-    return _into(input, ingot.silu(input), inplace)
-
-
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x · Φ(x), exactly or (``approximate="tanh"``) by the tanh formula."""
-    return ingot.gelu(input, approximate=approximate)
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha · (exp(x) - 1)."""
-    return _into(input, ingot.elu(input, alpha), inplace)
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope · x."""
-    return _into(input, ingot.leaky_relu(input, negative_slope), inplace)
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
-    return ingot.softplus(input, beta, threshold)
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return input.sigmoid()
-
-
-def tanh(input: Tensor) -> Tensor:
-    """tanh(x)."""
-    return input.tanh()
-
-
-def _into(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
-    return input.copy_(result) if inplace else result
-
-
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """exp(x) over its sum along ``dim``; computed in ``dtype`` if that is given."""
-    return ingot.softmax(_cast(input, dtype), _axis("softmax", input, dim))
-
-
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """log of `softmax`, stable; computed in ``dtype`` if that is given."""
-    return ingot.log_softmax(_cast(input, dtype), _axis("log_softmax", input, dim))
-
-
-def _cast(input: Tensor, dtype: Any) -> Tensor:
-    return input if dtype is None else input.to(dtype)
-
-
-def _axis(name: str, input: Tensor, dim: int | None) -> int:
-    if dim is not None:
-        return dim
-    warn(
-        f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument."
-    )
-    return 0 if input.dim() in (0, 1, 3) else 1
 
 
 # ---- layers --------------------------------------------------------------------------------------
@@ -165,7 +176,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     if not training:
         return input
     check_probability(p)
-    return _into(input, ingot.dropout(input, p, training), inplace)
+    return ingot.dropout(input, p, training, inplace)
 
 
 def layer_norm(
@@ -262,103 +273,6 @@ _PLACES: dict[str, Callable[[int, int], int]] = {
     "circular": lambda i, n: i % n,
 }
 """Which element stands at position i, counted from the first of n."""
-
-
-# ---- losses --------------------------------------------------------------------------------------
-
-
-def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """(input - target)², reduced."""
-    return ingot.mse_loss(input, target, reduction=reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """|input - target|, reduced."""
-    if input.shape != target.shape:
-        _warn_sizes(input, target)
-    return _reduce((input - target).abs(), reduction)
-
-
-def smooth_l1_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0
-) -> Tensor:
-    """0.5 d² / beta where d = |input - target| < beta, else d - 0.5 beta, reduced."""
-    if beta < 0:
-        raise ValueError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
-    if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    if input.shape != target.shape:
-        _warn_sizes(input, target)
-    distance = (input - target).abs()
-    near = distance * distance * (0.5 / beta)
-    return _reduce(ingot.where(distance < beta, near, distance - 0.5 * beta), reduction)
-
-
-def _warn_sizes(input: Tensor, target: Tensor) -> None:
-    warn(
-        f"Using a target size ({target.shape}) that is different to the input size "
-        f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-        "Please ensure they have the same size."
-    )
-
-
-def _reduce(values: Tensor, reduction: str) -> Tensor:
-    check_reduction(reduction)
-    if reduction == "none":
-        return values
-    return values.mean() if reduction == "mean" else values.sum()
-
-
-def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """-input[class] for log-probabilities (N, C, …) and class indices (N, …), reduced."""
-    return ingot.nll_loss(
-        input, target, weight=weight, ignore_index=ignore_index, reduction=reduction
-    )
-
-
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Cross entropy of logits (N, C, …) with indices (N, …) or probabilities (N, C, …), reduced."""
-    return ingot.cross_entropy(
-        input,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
-
-
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """Binary cross entropy of logits with targets in [0, 1] of the same shape, reduced."""
-    if input.shape != target.shape:
-        raise ValueError(
-            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
-        )
-    return ingot.binary_cross_entropy_with_logits(
-        input, target, weight=weight, reduction=reduction, pos_weight=pos_weight
-    )
 
 
 globals().update({name: named(globals()[name]) for name in __all__})

@@ -200,28 +200,6 @@ def round(input: Any, *, decimals: int = 0, out: Any = None) -> Any:
     )
 
 
-def gelu(input: Any, approximate: str = "none") -> Any:
-    """x·Φ(x) (Hendrycks and Gimpel, 2016); ``approximate="tanh"`` uses their tanh form."""
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}")
-    return run("gelu" if approximate == "none" else "gelu_tanh", input)
-
-
-def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
-    """log(1 + exp(beta·x)) / beta, linear above ``threshold``."""
-    return run("softplus", input, float(beta), float(threshold))
-
-
-def elu(input: Any, alpha: float = 1.0) -> Any:
-    """x where positive, else alpha·(exp(x) − 1)."""
-    return run("elu", input, float(alpha))
-
-
-def leaky_relu(input: Any, negative_slope: float = 0.01) -> Any:
-    """x where positive, else negative_slope·x."""
-    return run("leaky_relu", input, float(negative_slope))
-
-
 def masked_fill(input: Any, mask: Any, value: Any) -> Any:
     """``value`` where ``mask`` (bool) holds; the result keeps the input's dtype."""
     made = run("where", _bool_mask(mask), _reached(value, input), input)
@@ -255,8 +233,8 @@ def equal(input: Any, other: Any) -> bool:
 
 FUNCTIONS |= {
     f.__name__: f
-    for f in (add, sub, rsub, div, clamp, lerp, addcmul, addcdiv, nan_to_num, where, round, gelu, softplus, elu, leaky_relu,
-              masked_fill, isclose, allclose, equal, result_type)
+    for f in (add, sub, rsub, div, clamp, lerp, addcmul, addcdiv, nan_to_num, where, round, masked_fill, isclose, allclose,
+              equal, result_type)
 }  # fmt: skip
 FUNCTIONS |= {"subtract": sub, "divide": div, "true_divide": div, "clip": clamp}
 
@@ -351,7 +329,7 @@ METHODS: dict[str, Callable[..., Any]] = (
     {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
     | {f"{n}_": _binary_(n) for n in BINARY}
     | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_, masked_fill_)}
-    | {f"{f.__name__}_": inplace(f) for f in (gelu, softplus, elu, leaky_relu, nan_to_num)}
+    | {"nan_to_num_": inplace(nan_to_num)}
 )
 METHODS |= {
     "subtract_": sub_,

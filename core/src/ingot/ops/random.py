@@ -151,6 +151,13 @@ def rand_like(
                 requires_grad=requires_grad)
 
 
+def uniform_like(input: Any, low: float, high: float, generator: Generator | None = None) -> Any:
+    """Uniform in [low, high), with the shape, dtype and device of ``input``."""
+    kind = _floating(input.dtype, "uniform_")
+    seeds = _draw("uniform", input.numel(), kind, generator)
+    return _made("uniform", (*seeds, float(low), float(high)), input.device, shape=input._layout.shape, dtype=kind)
+
+
 def randn_like(
     input: Any,
     *,
@@ -193,15 +200,7 @@ def uniform_(self: Any, a: float = 0.0, b: float = 1.0, *, generator: Generator 
     """Uniform in [a, b)."""
     if b < a:
         raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
-    seeds = _draw("uniform", self.numel(), self.dtype, generator)
-    made = _made(
-        "uniform",
-        (*seeds, float(a), float(b)),
-        self.device,
-        shape=self._layout.shape,
-        dtype=_floating(self.dtype, "uniform_"),
-    )
-    return into(self, made)
+    return into(self, uniform_like(self, a, b, generator))
 
 
 def normal_(self: Any, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None) -> Any:

@@ -158,7 +158,7 @@ class _Writer:
             self._stage(n, stage)
         for check in self.d.checks:
             condition = self.value(check.condition)
-            self.lines.append(f"rt.check({condition}, {f'{self.d.name}: {check.code}'!r})")
+            self.lines.append(f"rt.check({condition}, {self.d.name!r}, {check.code!r})")
         self._stores()
         parameters = ", ".join(f"x{n}" for n in self._numbers())
         head = [f"def kernel({parameters}):"]

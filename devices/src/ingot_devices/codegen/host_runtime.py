@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DeviceIndexError
+from ..errors import refusal
 from .arguments import whole
 from .blas import alone
 
@@ -20,10 +20,10 @@ _erfc: Any = np.frompyfunc(math.erfc, 1, 1)
 _BITS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}
 
 
-def check(condition: Array, code: str) -> None:
+def check(condition: Array, op: str, code: str) -> None:
     """Raise at once: the host has no queue."""
     if not np.all(condition):
-        raise DeviceIndexError(code)
+        raise refusal(code, f"{op}: {code}")
 
 
 def number(value: float, dtype: Any) -> Any:

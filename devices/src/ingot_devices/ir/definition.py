@@ -252,7 +252,9 @@ class Define:
         )
 
     def check(self, condition: Expr, code: str, over: Sequence[Expr]) -> None:
-        """``condition`` must hold over the axes ``over``."""
+        """``condition`` must hold over the axes ``over``, or ``code`` is raised later: an IndexError where it begins with
+        "index", else a ValueError.
+        """
         self._checks.append(Check(condition, tuple(a.value for a in over if a.op == "index"), code))
 
     def finish(self) -> Definition:

@@ -2,8 +2,9 @@
 
 pointwise    neg abs sign square reciprocal · add sub mul div floor_divide remainder fmod pow maximum minimum lerp
              addcmul addcdiv add_scaled · exp exp2 expm1 log log2 log10 log1p sqrt rsqrt hypot · sin cos tan asin acos
-             atan atan2 sinh cosh tanh erf erfc · sigmoid softplus relu gelu gelu_tanh silu elu leaky_relu · floor ceil round trunc
-             frac clamp nan_to_num · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
+             atan atan2 sinh cosh tanh erf erfc · sigmoid softplus gelu gelu_tanh silu mish glu elu softsign relu leaky_relu
+             hardtanh hardsigmoid hardswish hardshrink softshrink · floor ceil round trunc frac clamp nan_to_num
+             · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
              logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where
 view         view permute expand slice select diagonal unfold as_strided
 copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diagonal · slice_backward
@@ -22,14 +23,15 @@ random       random_bits uniform normal randint bernoulli multinomial · dropout
 composite    softmax softmax_backward log_softmax log_softmax_backward · layer_norm layer_norm_backward
              layer_norm_weight_backward · batch_norm batch_norm_backward batch_norm_weight_backward
              batch_norm_inference batch_norm_update · mse_loss mse_loss_backward binary_cross_entropy_with_logits
-             bce_with_logits_backward nll_loss nll_loss_rows nll_loss_rows_backward cross_entropy cross_entropy_rows
-             cross_entropy_backward class_mask soft_cross_entropy · scaled_dot_product_attention attention_backward
-             attention_mask_backward causal_mask
+             bce_with_logits_backward binary_cross_entropy bce_backward floored nll_loss nll_loss_rows
+             nll_loss_rows_backward cross_entropy cross_entropy_rows cross_entropy_backward class_mask soft_cross_entropy ·
+             scaled_dot_product_attention attention_backward attention_mask_backward causal_mask
 optimizer    sgd_step sgd_momentum_step asgd_step rprop_step adagrad_step adadelta_step rmsprop_step rmsprop_momentum_step
              rmsprop_centered_step rmsprop_centered_momentum_step · adam_step adamw_step adam_amsgrad_step
              adamw_amsgrad_step adamax_step nadam_step nadamw_step radam_step radamw_step
 
-An op is a row of its group's module (losses, normalisation, attention and kinds of optimizers have their own): operands, attributes, result rule, meaning, gradient
+An op is a row of its group's module (activations, losses, normalisation, attention and kinds of optimizers have their own): operands,
+attributes, result rule, meaning, gradient
 (see `op.Op`). The table `OPS` fills itself when it is first asked (`groups`); plugins may add rows. `no_gradient` lists what has none.
 """
 

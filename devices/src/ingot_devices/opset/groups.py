@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from . import (
+    activation,
     adam,
     attention,
     batch_norm,
+    binary_loss,
     class_loss,
     composite,
     contraction,
@@ -26,6 +28,6 @@ from . import (
 )  # fmt: skip
 
 GROUPS = (
-    pointwise, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort, random,
-    composite, batch_norm, loss, class_loss, attention, descent, adam,
+    pointwise, activation, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort, random,
+    composite, batch_norm, loss, binary_loss, class_loss, attention, descent, adam,
 )  # fmt: skip

@@ -260,7 +260,7 @@ class Table(dict[str, Op]):
             _loaded.append(True)
 
     def __missing__(self, name: str) -> Op:
-        import_module("ingot_devices.opset.pointwise")
+        import_module("ingot_devices.opset.activation")  # and with it the rest of the group
         if not super().__contains__(name):
             self.load()
         if not super().__contains__(name):

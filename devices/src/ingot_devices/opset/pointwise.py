@@ -2,7 +2,8 @@
 
 A gradient rule names what it reads among ``g`` (the gradient of the result), the operands, ``out`` (the result) and the
 attributes; only what it names is saved. It becomes a pointwise op of its own, one launch, whose own gradient is
-derived symbolically (`ir.derive`): every order follows. An operand without a rule has no gradient.
+derived symbolically (`ir.derive`): every order follows. An operand without a rule has no gradient. The activations
+have a module of their own (`activation`).
 """
 
 from __future__ import annotations
@@ -188,34 +189,6 @@ def _erf_slope(x: Expr) -> Expr:
     return s.exp(-(x * x)) * (2 / math.sqrt(math.pi))
 
 
-def _gelu(x: Expr) -> Expr:
-    return x * 0.5 * (s.erf(x * math.sqrt(0.5)) + 1)
-
-
-def _gelu_slope(x: Expr) -> Expr:
-    return (s.erf(x * math.sqrt(0.5)) + 1) * 0.5 + x * s.exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-
-
-def _gelu_tanh(x: Expr) -> Expr:
-    return x * 0.5 * (s.tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi)) + 1)
-
-
-def _gelu_tanh_slope(x: Expr) -> Expr:
-    t = s.tanh((x + x * x * x * 0.044715) * math.sqrt(2 / math.pi))
-    inner = (x * x * (3 * 0.044715) + 1) * math.sqrt(2 / math.pi)
-    return (t + 1) * 0.5 + x * 0.5 * (-(t * t) + 1) * inner
-
-
-def _sigmoid(x: Expr) -> Expr:
-    small = s.exp(-s.absolute(x))  # never overflows
-    return where(x >= 0, 1 / (small + 1), small / (small + 1))
-
-
-def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
-    z = x * beta
-    return where(z > threshold, x, s.log1p(s.exp(s.minimum(z, threshold))) / beta)
-
-
 def _clamp(x: Expr, low: Expr | None, high: Expr | None) -> Expr:
     x = x if low is None else s.maximum(x, low)
     return x if high is None else s.minimum(x, high)
@@ -225,7 +198,7 @@ def _clamp_kept(g: Expr, x: Expr, low: Expr | None, high: Expr | None) -> Expr:
     inside = None if low is None else x >= low
     if high is not None:
         inside = x <= high if inside is None else inside & (x <= high)
-    return g if inside is None else _kept(g, inside)
+    return g if inside is None else kept(g, inside)
 
 
 def _share(g: Expr, x: Expr, y: Expr, wins: Expr) -> Expr:
@@ -233,7 +206,8 @@ def _share(g: Expr, x: Expr, y: Expr, wins: Expr) -> Expr:
     return where(x.eq(y), g * 0.5, where(wins, g, like(g, 0)))
 
 
-def _kept(g: Expr, inside: Expr) -> Expr:
+def kept(g: Expr, inside: Expr) -> Expr:
+    """A gradient where it passes, else 0."""
     return where(inside, g, like(g, 0))
 
 
@@ -292,18 +266,6 @@ pointwise("cosh", "x", s.cosh, FLOAT, x=lambda g, x: g * s.sinh(x))
 pointwise("tanh", "x", s.tanh, FLOAT, x=lambda g, out: g * (1 - out * out))
 pointwise("erf", "x", s.erf, FLOAT, x=lambda g, x: g * _erf_slope(x))
 pointwise("erfc", "x", s.erfc, FLOAT, x=lambda g, x: -(g * _erf_slope(x)))
-# ---- activations
-pointwise("sigmoid", "x", _sigmoid, FLOAT, x=lambda g, out: g * (1 - out) * out)
-pointwise("softplus", "x beta threshold", _softplus, FLOAT,
-          x=lambda g, x, beta, threshold: where(x * beta > threshold, g, g * _sigmoid(x * beta)))
-pointwise("relu", "x", lambda x: s.maximum(x, 0), NUMERIC, x=lambda g, out: _kept(g, out > 0))
-pointwise("gelu", "x", _gelu, FLOAT, x=lambda g, x: g * _gelu_slope(x))
-pointwise("gelu_tanh", "x", _gelu_tanh, FLOAT, x=lambda g, x: g * _gelu_tanh_slope(x))
-pointwise("silu", "x", lambda x: x * _sigmoid(x), FLOAT, x=lambda g, x: g * _sigmoid(x) * (x * (1 - _sigmoid(x)) + 1))
-pointwise("elu", "x alpha", lambda x, alpha: where(x > 0, x, alpha * s.expm1(s.minimum(x, 0))), FLOAT,
-          x=lambda g, x, alpha: where(x > 0, g, g * alpha * s.exp(s.minimum(x, 0))))
-pointwise("leaky_relu", "x slope", lambda x, slope: where(x > 0, x, x * slope), FLOAT,
-          x=lambda g, x, slope: where(x > 0, g, g * slope))
 # ---- rounding and sorting out
 pointwise("floor", "x", _whole(s.floor), NUMERIC, x=lambda g: g * 0)
 pointwise("ceil", "x", _whole(s.ceil), NUMERIC, x=lambda g: g * 0)
@@ -311,8 +273,8 @@ pointwise("round", "x", _whole(s.rint), NUMERIC, x=lambda g: g * 0)
 pointwise("trunc", "x", _whole(s.trunc), NUMERIC, x=lambda g: g * 0)
 pointwise("frac", "x", lambda x: x - s.trunc(x), Types(kinds="f"), x=lambda g: g)
 pointwise("clamp", "x low high", _clamp, x=_clamp_kept,
-          low=lambda g, x, low, high: _kept(g, x < low if high is None else (x < low) & (low < high)),
-          high=lambda g, x, low, high: _kept(g, x > high if low is None else (x > high) | (high < low)))
+          low=lambda g, x, low, high: kept(g, x < low if high is None else (x < low) & (low < high)),
+          high=lambda g, x, low, high: kept(g, x > high if low is None else (x > high) | (high < low)))
 pointwise("nan_to_num", "x nan high low",
           lambda x, nan, high, low: where(s.isnan(x), nan, where(s.isinf(x), where(x > 0, high, low), x)) if x.dtype.kind == "f" else x,
           x=lambda g, x: where(s.isnan(x) | s.isinf(x), like(g, 0), g))
@@ -339,5 +301,5 @@ pointwise("bitwise_left_shift", "x y", _bits("lshift"), Types(kinds="ui"))
 pointwise("bitwise_right_shift", "x y", _bits("rshift"), Types(kinds="ui"))
 # ---- choice
 pointwise("where", "condition x y", lambda condition, x, y: where(_truth(condition), x, y), Types(skip=1),
-          x=lambda g, condition: _kept(g, _truth(condition)), y=lambda g, condition: where(_truth(condition), like(g, 0), g))
+          x=lambda g, condition: kept(g, _truth(condition)), y=lambda g, condition: where(_truth(condition), like(g, 0), g))
 # fmt: on

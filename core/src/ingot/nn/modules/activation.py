@@ -1,5 +1,6 @@
-"""Activation layers: each holds its options and calls the function of the same name in
-`nn.functional`.
+"""Smooth activations as layers, and the softmax family; those with a kink are in `rectifier`.
+
+Each holds its options and calls the function of the same name in `nn.functional`.
 """
 
 from __future__ import annotations
@@ -9,25 +10,21 @@ from ingot.nn.modules.module import Module
 from ingot.tensor import Tensor
 
 
-class _InPlace(Module):
-    """An activation whose only option is to write over its input."""
+class InPlace(Module):
+    """An activation that may write over its input. ``shown`` names the options before that, for its text."""
+
+    shown: tuple[str, ...] = ()
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
         self.inplace = inplace
 
     def extra_repr(self) -> str:
-        return "inplace=True" if self.inplace else ""
+        said = [f"{name}={getattr(self, name)}" for name in self.shown]
+        return ", ".join([*said, "inplace=True"] if self.inplace else said)
 
 
-class ReLU(_InPlace):
-    """max(x, 0)."""
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.relu(input, self.inplace)
-
-
-class SiLU(_InPlace):
+class SiLU(InPlace):
     """x · sigmoid(x)."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -48,6 +45,13 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
+class Mish(InPlace):
+    """x · tanh(log(1 + exp(x)))."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.mish(input, self.inplace)
+
+
 class Tanh(Module):
     """tanh(x)."""
 
@@ -62,8 +66,31 @@ class Sigmoid(Module):
         return input.sigmoid()
 
 
-class ELU(_InPlace):
+class LogSigmoid(Module):
+    """log(1 / (1 + exp(-x))), finite wherever x is."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.logsigmoid(input)
+
+
+class Softsign(Module):
+    """x / (1 + |x|)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softsign(input)
+
+
+class Tanhshrink(Module):
+    """x - tanh(x)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.tanhshrink(input)
+
+
+class ELU(InPlace):
     """x where x > 0, else alpha · (exp(x) - 1)."""
+
+    shown = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__(inplace)
@@ -72,22 +99,39 @@ class ELU(_InPlace):
     def forward(self, input: Tensor) -> Tensor:
         return F.elu(input, self.alpha, self.inplace)
 
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
 
-
-class LeakyReLU(_InPlace):
-    """x where x > 0, else negative_slope · x."""
-
-    def __init__(self, negative_slope: float = 1e-2, inplace: bool = False) -> None:
-        super().__init__(inplace)
-        self.negative_slope = negative_slope
+class SELU(InPlace):
+    """scale · elu(x), by the two numbers with which layers keep mean 0 and variance 1."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return F.leaky_relu(input, self.negative_slope, self.inplace)
+        return F.selu(input, self.inplace)
+
+
+class CELU(InPlace):
+    """x where x > 0, else alpha · (exp(x / alpha) - 1)."""
+
+    shown = ("alpha",)
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__(inplace)
+        self.alpha = alpha
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.celu(input, self.alpha, self.inplace)
+
+
+class GLU(Module):
+    """a · sigmoid(b), where a and b are the halves of the input along ``dim``."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.glu(input, self.dim)
 
     def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}" + (", inplace=True" if self.inplace else "")
+        return f"dim={self.dim}"
 
 
 class Softplus(Module):
@@ -104,29 +148,42 @@ class Softplus(Module):
         return f"beta={self.beta}, threshold={self.threshold}"
 
 
-class Softmax(Module):
-    """exp(x) over its sum along ``dim``; give ``dim``, the default is PyTorch's and warns."""
+class _Along(Module):
+    """What works along an axis; give ``dim``, the default is PyTorch's and warns."""
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
         self.dim = dim
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softmax(_Along):
+    """exp(x) over its sum along ``dim``."""
 
     def forward(self, input: Tensor) -> Tensor:
         return F.softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+
+class Softmin(_Along):
+    """`Softmax` of -x."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.softmin(input, self.dim)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_Along):
     """log of `Softmax`, computed without leaving the range of the dtype."""
-
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
 
     def forward(self, input: Tensor) -> Tensor:
         return F.log_softmax(input, self.dim)
 
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+
+class Softmax2d(Module):
+    """`Softmax` over the channels of (N, C, H, W) or (C, H, W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.dim() not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.dim()}D instead")
+        return F.softmax(input, -3)

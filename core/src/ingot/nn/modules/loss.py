@@ -1,22 +1,28 @@
-"""Loss layers: each holds its options and calls the function of its name in `nn.functional`."""
+"""Loss layers: each holds its options and calls the function of its name in `nn.functional`.
+
+Those with a margin are in `margin_loss`.
+"""
 
 from __future__ import annotations
 
 from ingot.nn import functional as F
+from ingot.nn._losses import check_reduction
 from ingot.nn.modules.module import Module
 from ingot.tensor import Tensor
 
 
-class _Loss(Module):
-    """``reduction`` is "mean", "sum" or "none"."""
+class Loss(Module):
+    """``reduction`` is "mean", "sum" or "none", or one of ``more_reductions``."""
+
+    more_reductions: tuple[str, ...] = ()
 
     def __init__(self, *, reduction: str = "mean") -> None:
         super().__init__()
-        F.check_reduction(reduction)
+        check_reduction(reduction, *self.more_reductions)
         self.reduction = reduction
 
 
-class _WeightedLoss(_Loss):
+class WeightedLoss(Loss):
     """Also holds ``weight``, as a buffer so that it moves and saves with the module."""
 
     weight: Tensor | None
@@ -26,21 +32,21 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
-class MSELoss(_Loss):
+class MSELoss(Loss):
     """(input - target)², averaged."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.mse_loss(input, target, reduction=self.reduction)
 
 
-class L1Loss(_Loss):
+class L1Loss(Loss):
     """|input - target|, averaged."""
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return F.l1_loss(input, target, reduction=self.reduction)
 
 
-class SmoothL1Loss(_Loss):
+class SmoothL1Loss(Loss):
     """Quadratic within ``beta`` of the target, linear beyond."""
 
     def __init__(self, *, reduction: str = "mean", beta: float = 1.0) -> None:
@@ -51,7 +57,64 @@ class SmoothL1Loss(_Loss):
         return F.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
 
 
-class NLLLoss(_WeightedLoss):
+class HuberLoss(Loss):
+    """Quadratic within ``delta`` of the target, linear beyond, with the slope of the quadratic there."""
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        if not isinstance(delta, (float, int)):
+            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
+        super().__init__(reduction=reduction)
+        self.delta = delta
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+
+
+class KLDivLoss(Loss):
+    """The Kullback-Leibler divergence of log-probabilities from a target: "batchmean" is the mean over a batch.
+
+    ``log_target``: the target is log-probabilities, too.
+    """
+
+    more_reductions = ("batchmean",)
+
+    def __init__(self, *, reduction: str = "mean", log_target: bool = False) -> None:
+        super().__init__(reduction=reduction)
+        self.log_target = log_target
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.kl_div(input, target, reduction=self.reduction, log_target=self.log_target)
+
+
+class PoissonNLLLoss(Loss):
+    """-log likelihood of counts under Poisson distributions; the input is their means, or the logs of these with
+    ``log_input``.
+    """
+
+    def __init__(
+        self, log_input: bool = True, full: bool = False, *, eps: float = 1e-8, reduction: str = "mean"
+    ) -> None:
+        super().__init__(reduction=reduction)
+        self.log_input, self.full, self.eps = log_input, full, eps
+
+    def forward(self, log_input: Tensor, target: Tensor) -> Tensor:
+        return F.poisson_nll_loss(
+            log_input, target, self.log_input, self.full, eps=self.eps, reduction=self.reduction
+        )
+
+
+class GaussianNLLLoss(Loss):
+    """-log likelihood of targets under normal distributions of given means and variances, which count as ``eps`` at least."""
+
+    def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+        self.full, self.eps = full, eps
+
+    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
+        return F.gaussian_nll_loss(input, target, var, self.full, self.eps, self.reduction)
+
+
+class NLLLoss(WeightedLoss):
     """-input[class], for log-probabilities (N, C, …) and class indices (N, …)."""
 
     def __init__(
@@ -70,7 +133,7 @@ class NLLLoss(_WeightedLoss):
         )
 
 
-class CrossEntropyLoss(_WeightedLoss):
+class CrossEntropyLoss(WeightedLoss):
     """Cross entropy of logits (N, C, …) with class indices (N, …) or class probabilities (N, C, …).
 
     ``weight`` (C,) scales each class; indices equal to ``ignore_index`` count nothing;
@@ -99,7 +162,14 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
-class BCEWithLogitsLoss(_WeightedLoss):
+class BCELoss(WeightedLoss):
+    """Binary cross entropy of probabilities with targets in [0, 1], both of one shape; ``weight`` scales the elements."""
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        return F.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
+
+
+class BCEWithLogitsLoss(WeightedLoss):
     """Binary cross entropy of logits with targets in [0, 1], both of one shape.
 
     ``weight`` scales the elements and ``pos_weight`` the positive part; each broadcasts.

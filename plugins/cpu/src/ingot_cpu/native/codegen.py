@@ -16,7 +16,7 @@ from ingot_devices.codegen.host import HostCodegen
 from ingot_devices.codegen.replay import Launch, Replay
 from ingot_devices.codegen.schedule import Statistics
 from ingot_devices.context import state
-from ingot_devices.errors import DeviceIndexError
+from ingot_devices.errors import refusal
 from ingot_devices.ir.definition import Definition
 from ingot_devices.layout import Layout
 from ingot_devices.view import View
@@ -107,6 +107,7 @@ def checked(call: Callable[..., Any], definition: Definition) -> Callable[..., N
     def run(*operands: Any) -> None:
         failed = call(*operands)
         if failed is not None:
-            raise DeviceIndexError(f"{definition.name}: {codes[failed - 1]}")
+            code = codes[failed - 1]
+            raise refusal(code, f"{definition.name}: {code}")
 
     return run

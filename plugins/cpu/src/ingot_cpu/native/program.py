@@ -13,7 +13,7 @@ from typing import Any
 
 from ingot_devices.codegen import Compiled, Unsupported
 from ingot_devices.codegen.replay import Input, Launch, Sequential, part
-from ingot_devices.errors import DeviceIndexError
+from ingot_devices.errors import refusal
 from ingot_devices.plan import Ref
 from ingot_devices.view import View
 
@@ -145,4 +145,5 @@ class Segment:
     def _refused(self, failed: int) -> None:
         launch, check = divmod(failed, 65536)
         name, checks = self.codes[launch]
-        raise DeviceIndexError(f"{name}: {checks[check - 1].code}")
+        code = checks[check - 1].code
+        raise refusal(code, f"{name}: {code}")

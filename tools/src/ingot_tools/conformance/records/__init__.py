@@ -12,6 +12,7 @@ from .record import Record
 
 GROUPS = (
     "unary",
+    "activation",
     "binary",
     "reduction",
     "contraction",
@@ -22,6 +23,7 @@ GROUPS = (
     "creation",
     "random",
     "composite",
+    "loss",
     "optimizer",
     "optimizer_more",
     "conversion",

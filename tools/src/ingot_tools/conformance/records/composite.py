@@ -142,6 +142,7 @@ CAUSAL = ix([[True, False, False], [True, True, False], [False, True, True]], (3
 RECORDS = (
     P("softmax", softmax, samples=SOFT),
     P("log_softmax", log_softmax, samples=SOFT),
+    P("softmin", lambda x, dim: softmax(-x, dim), samples=SOFT),
     P("layer_norm", layer_norm, half_ulp=6, no_zero_dim="an axis is needed", samples=(
         S(V(3, 4, domain=ASIDE), (4,)), S(V(3, 4), (4,), V(4), V(4)), S(V(2, 3, 4, domain=ASIDE), (3, 4), V(3, 4), V(3, 4)),
         S(V(3, 4), (4,), V(4)), S(V(3, 4), (4,), eps=0.1), S(V(0, 4), (4,), V(4), V(4)),
