@@ -181,6 +181,16 @@ def test_what_has_no_known_derivative_says_so() -> None:
     assert library.kernel("y = prod(x)", gradient=None)(on_cpu((3,), 0)).item()
 
 
+@pytest.mark.parametrize(("text", "slope"), [("y = sigmoid(x)", 0.25), ("y = silu(x)", 0.5)])
+def test_the_derived_slope_at_zero(text: str, slope: float) -> None:
+    """Their formulas avoid an overflow by the sign of x; that is no kink."""
+    from ingot import library
+
+    x = on_cpu((3,), 0).detach().mul_(0).requires_grad_()
+    library.kernel(text)(x).sum().backward()
+    assert x.grad.tolist() == [slope] * 3
+
+
 SECOND = {
     "swiglu": ("out = silu(gate) * x", {}, np_swiglu),
     "rms_norm": (RMS_NORM, {"eps": 1e-6}, np_rms_norm),

@@ -199,7 +199,7 @@ def _norm_gradient(b: Any, g: Any, x: Any, out: Any, axes: Axes, p: float) -> An
     if p == 1:
         return b.mul(b.sign(x), g)
     if p == 2:
-        return _unless_zero(b, out, b.mul(x, b.div(g, _or_one(b, out))))
+        return b.mul(b.div(x, _or_one(b, out)), _unless_zero(b, out, g))  # a quotient of at most 1 overflows no half
     if abs(p) == INF:
         return b.mul(b.sign(x), _extreme_gradient(b, g, b.abs(x), out, axes))
     inner = b.mul(b.sign(x), b.pow(_or_one(b, b.abs(x)), p - 1))
