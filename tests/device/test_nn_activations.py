@@ -66,8 +66,8 @@ def test_layers_in_place(device: str, name: str) -> None:
         made = layer(y)
         layer.inplace = False
         assert (made is y) is inplace
-        slopes.append((values(made), *(values(g) for g in ingot.autograd.grad((made * made).sum(), leaf))))
-    np.testing.assert_array_equal(*slopes)
+        slopes.append([values(made), values(ingot.autograd.grad((made * made).sum(), leaf)[0])])
+    same(*slopes)
     assert len(IN_PLACE) == 13
 
 

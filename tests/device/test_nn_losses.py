@@ -6,7 +6,6 @@ Their values and derivatives are those of the records (`test_ops`).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import ingot
@@ -24,42 +23,37 @@ X, Y, Z = (drawn(4, 3, seed=k) for k in range(3))
 CHANCE = 1 / (1 + np.exp(-Y))
 LOGS = np.log(CHANCE / CHANCE.sum(1, keepdims=True))
 
-LAYERS: dict[str, tuple[Any, Callable[..., Any], tuple[Any, ...]]] = {
-    # the layer with options of its own, the function with the same, and what they take
-    "Huber": (nn.HuberLoss("sum", 0.5), lambda *a: F.huber_loss(*a, "sum", 0.5), (X, Y)),
-    "SmoothL1": (nn.SmoothL1Loss(beta=0.5, reduction="sum"),
-                 lambda *a: F.smooth_l1_loss(*a, beta=0.5, reduction="sum"), (X, Y)),
-    "BCE": (nn.BCELoss(WEIGHT), lambda *a: F.binary_cross_entropy(*a, on_device(a, WEIGHT)), (CHANCE, CHANCE[::-1])),
-    "KLDiv": (nn.KLDivLoss(reduction="batchmean", log_target=True),
-              lambda *a: F.kl_div(*a, reduction="batchmean", log_target=True), (LOGS, LOGS[::-1])),
-    "PoissonNLL": (nn.PoissonNLLLoss(False, True, eps=0.1, reduction="none"),
-                   lambda *a: F.poisson_nll_loss(*a, False, True, eps=0.1, reduction="none"), (CHANCE, 3 * CHANCE)),
-    "GaussianNLL": (nn.GaussianNLLLoss(full=True, eps=0.5, reduction="sum"),
-                    lambda *a: F.gaussian_nll_loss(*a, True, 0.5, "sum"), (X, Y, CHANCE)),
-    "MarginRanking": (nn.MarginRankingLoss(0.5, reduction="sum"), lambda *a: F.margin_ranking_loss(*a, 0.5, reduction="sum"),
+LAYERS: dict[str, tuple[Any, str, dict[str, Any], tuple[Any, ...]]] = {
+    # the layer with options of its own, the function, the same options, and what they take
+    "Huber": (nn.HuberLoss("sum", 0.5), "huber_loss", {"reduction": "sum", "delta": 0.5}, (X, Y)),
+    "SmoothL1": (nn.SmoothL1Loss(reduction="sum", beta=0.5), "smooth_l1_loss", {"reduction": "sum", "beta": 0.5}, (X, Y)),
+    "BCE": (nn.BCELoss(WEIGHT), "binary_cross_entropy", {"weight": WEIGHT}, (CHANCE, CHANCE[::-1])),
+    "KLDiv": (nn.KLDivLoss(reduction="batchmean", log_target=True), "kl_div", {"reduction": "batchmean", "log_target": True},
+              (LOGS, LOGS[::-1])),
+    "PoissonNLL": (nn.PoissonNLLLoss(False, True, eps=0.1, reduction="none"), "poisson_nll_loss",
+                   {"log_input": False, "full": True, "eps": 0.1, "reduction": "none"}, (CHANCE, 3 * CHANCE)),
+    "GaussianNLL": (nn.GaussianNLLLoss(full=True, eps=0.5, reduction="sum"), "gaussian_nll_loss",
+                    {"full": True, "eps": 0.5, "reduction": "sum"}, (X, Y, CHANCE)),
+    "MarginRanking": (nn.MarginRankingLoss(0.5, reduction="sum"), "margin_ranking_loss", {"margin": 0.5, "reduction": "sum"},
                       (X[:, 0], Y[:, 0], SIGNS)),
-    "HingeEmbedding": (nn.HingeEmbeddingLoss(0.5), lambda *a: F.hinge_embedding_loss(*a, 0.5), (X[:, 0], SIGNS)),
-    "SoftMargin": (nn.SoftMarginLoss(reduction="none"), lambda *a: F.soft_margin_loss(*a, reduction="none"), (X[:, 0], SIGNS)),
-    "MultiMargin": (nn.MultiMarginLoss(2, 0.5, WEIGHT), lambda *a: F.multi_margin_loss(*a, 2, 0.5, on_device(a, WEIGHT)),
+    "HingeEmbedding": (nn.HingeEmbeddingLoss(0.5), "hinge_embedding_loss", {"margin": 0.5}, (X[:, 0], SIGNS)),
+    "SoftMargin": (nn.SoftMarginLoss(reduction="none"), "soft_margin_loss", {"reduction": "none"}, (X[:, 0], SIGNS)),
+    "MultiMargin": (nn.MultiMarginLoss(2, 0.5, WEIGHT), "multi_margin_loss", {"p": 2, "margin": 0.5, "weight": WEIGHT},
                     (X, CLASSES)),
-    "MultiLabelSoftMargin": (nn.MultiLabelSoftMarginLoss(WEIGHT),
-                             lambda *a: F.multilabel_soft_margin_loss(*a, on_device(a, WEIGHT)), (X, CHANCE)),
-    "CosineEmbedding": (nn.CosineEmbeddingLoss(-0.5), lambda *a: F.cosine_embedding_loss(*a, -0.5), (X, Y, SIGNS)),
-    "TripletMargin": (nn.TripletMarginLoss(2.0, 1.0, 1e-3, True, reduction="none"),
-                      lambda *a: F.triplet_margin_loss(*a, 2.0, 1.0, 1e-3, True, reduction="none"), (X, Y, Z)),
+    "MultiLabelSoftMargin": (nn.MultiLabelSoftMarginLoss(WEIGHT), "multilabel_soft_margin_loss", {"weight": WEIGHT},
+                             (X, CHANCE)),
+    "CosineEmbedding": (nn.CosineEmbeddingLoss(-0.5), "cosine_embedding_loss", {"margin": -0.5}, (X, Y, SIGNS)),
+    "TripletMargin": (nn.TripletMarginLoss(2.0, 1.0, 1e-3, True, reduction="none"), "triplet_margin_loss",
+                      {"margin": 2.0, "p": 1.0, "eps": 1e-3, "swap": True, "reduction": "none"}, (X, Y, Z)),
     "TripletMarginWithDistance": (
         nn.TripletMarginWithDistanceLoss(distance_function=nn.CosineSimilarity(), margin=0.5, swap=True, reduction="sum"),
-        lambda *a: F.triplet_margin_with_distance_loss(
-            *a, distance_function=F.cosine_similarity, margin=0.5, swap=True, reduction="sum"), (X, Y, Z)),
-    "triplets by default": (nn.TripletMarginWithDistanceLoss(), F.triplet_margin_loss, (X, Y, Z)),
-    "PairwiseDistance": (nn.PairwiseDistance(3.0, 0.1, True), lambda *a: F.pairwise_distance(*a, 3.0, 0.1, True), (X, Y)),
-    "CosineSimilarity": (nn.CosineSimilarity(0, 10.0), lambda *a: F.cosine_similarity(*a, 0, 10.0), (X, Y)),
+        "triplet_margin_with_distance_loss",
+        {"distance_function": F.cosine_similarity, "margin": 0.5, "swap": True, "reduction": "sum"}, (X, Y, Z)),
+    "triplets by default": (nn.TripletMarginWithDistanceLoss(), "triplet_margin_loss", {}, (X, Y, Z)),
+    "PairwiseDistance": (nn.PairwiseDistance(3.0, 0.1, True), "pairwise_distance", {"p": 3.0, "eps": 0.1, "keepdim": True},
+                         (X, Y)),
+    "CosineSimilarity": (nn.CosineSimilarity(0, 10.0), "cosine_similarity", {"dim": 0, "eps": 10.0}, (X, Y)),
 }  # fmt: skip
-
-
-def on_device(given: tuple[Any, ...], tensor: Any) -> Any:
-    """``tensor`` where the first of ``given`` is."""
-    return tensor.to(given[0].device)
 
 
 def tensors(device: str, given: tuple[Any, ...]) -> list[Any]:
@@ -68,10 +62,11 @@ def tensors(device: str, given: tuple[Any, ...]) -> list[Any]:
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_hand_their_options_on(device: str, name: str) -> None:
-    layer, function, given = LAYERS[name]
-    made = [f(*tensors(device, given)) for f in (layer.to(device), function)]
-    np.testing.assert_array_equal(*map(values, made))
-    assert np.abs(values(made[0])).max() > 0
+    layer, function, options, given = LAYERS[name]
+    there = {k: v.to(device) if v is WEIGHT else v for k, v in options.items()}
+    made = values(layer.to(device)(*tensors(device, given)))
+    np.testing.assert_array_equal(made, values(getattr(F, function)(*tensors(device, given), **there)))
+    assert np.abs(made).max() > 0
 
 
 def test_weights_are_buffers() -> None:
@@ -145,7 +140,7 @@ def test_a_cosine_in_half_precision(device: str) -> None:
 # ---- compiled --------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", LAYERS)
 def test_compiled_losses_are_eager_ones_to_the_bit(device: str, name: str) -> None:
-    layer, _, given = LAYERS[name]
+    layer, _, _, given = LAYERS[name]
     layer = layer.to(device)
     runs = []
     for wrap in (itself, strictly(ingot)):
@@ -155,7 +150,7 @@ def test_compiled_losses_are_eager_ones_to_the_bit(device: str, name: str) -> No
             return made, ingot.autograd.grad(made, x)[0]
 
         function = wrap(step)
-        found = []
+        found: list[Any] = []
         for k in range(4):
             first, *others = tensors(device, given)
             found += map(bits, function((first * (1 - 0.1 * k)).detach().requires_grad_(), *others))

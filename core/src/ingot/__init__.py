@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from . import compiler, library, nn, optim, profiler, streams, utils, vision
     from .compiler import compile
     from .library import use_kernel, without_kernels
+    from .nn.functional import cosine_similarity, pairwise_distance
     from .serialization import load, save
     from .streams import Event, Stream
 
@@ -110,6 +111,7 @@ __all__ = [
     "complex64",
     "complex128",
     "contiguous_format",
+    "cosine_similarity",
     "cpu",
     "cuda",
     "default_generator",
@@ -154,6 +156,7 @@ __all__ = [
     "one_hot",
     "ops",
     "optim",
+    "pairwise_distance",
     "pi",
     "preserve_format",
     "profiler",
@@ -237,6 +240,7 @@ _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
     "compiler": "compiler", "library": "library", "profiler": "profiler", "vision": "vision", "use_kernel": "library",
     "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
+    "cosine_similarity": "nn.functional", "pairwise_distance": "nn.functional",
 }  # fmt: skip
 
 
