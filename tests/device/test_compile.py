@@ -79,6 +79,12 @@ def test_an_operand_that_is_not_loaded_has_memory(t: Any, device: str, shape: tu
     assert len(compiled.replays) == 1
 
 
+def test_parts_of_what_has_no_element(t: Any, device: str) -> None:
+    compiled = t.compile(lambda x: x[:, 2:] * x[:, :2], fullgraph=True)
+    for _ in range(4):
+        assert compiled(t.ones(0, 4, device=device)).shape == (0, 2)
+
+
 def test_gradients_of_an_argument_are_left_in_it(t: Any, device: str) -> None:
     def step(x: Any) -> Any:
         loss = (x * x).sum()

@@ -43,7 +43,9 @@ class Source:
     layout: Any
 
     def covers(self, place: Place) -> bool:
-        """True when the place lies within this tensor's own reach."""
+        """True when the place lies within this tensor's own reach; one without elements, whatever its offset, does."""
+        if not place.layout.size:
+            return True
         end = place.offset + place.layout.span
         return self.offset <= place.offset and end <= self.offset + max(self.layout.span, 0)
 

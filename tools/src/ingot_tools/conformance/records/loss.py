@@ -23,7 +23,7 @@ SIGNS = (1.0, -1.0, -1.0, 1.0, 1.0, -1.0)
 
 def signs(*shape: int) -> Operand:
     """A target of 1 and -1."""
-    return V(*shape, values=np.resize(SIGNS, shape), grad=False)
+    return V(*shape, values=np.resize(SIGNS, shape).tolist(), grad=False)
 
 
 def reductions(*args: Any, **kwargs: Any) -> tuple[Sample, ...]:
