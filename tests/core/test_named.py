@@ -43,7 +43,7 @@ OTHERS: dict[str, Any] = {
 }  # fmt: skip
 MORE: dict[str, dict[str, Any]] = {
     "F.softmax": {"dim": 0}, "F.log_softmax": {"dim": 0}, "ingot.clamp": {"min": 0}, "ingot.clip": {"min": 0},
-    "ingot.scatter": {"value": 1},
+    "ingot.clamp_": {"min": 0}, "ingot.clip_": {"min": 0}, "ingot.scatter": {"value": 1},
 }  # fmt: skip
 
 

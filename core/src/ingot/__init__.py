@@ -62,7 +62,8 @@ from .generator import (
     set_rng_state,
 )
 from .layouts import Size
-from .ops import activation, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
+from .ops import activation, catalog, creation, index, neural, pointwise, random, reduce, shape, subscript
+from .ops import linalg as _products
 from .ops.creation import tensor
 from .ops.named import named as _named
 from .ops.named import public as _public
@@ -182,7 +183,9 @@ __all__ = [
     "vision",
     "without_kernels",
 ]
-for _module in (pointwise, activation, reduce, shape, index, subscript, linalg, neural, creation, random):
+for _module in (
+    pointwise, activation, reduce, shape, index, subscript, _products, neural, creation, random, *catalog.MODULES,
+):  # fmt: skip
     globals().update(_public(_module.FUNCTIONS, pointwise.CHECKED))
     __all__.extend(_module.FUNCTIONS)
 __all__.sort()

@@ -13,7 +13,7 @@ from ingot_devices.opset.op import OPS
 
 from . import dispatch
 from .inplace import make_inplace
-from .ops import activation, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
+from .ops import activation, catalog, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
 from .ops.common import run
 
 _FAST = {
@@ -52,7 +52,13 @@ def install(tensor: Any) -> None:
         for name, function in module.FUNCTIONS.items():
             if name not in skipped and name not in tensor.__dict__:
                 setattr(tensor, name, function)
-    for module in (pointwise, activation, reduce, shape, index, subscript, linalg, creation, random):
+    for module in catalog.MODULES:
+        for name, function in module.FUNCTIONS.items():
+            if name not in module.ALONE and name not in tensor.__dict__:
+                setattr(tensor, name, function)
+    for module in (
+        pointwise, activation, reduce, shape, index, subscript, linalg, creation, random, *catalog.MODULES,
+    ):  # fmt: skip
         for name, function in module.METHODS.items():
             setattr(tensor, name, function)
     tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)

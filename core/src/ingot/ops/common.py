@@ -126,8 +126,8 @@ def document(function: Callable[..., Any], name: str, text: str) -> Callable[...
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """A method that does ``function`` in place: computed apart, then assigned."""
 
-    def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        assign(self, function(self, *args, **kwargs))
-        return self
+    def method(input: Any, *args: Any, **kwargs: Any) -> Any:
+        assign(input, function(input, *args, **kwargs))
+        return input
 
     return document(method, f"{function.__name__}_", f"``{function.__name__}`` in place.")

@@ -255,15 +255,15 @@ FUNCTIONS |= {"clamp_min": clamp_min, "clamp_max": clamp_max}
 # ---- in place --------------------------------------------------------------------------------------------------------
 def _unary_(name: str) -> Callable[..., Any]:
     op = OPS[name]
-    return document(lambda self: call_(op, (self,)), f"{name}_", f"``{name}`` in place.")
+    return document(lambda input: call_(op, (input,)), f"{name}_", f"``{name}`` in place.")
 
 
 def _binary_(name: str) -> Callable[..., Any]:
     op = OPS[name]
     apply = make_inplace(op)
 
-    def method(self: Any, other: Any) -> Any:  # `apply` is shared by methods and operators, so it keeps its own name
-        return apply(self, other)
+    def method(input: Any, other: Any) -> Any:  # `apply` is shared by methods and operators, so it keeps its own name
+        return apply(input, other)
 
     return document(method, f"{name}_", f"``{name}`` in place.")
 
@@ -292,11 +292,11 @@ def div_(self: Any, other: Any, *, rounding_mode: str | None = None) -> Any:
     return self
 
 
-def clamp_(self: Any, min: Any = None, max: Any = None) -> Any:
+def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
     """`clamp` in place."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return call_(OPS["clamp"], (self, _reached(min, self), _reached(max, self)))
+    return call_(OPS["clamp"], (input, _reached(min, input), _reached(max, input)))
 
 
 def lerp_(self: Any, end: Any, weight: Any) -> Any:
@@ -331,10 +331,5 @@ METHODS: dict[str, Callable[..., Any]] = (
     | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_, masked_fill_)}
     | {"nan_to_num_": inplace(nan_to_num)}
 )
-METHODS |= {
-    "subtract_": sub_,
-    "divide_": div_,
-    "multiply_": METHODS["mul_"],
-    "clip_": clamp_,
-    "negative_": METHODS["neg_"],
-}
+METHODS |= {"subtract_": sub_, "divide_": div_, "true_divide_": div_, "clip_": clamp_}
+METHODS |= {f"{alias}_": METHODS[f"{name}_"] for alias, name in ALIASES.items()}

@@ -5,7 +5,9 @@ pointwise    neg abs sign square reciprocal · add sub mul div floor_divide rema
              atan atan2 sinh cosh tanh erf erfc · sigmoid softplus gelu gelu_tanh silu mish glu elu softsign relu leaky_relu
              hardtanh hardsigmoid hardswish hardshrink softshrink · floor ceil round trunc frac clamp nan_to_num
              · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
-             logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where
+             logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where ·
+             asinh acosh atanh sinc erfinv logit logaddexp logaddexp2 xlogy ldexp · copysign signbit heaviside isposinf
+             isneginf · fmax fmin
 view         view permute expand slice select diagonal unfold as_strided
 copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diagonal · slice_backward
              diagonal_backward unfold_backward as_strided_backward

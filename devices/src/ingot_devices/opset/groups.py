@@ -24,10 +24,11 @@ from . import (
     reduce,
     scan,
     sort,
+    special,
     view,
 )  # fmt: skip
 
 GROUPS = (
-    pointwise, activation, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort, random,
-    composite, batch_norm, loss, binary_loss, class_loss, attention, descent, adam,
+    pointwise, activation, special, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort,
+    random, composite, batch_norm, loss, binary_loss, class_loss, attention, descent, adam,
 )  # fmt: skip

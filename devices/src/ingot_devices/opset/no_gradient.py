@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 CREATED = "full arange linspace eye"  # out of numbers
-TESTED = "eq ne lt le gt ge isnan isinf isfinite any all"  # the result is a truth value
+TESTED = "eq ne lt le gt ge isnan isinf isfinite isposinf isneginf signbit any all"  # the result is a truth value
 LOGICAL = (
     "logical_not logical_and logical_or logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor "
     "bitwise_left_shift bitwise_right_shift"
 )
-COUNTED = "count_nonzero argmax argmin floor_divide"  # whole numbers: flat wherever a derivative exists
+COUNTED = "count_nonzero argmax argmin floor_divide heaviside"  # whole numbers: flat wherever a derivative exists
 
 PLACED = (  # positions and ranks, and what moves elements by them only on the way to an op that has a gradient
     "one_hot bincount class_mask compact coordinates searchsorted sort_ranks arrange sort_merge run_starts unpermute"

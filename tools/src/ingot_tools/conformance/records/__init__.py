@@ -14,6 +14,7 @@ GROUPS = (
     "unary",
     "activation",
     "binary",
+    "special",
     "reduction",
     "contraction",
     "window",

@@ -1,0 +1,36 @@
+"""In-place names beside the methods of each module: PyTorch's functions (``torch.relu_(x)``), and views of the tensor itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..becoming import become
+from . import pointwise, shape, special
+
+_WRITE: dict[str, Callable[..., Any]] = {**pointwise.METHODS, **special.METHODS}
+
+
+def clamp_min_(input: Any, min: Any) -> Any:
+    """`clamp_min` in place."""
+    return pointwise.clamp_(input, min=min)
+
+
+def clamp_max_(input: Any, max: Any) -> Any:
+    """`clamp_max` in place."""
+    return pointwise.clamp_(input, max=max)
+
+
+VIEWS = "squeeze swapaxes swapdims t transpose unsqueeze".split()
+METHODS: dict[str, Callable[..., Any]] = {f"{n}_": become(shape.FUNCTIONS[n], n) for n in VIEWS}
+METHODS |= {"clamp_max_": clamp_max_, "clamp_min_": clamp_min_}
+_WRITE |= METHODS
+
+NAMES = (
+    "abs acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin asinh atan atanh ceil clamp clamp_max clamp_min clip "
+    "cos cosh deg2rad erf erfc exp exp2 expm1 fix floor frac ldexp log log10 log1p log2 logit nan_to_num neg negative "
+    "rad2deg reciprocal relu round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy"
+).split()
+"""What PyTorch has as a function of the namespace, too."""
+FUNCTIONS = {f"{n}_": _WRITE[f"{n}_"] for n in NAMES}
+ALONE = frozenset(FUNCTIONS)
