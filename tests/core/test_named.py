@@ -11,7 +11,7 @@ import ingot.nn.functional as F
 import pytest
 from ingot.ops.named import FIRST, named
 
-PLACES = {"ingot": ingot, "F": F}
+PLACES = {"ingot": ingot, "F": F, "linalg": ingot.linalg}
 
 
 def takers() -> dict[str, Any]:
@@ -37,13 +37,19 @@ def _places() -> Any:
 
 
 OTHERS: dict[str, Any] = {
-    **dict.fromkeys("weight mat1 mat2 vec vec2 source src target end tensor1 tensor2 key value values".split(), _ones),
+    **dict.fromkeys(
+        "weight mat mat1 mat2 vec source src target end tensor1 tensor2 key value values".split(), _ones
+    ),
+    **dict.fromkeys("vec1 vec2 boundaries".split(), lambda: ingot.ones(2)),
+    **dict.fromkeys("batch1 batch2".split(), lambda: ingot.ones(1, 2, 2)),
     "index": _places, "indices": lambda: (_places(),), "mask": lambda: _ones() > 0, "pad": lambda: (1, 1),
     "normalized_shape": lambda: (2,), "chunks": lambda: 2, "num_samples": lambda: 1,
 }  # fmt: skip
 MORE: dict[str, dict[str, Any]] = {
     "F.softmax": {"dim": 0}, "F.log_softmax": {"dim": 0}, "ingot.clamp": {"min": 0}, "ingot.clip": {"min": 0},
     "ingot.clamp_": {"min": 0}, "ingot.clip_": {"min": 0}, "ingot.scatter": {"value": 1},
+    "ingot.index_fill": {"value": 1}, "ingot.scatter_reduce": {"reduce": "sum"},
+    "ingot.split_with_sizes": {"split_sizes": [1]},
 }  # fmt: skip
 
 
@@ -57,9 +63,11 @@ def test_what_is_no_tensor_is_named(name: str, wrong: Any) -> None:
     function = TAKERS[name]
     parameters = list(inspect.signature(function).parameters.values())
     others = OTHERS | {"other": _places if "bitwise" in name else _ones}
+    more = MORE.get(name, {})
     needed = [p.name for p in parameters[1:] if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    needed = [name for name in needed if name not in more]
     with pytest.raises((TypeError, RuntimeError, IndexError)) as caught:
-        function(wrong, *(others[one]() if one in others else 0 for one in needed), **MORE.get(name, {}))
+        function(wrong, *(others[one]() if one in others else 0 for one in needed), **more)
     assert any(word in str(caught.value) for word in (type(wrong).__name__, repr(wrong))), caught.value
 
 
@@ -75,6 +83,7 @@ def test_the_argument_is_named_wherever_it_stands() -> None:
     calls: list[tuple[Any, str]] = [
         (lambda: F.linear(x, wrong), "linear(): argument 'weight' must be a Tensor, not list"),
         (lambda: ingot.cat([x, 3]), "cat(): argument 'tensors[1]' must be a Tensor, not int"),
+        (lambda: ingot.tensordot(wrong, x), "tensordot(): argument 'a' must be a Tensor, not list"),
         (lambda: F.cross_entropy(x, target=wrong), "cross_entropy(): argument 'target' must be a Tensor, not list"),
     ]
     for call, said in calls:

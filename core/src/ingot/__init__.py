@@ -71,7 +71,7 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import compiler, library, nn, optim, profiler, streams, utils, vision
+    from . import compiler, library, linalg, nn, optim, profiler, streams, utils, vision
     from .compiler import compile
     from .library import use_kernel, without_kernels
     from .nn.functional import cosine_similarity, pairwise_distance
@@ -147,6 +147,7 @@ __all__ = [
     "is_tensor",
     "ledger",
     "library",
+    "linalg",
     "load",
     "long",
     "manual_seed",
@@ -241,8 +242,8 @@ def from_dlpack(source: Any) -> Tensor:
 
 _LAZY = {
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
-    "compiler": "compiler", "library": "library", "profiler": "profiler", "vision": "vision", "use_kernel": "library",
-    "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
+    "compiler": "compiler", "library": "library", "linalg": "linalg", "profiler": "profiler", "vision": "vision",
+    "use_kernel": "library", "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
     "cosine_similarity": "nn.functional", "pairwise_distance": "nn.functional",
 }  # fmt: skip
 

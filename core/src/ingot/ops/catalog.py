@@ -6,6 +6,19 @@ Tensor only).
 
 from __future__ import annotations
 
-from . import overwriting, special
+from . import (
+    arranging,
+    asking,
+    distances,
+    enumerating,
+    ordering,
+    overwriting,
+    placing,
+    products,
+    special,
+    statistics,
+)  # fmt: skip
 
-MODULES = (overwriting, special)
+MODULES = (
+    arranging, asking, distances, enumerating, ordering, overwriting, placing, products, special, statistics,
+)  # fmt: skip

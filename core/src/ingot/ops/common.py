@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ingot_devices.context import state
 from ingot_devices.dtypes import DType
 from ingot_devices.opset.op import OPS, Op
 
@@ -130,4 +131,16 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
         assign(input, function(input, *args, **kwargs))
         return input
 
+    method.__wrapped__ = function  # type: ignore[attr-defined]  # whose signature it has
     return document(method, f"{function.__name__}_", f"``{function.__name__}`` in place.")
+
+
+def recorded(*tensors: Any) -> bool:
+    """True where a gradient of one of ``tensors`` is wanted."""
+    return state.context.grad and any(x._edge is not None for x in tensors)
+
+
+def with_slope(value: Any, slope: Any) -> Any:
+    """``value`` with the gradients of ``slope``, which is equal to it but for rounding; none where that is not finite."""
+    rest = run("sub", slope, slope.detach())
+    return run("add", value.detach(), run("where", run("isfinite", rest), rest, 0.0))

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..base import TensorBase
 
-FIRST = frozenset("input condition tensor tensor1 tensors sorted_sequence query equation".split())
+FIRST = frozenset("input condition tensor tensor1 tensors sorted_sequence query equation A elements x x1 y".split())
 """First parameters of the functions that take tensors."""
 _INSIDE = ("_layout", "_block", "_edge", "_offset")
 _made: set[Any] = set()

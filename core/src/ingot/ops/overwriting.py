@@ -1,4 +1,4 @@
-"""In-place names beside the methods of each module: PyTorch's functions (``torch.relu_(x)``), and views of the tensor itself."""
+"""In-place names beside each module's methods: PyTorch's functions (``torch.relu_(x)``), and views of the tensor itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pointwise functions, continued: inverse hyperbolic, logarithms of sums, signs. Most are rows of `ingot_devices.opset.special`."""
+"""Pointwise functions, continued: inverse hyperbolic, logarithms of sums, signs. Rows of `ingot_devices.opset.special`."""
 
 from __future__ import annotations
 

@@ -93,6 +93,10 @@ def merge(stage: Stage, a: Sequence[Expr], b: Sequence[Expr]) -> Values:
             return (x | y,) if is_bool else (s.maximum(x, y),)
         case "min":
             return (x & y,) if is_bool else (s.minimum(x, y),)
+        case "logsumexp":
+            peak = s.maximum(x, y)
+            base = where(s.isinf(peak), const(0, peak.dtype), peak)
+            return peak, a[1] * s.exp(x - base) + b[1] * s.exp(y - base)
     better = _greater(y, x) if stage.monoid == "argmax" else _greater(x, y)
     same = x.eq(y)
     if x.dtype.kind == "f":

@@ -14,7 +14,7 @@ copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diago
 creation     full arange linspace eye
 reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin argmax argmin max_with_index
              min_with_index · any all
-scan         cumsum cumprod cummax cummin · cumprod_backward
+scan         cumsum cumprod logcumsumexp cummax cummin · cumprod_backward
 contraction  matmul linear addmm
 window       convolution convolution_input convolution_weight · max_pool max_pool_with_indices max_pool_backward
              avg_pool avg_pool_backward adaptive_avg_pool adaptive_avg_pool_backward

@@ -14,7 +14,7 @@ from ..ir import scalar as s
 from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, const, where
 from .op import Op, Spec, add_op
-from .reduce import _sum, _summand, _wide
+from .reduce import _exponent, _float, _sum, _summand, _wide
 from .shared import replaced, swap, typed
 
 
@@ -96,6 +96,22 @@ def _cumprod_backward_x(b: Any, g: Any, y: Any, x: Any, axis: int) -> Any:
     return swap(b, b.sum(slopes, axes=(-2,)), axis, -1)
 
 
+# ---- running sums of exponentials ----------------------------------------------------------------------------------------
+def _logcumsumexp(d: Define, x: Operand, axis: int, reverse: bool) -> None:
+    at, along = _line(d, x, axis, reverse)
+    d.store(0, at, d.scan("logsumexp", _exponent(x[at]), along=along))
+
+
+def _logcumsumexp_gradient(b: Any, g: Any, x: Any, out: Any, axis: int, reverse: bool) -> Any:
+    """Σ_{j≥i} g_j·exp(x_i − out_j), no factor of which overflows: what is positive in g and what is negative, by logarithms."""
+    def part(h: Any) -> Any:
+        positive = b.gt(h, 0)
+        logs = b.where(positive, b.log(b.where(positive, h, 1)), -6e4 if h.dtype is dt.float16 else -1e38)
+        return b.exp(b.add(b.logcumsumexp(b.sub(logs, out), axis=axis, reverse=not reverse), x))
+
+    return b.sub(part(g), part(b.neg(g)))
+
+
 # ---- running extremes -----------------------------------------------------------------------------------------------------
 def extreme(name: str, monoid: str, doc: str) -> Op:
     """Add a row that finds the running extreme and where it was met last."""
@@ -125,6 +141,8 @@ def extreme(name: str, monoid: str, doc: str) -> Op:
 scan("cumsum", _running("sum"), lambda b, g, axis, reverse: b.cumsum(g, axis=axis, reverse=not reverse), {"reverse": False},
      "Running sum, from the end if `reverse`.")
 scan("cumprod", _running("prod"), _cumprod_gradient, {}, "Running product.")
+add_op(Op("logcumsumexp", "scan", ("x",), lambda x, axis, reverse: (Spec.of(x.shape, _float(x.dtype)),), {"axis": -1, "reverse": False},
+          define=_logcumsumexp, gradient={"x": _logcumsumexp_gradient}, doc="Running log Σ exp(x), by the greatest so far."))
 extreme("cummax", "max", "Running maximum and where it was met last; NaN stays.")
 extreme("cummin", "min", "Running minimum and where it was met last; NaN stays.")
 add_op(Op("cumprod_backward", "scan", ("y", "x", "out"), lambda y, x, out, axis: (Spec.of(x.shape, x.dtype),), {"axis": -1},

@@ -14,7 +14,7 @@ from ..ir.expr import Expr, const, unary
 from ..ir.floats import clamp, magnitude, negative, polynomial, with_sign
 from ..ir.scalar import like, where
 from .op import Types
-from .pointwise import FLOAT, NUMERIC, SAME, TRUTH, pointwise
+from .pointwise import FLOAT, TRUTH, pointwise
 
 FLOATS = Types(kinds="f")
 _LARGE = {dt.float32: 1e9, dt.float64: 1e18}  # x² + 1 is x² from here on, and has not overflowed before

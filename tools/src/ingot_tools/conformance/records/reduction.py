@@ -178,6 +178,7 @@ RECORDS = (
     R("cumprod", scan(np.cumprod), dtypes=ALL, result="sum",
       domain=Domain(0.5, 1.5, ints=(1, 3)), inplace="cumprod_", ulp=32, half_ulp=4, samples=(
         *SCANS[:-2], ZEROS[0], S(V(3, 40), dim=1, big=True))),
+    R("logcumsumexp", scan(lambda x, axis: np.logaddexp.accumulate(x, axis=axis)), ulp=8, scale=1.0, half_ulp=3, samples=SCANS),
     R("cummax", extreme(np.greater_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS,
       ulp=0),
     R("cummin", extreme(np.less_equal), dtypes=ALL, result=("same", "int64"), samples=SCANS, ulp=0),
