@@ -113,7 +113,8 @@ SMOOTH = [r for r in ROWS if r.grad and all(np.isfinite(a.values).all() for a in
 
 
 @pytest.mark.parametrize("row", SMOOTH, ids=str)
-def test_gradient(t: Any, device: str, row: Row) -> None:
+@pytest.mark.parametrize("order", ["first", "second"])
+def test_gradient(t: Any, device: str, row: Row, order: str) -> None:
     needs(t, device, "float64")
     make = on(t, device, "float64")
     leaves = [make(g).requires_grad_() for g in operands(row) if _varies(g)]
@@ -125,7 +126,8 @@ def test_gradient(t: Any, device: str, row: Row) -> None:
         return tuple(x for x in listed(function_of(t, row)(*args, **kwargs)) if x.requires_grad)
 
     if leaves and any(x.numel() for x in call(*leaves[:fixed])):
-        assert t.autograd.gradcheck(call, tuple(leaves[:fixed]))
+        check = t.autograd.gradcheck if order == "first" else t.autograd.gradgradcheck
+        assert check(call, tuple(leaves[:fixed]))
     else:
         assert not leaves or not any(e.size for e in expected(row))
 

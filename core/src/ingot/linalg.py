@@ -66,17 +66,17 @@ def matrix_norm(
     return into(out, found if keepdim else shape.squeeze(found, (row, column)))
 
 
-def norm(A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None) -> Any:
+def norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None) -> Any:
     """`vector_norm` where ``dim`` is one axis or ``ord`` is not given, `matrix_norm` of two axes or of a matrix."""
     axes = [dim] if isinstance(dim, int) else dim
     if ord is None:
-        return vector_norm(A, 2, dim, keepdim, dtype=dtype, out=out)
-    count = A.ndim if axes is None else len(axes)
+        return vector_norm(input, 2, dim, keepdim, dtype=dtype, out=out)
+    count = input.ndim if axes is None else len(axes)
     if axes is None and count not in (1, 2):
-        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {A.ndim}D.")
+        raise RuntimeError(f"linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got {input.ndim}D.")
     if count == 1 and not isinstance(ord, str):
-        return vector_norm(A, ord, dim, keepdim, dtype=dtype, out=out)
-    return matrix_norm(A, ord, (-2, -1) if axes is None else axes, keepdim, dtype=dtype, out=out)
+        return vector_norm(input, ord, dim, keepdim, dtype=dtype, out=out)
+    return matrix_norm(input, ord, (-2, -1) if axes is None else axes, keepdim, dtype=dtype, out=out)
 
 
 def cross(input: Any, other: Any, *, dim: int = -1, out: Any = None) -> Any:

@@ -251,7 +251,7 @@ def parameters(rule: Callable[..., Any]) -> tuple[str, ...]:
 
 # ---- the table -----------------------------------------------------------------------------------------------------
 class Table(dict[str, Op]):
-    """Ops by name. Only the pointwise rows are needed by an import; the first other question loads the rest."""
+    """Ops by name. Only the pointwise group is needed by an import; the first other question loads the rest."""
 
     def load(self) -> None:
         """Make the table whole."""
@@ -260,8 +260,7 @@ class Table(dict[str, Op]):
             _loaded.append(True)
 
     def __missing__(self, name: str) -> Op:
-        for group in ("activation", "special"):  # and with these the rest of the group
-            import_module(f"ingot_devices.opset.{group}")
+        import_module("ingot_devices.opset.activation")  # and with it the rest of what an import needs
         if not super().__contains__(name):
             self.load()
         if not super().__contains__(name):
