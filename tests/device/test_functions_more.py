@@ -55,13 +55,23 @@ def test_a_function_of_more_in_place(t: Any, device: str, name: str) -> None:
     same(x, wanted.cpu().numpy())
 
 
-@pytest.mark.parametrize("name", "absolute fix greater greater_equal less less_equal not_equal true_divide".split())
+@pytest.mark.parametrize("name", "absolute fix sgn greater greater_equal less less_equal not_equal true_divide".split())
 def test_aliases_in_place(t: Any, device: str, name: str) -> None:
     x = t.tensor(X, device=device)
-    args = (0.5,) if hasattr(t.Tensor, name) and name not in ("absolute", "fix") else ()
+    args = (0.5,) if hasattr(t.Tensor, name) and name not in ("absolute", "fix", "sgn") else ()
     wanted = getattr(x, name)(*args).to(x.dtype)
     assert getattr(x, f"{name}_")(*args) is x
     same(x, wanted.cpu().numpy())
+
+
+def test_functions_that_write(t: Any, device: str) -> None:
+    x = t.tensor(X[:, 0], device=device).requires_grad_() * 1
+    assert t.detach_(x) is x and not x.requires_grad
+    assert t.fill_(x, 3) is x
+    assert t.index_put_(x, (t.tensor([0, 0], device=device),), t.ones(3, device=device), accumulate=True) is x
+    same(x, [[5.0] * 3, [3.0] * 3])
+    assert t.zero_(x) is x
+    same(x, np.zeros((2, 3)))
 
 
 # ---- tensors that become views of themselves ---------------------------------------------------------------------------

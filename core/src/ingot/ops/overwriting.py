@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..becoming import become
-from . import pointwise, shape, special
+from . import pointwise, shape, special, subscript
 
 _WRITE: dict[str, Callable[..., Any]] = {**pointwise.METHODS, **special.METHODS}
 
@@ -32,5 +32,28 @@ NAMES = (
     "rad2deg reciprocal relu round rsqrt sigmoid sin sinc sinh sqrt square tan tanh trunc xlogy"
 ).split()
 """What PyTorch has as a function of the namespace, too."""
+
+
+def fill_(input: Any, value: Any) -> Any:
+    """One number written everywhere."""
+    return input.fill_(value)
+
+
+def zero_(input: Any) -> Any:
+    """Zeros written everywhere."""
+    return input.zero_()
+
+
+def detach_(input: Any) -> Any:
+    """A tensor that forgets its history."""
+    return input.detach_()
+
+
+def index_put_(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Any:
+    """``values`` written, or added, at index tensors."""
+    return subscript.index_put_(input, indices, values, accumulate)
+
+
 FUNCTIONS = {f"{n}_": _WRITE[f"{n}_"] for n in NAMES}
+FUNCTIONS |= {f.__name__: f for f in (detach_, fill_, index_put_, zero_)}
 ALONE = frozenset(FUNCTIONS)

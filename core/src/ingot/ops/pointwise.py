@@ -25,7 +25,7 @@ BINARY = (
 ALIASES = {
     "absolute": "abs", "negative": "neg", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2",
     "multiply": "mul", "not_equal": "ne", "less": "lt", "less_equal": "le", "greater": "gt", "greater_equal": "ge",
-    "fix": "trunc",
+    "fix": "trunc", "sgn": "sign",
 }  # fmt: skip
 
 
