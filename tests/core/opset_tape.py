@@ -177,6 +177,7 @@ def _order(out: Value) -> list[Node]:
 
 def _operand_gradients(b: Tape, node: Node, given: list[Value | None]) -> list[tuple[Value, Value]]:
     op = node.op
+    given = [Value(np.zeros_like(o.array)) if g is None else g for g, o in zip(given, node.outputs, strict=True)]
     known = _named(op, node.operands, node.attrs)
     known |= dict(zip(op.outputs, node.outputs, strict=True)) | {"g": given[0]}
     known |= {f"g_{name}": g for name, g in zip(op.outputs, given, strict=True)}

@@ -62,7 +62,7 @@ from .generator import (
     set_rng_state,
 )
 from .layouts import Size
-from .ops import activation, catalog, creation, index, neural, pointwise, random, reduce, shape, subscript
+from .ops import activation, catalog, creation, index, neural, pointwise, random, recurrent, reduce, shape, subscript
 from .ops import linalg as _products
 from .ops.creation import tensor
 from .ops.named import named as _named
@@ -185,7 +185,7 @@ __all__ = [
     "without_kernels",
 ]
 for _module in (
-    pointwise, activation, reduce, shape, index, subscript, _products, neural, creation, random, *catalog.MODULES,
+    pointwise, activation, reduce, shape, index, subscript, _products, neural, recurrent, creation, random, *catalog.MODULES,
 ):  # fmt: skip
     globals().update(_public(_module.FUNCTIONS, pointwise.CHECKED))
     __all__.extend(_module.FUNCTIONS)

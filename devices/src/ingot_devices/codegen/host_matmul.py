@@ -88,7 +88,8 @@ def _kernel(d: Definition, plan: _Axes, numbers: tuple[int, int, int], bias: Any
     nx, ny, no = numbers
     tx, ty, to = _turn(plan.x), _turn(plan.y), _turn(plan.out)
     flat = len(plan.rows) > 1
-    if (flat and to is not None) or (bias is not None and (bias[1] != plan.columns or to is not None)):
+    whole = [] if flat else [*plan.batch, *plan.rows, *plan.columns]  # what is added for each column, or for each element
+    if (flat and to is not None) or (bias is not None and (bias[1] not in (plan.columns, whole) or to is not None)):
         return None
     nb = None if bias is None else bias[0].value
     matmul, add = np.matmul, np.add

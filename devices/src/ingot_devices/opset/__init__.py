@@ -27,12 +27,12 @@ composite    softmax softmax_backward log_softmax log_softmax_backward · layer_
              batch_norm_inference batch_norm_update · mse_loss mse_loss_backward binary_cross_entropy_with_logits
              bce_with_logits_backward binary_cross_entropy bce_backward floored nll_loss nll_loss_rows
              nll_loss_rows_backward cross_entropy cross_entropy_rows cross_entropy_backward class_mask soft_cross_entropy ·
-             scaled_dot_product_attention attention_backward attention_mask_backward causal_mask
+             scaled_dot_product_attention attention_backward attention_mask_backward causal_mask · lstm_gates gru_gates
 optimizer    sgd_step sgd_momentum_step asgd_step rprop_step adagrad_step adadelta_step rmsprop_step rmsprop_momentum_step
              rmsprop_centered_step rmsprop_centered_momentum_step · adam_step adamw_step adam_amsgrad_step
              adamw_amsgrad_step adamax_step nadam_step nadamw_step radam_step radamw_step
 
-An op is a row of its group's module (activations, losses, normalisation, attention and kinds of optimizers have their own): operands,
+An op is a row of its group's module (activations, losses, normalisation, attention, gates and kinds of optimizers have their own): operands,
 attributes, result rule, meaning, gradient
 (see `op.Op`). The table `OPS` fills itself when it is first asked (`groups`); plugins may add rows. `no_gradient` lists what has none.
 """

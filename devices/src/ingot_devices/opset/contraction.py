@@ -86,16 +86,22 @@ def _linear_shape(x: Spec, weight: Spec, bias: Spec | None) -> Shape:
     if weight.ndim != 2 or not x.ndim or x.shape[-1] != weight.shape[1]:
         raise ValueError(f"an input of shape {list(x.shape)} does not fit a weight of shape {list(weight.shape)}: its last "
                          "size must be the weight's second (outputs, inputs)")
-    if bias is not None and bias.shape not in ((weight.shape[0],), (1,), ()):
+    shape = (*x.shape[:-1], weight.shape[0])
+    if bias is not None and not _broadcasts(bias.shape, shape):
         raise ValueError(f"a bias of shape {list(bias.shape)} does not fit {weight.shape[0]} outputs")
-    return (*x.shape[:-1], weight.shape[0])
+    return shape
+
+
+def _broadcasts(given: Shape, shape: Shape) -> bool:
+    """True where ``given`` broadcasts to ``shape``."""
+    return len(given) <= len(shape) and all(n in (1, m) for n, m in zip(reversed(given), reversed(shape), strict=False))
 
 
 def _linear(d: Define, x: Operand, weight: Operand, bias: Operand | None) -> None:
     *lead, j, k = d.axes((*x.shape[:-1], *weight.shape))
     total = _product(d, x[(*lead, k)], weight[j, k], k)
     if bias is not None:
-        total = total + bias.at([j], weight.shape[:1]).cast(total.dtype)
+        total = total + bias.at([*lead, j], (*x.shape[:-1], weight.shape[0])).cast(total.dtype)
     d.store(0, [*lead, j], total)
 
 
@@ -122,7 +128,7 @@ def _addmm(d: Define, bias: Operand, x: Operand, y: Operand, beta: Expr, alpha: 
 
 # fmt: off
 contraction("matmul", "x y", _matmul, _matmul_shape, "(…, m, k)·(…, k, n) → (…, m, n), the batch axes broadcast.", x=_matmul_x, y=_matmul_y)
-contraction("linear", "x weight bias?", _linear, _linear_shape, "x·weightᵀ + bias: (…, k), (n, k), (n) → (…, n).",
+contraction("linear", "x weight bias?", _linear, _linear_shape, "x·weightᵀ + bias: (…, k), (n, k), (n) or (…, n) → (…, n).",
             x=lambda b, g, weight: b.linear(g, swap(b, weight), None), weight=_linear_weight, bias=lambda b, g: g)
 contraction("addmm", "bias x y beta alpha", _addmm, _addmm_shape, "beta·bias + alpha·(x·y), for matrices.",
             bias=lambda b, g, beta: b.mul(g, beta), x=lambda b, g, y, alpha: b.mul(b.matmul(g, swap(b, y)), alpha),

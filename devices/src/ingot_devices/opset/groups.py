@@ -15,6 +15,7 @@ from . import (
     copy,
     creation,
     descent,
+    gates,
     index,
     loss,
     mask,
@@ -30,5 +31,5 @@ from . import (
 
 GROUPS = (
     pointwise, activation, special, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort,
-    random, composite, batch_norm, loss, binary_loss, class_loss, attention, descent, adam,
+    random, composite, batch_norm, loss, binary_loss, class_loss, attention, gates, descent, adam,
 )  # fmt: skip

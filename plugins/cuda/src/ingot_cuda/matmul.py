@@ -136,25 +136,27 @@ def matmul(request: Request) -> Compiled:
 
 
 def linear(request: Request) -> Compiled:
-    """x·weightᵀ + bias; the bias is the library's epilogue."""
+    """x·weightᵀ + bias; a vector is the library's epilogue, a summand for each element its C."""
     x, weight, bias = request.layouts
     n, k = weight.shape
-    if bias is not None and (bias.shape != (n,) or (n > 1 and bias.strides != (1,))):
-        raise Unsupported(f"a bias of {bias} is no dense vector of {n}")
+    each = bias is not None and bias.is_dense and len(bias.shape) > 1 and bias.shape == (*x.shape[:-1], n)
+    if bias is not None and not each and (bias.shape != (n,) or (n > 1 and bias.strides != (1,))):
+        raise Unsupported(f"a bias of {bias} is neither a dense vector of {n} nor dense and shaped as the result")
     m, item = _size(x.shape[:-1]), x.dtype.itemsize
     step = collapsed(x.shape[:-1], x.strides[:-1])
     if step is None:
         raise Unsupported(f"the rows of {x} are no single step apart")
     left, right = side(m, k, step, x.strides[-1], 0), operand(weight, (), swap=True)
-    device, added = request.device, bias is not None
+    device, vector = request.device, bias is not None and not each
 
     def made(epilogue: str) -> Callable[..., None]:
-        run = product(request, left, right, m, n, 1, added, epilogue).run
+        run = product(request, left, right, m, n, 1, vector, epilogue).run
 
         def call(x: Any, weight: Any, bias: Any, out: Any) -> None:
             at = 0 if bias is None else bias[0] + bias[1] * item
+            how = {"added": at, "beta": 1.0} if each else {"bias": at}
             stream, workspace = device.library("cublasLtMatmul")
-            run(weight[0] + weight[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace, bias=at)
+            run(weight[0] + weight[1] * item, x[0] + x[1] * item, out[0] + out[1] * item, stream, workspace, **how)
 
         return call
 

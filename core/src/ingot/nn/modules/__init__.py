@@ -71,6 +71,8 @@ from ingot.nn.modules.rectifier import (
     Softshrink,
     Threshold,
 )
+from ingot.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
+from ingot.nn.modules.rnn_cell import GRUCell, LSTMCell, RNNCell
 from ingot.nn.modules.sparse import Embedding
 
 __all__ = [
@@ -78,6 +80,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -99,6 +104,7 @@ __all__ = [
     "Dropout",
     "Embedding",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
@@ -110,6 +116,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -130,6 +137,8 @@ __all__ = [
     "PairwiseDistance",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

@@ -25,6 +25,7 @@ GROUPS = (
     "random",
     "composite",
     "loss",
+    "recurrent",
     "optimizer",
     "optimizer_more",
     "conversion",

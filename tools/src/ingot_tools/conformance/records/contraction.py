@@ -67,8 +67,8 @@ RECORDS = (
         S(V(70), V(65, 64), V(64, 70), big=True))),
     C("linear", linear, call=functional("linear"), method="", no_zero_dim=NO_SCALAR, samples=(
         S(V(3, 4), V(2, 4)), S(V(3, 4), V(2, 4), V(2)), S(V(4), V(2, 4), V(2)),
-        S(V(2, 2, 3), V(4, 3), V(4)), S(V(0, 4), V(2, 4), V(2)),
-        S(V(64, 64), V(256, 64), V(256), big=True))),
+        S(V(2, 2, 3), V(4, 3), V(4)), S(V(0, 4), V(2, 4), V(2)), S(V(3, 4), V(2, 4), V(3, 2)),
+        S(V(64, 64), V(256, 64), V(256), big=True), S(V(33, 64), V(129, 64), V(33, 129), big=True))),
     C("einsum", einsum, samples=EINSUMS, method=""),
     C("outer", np.outer, dtypes=NUMBER, ulp=1, no_zero_dim=NO_SCALAR, samples=(
         S(V(3), V(4)), S(V(0), V(4)), S(V(1), V(1)))),
