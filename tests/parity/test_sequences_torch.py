@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:LSTM with projections")]
+pytestmark = [pytest.mark.torch, *map(pytest.mark.filterwarnings, (
+    "ignore:LSTM with projections", "ignore:enable_nested_tensor is True"))]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -123,6 +124,127 @@ def test_sequences(ingot: Any, torch: Any) -> None:
         np.testing.assert_array_equal(mine.numpy(), wanted.numpy())
 
 
+# ---- attention ---------------------------------------------------------------------------------------------------------
+L, S, N, E, HEADS = 3, 4, 2, 8, 2
+BOTTOM = [[j > i for j in range(L)] for i in range(L)]
+OTHER = [[False, True, False, False], [False, False, False, True], [True, False, False, False]]
+PADDING = [[False, False, True, True], [False, False, False, True]]
+
+
+def look(**kwargs: Any) -> Callable[[Any, Any, list[Any]], Any]:
+    """A call with masks given as lists; those that end in "_f" are added to the scores."""
+
+    def call(library: Any, module: Any, inputs: list[Any]) -> Any:
+        q, k, v = inputs if len(inputs) == 3 else (inputs[0], inputs[-1], inputs[-1])
+        given = {name: library.tensor(m) if isinstance(m, list) else m for name, m in kwargs.items()}
+        masks = {n: m for n, m in given.items() if n.endswith("_f")}
+        for name, mask in masks.items():
+            del given[name]
+            given[name[:-2]] = library.zeros(mask.shape).masked_fill(mask, -2.5)
+        return module(q, k, v, **given)
+
+    return call
+
+
+ATTENTION: dict[str, tuple[dict[str, Any], Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
+    "self": ({}, look(), ((L, N, E),)),
+    "self, fast": ({}, look(need_weights=False), ((L, N, E),)),
+    "self, causal": ({}, look(need_weights=False, attn_mask=BOTTOM, is_causal=True), ((L, N, E),)),
+    "causal with weights": ({}, look(attn_mask=BOTTOM, is_causal=True), ((L, N, E),)),
+    "another": ({"bias": False}, look(average_attn_weights=False), ((L, N, E), (S, N, E))),
+    "three": ({}, look(), ((L, N, E), (S, N, E), (S, N, E))),
+    "other sizes": ({"kdim": 5, "vdim": 7}, look(), ((L, N, E), (S, N, 5), (S, N, 7))),
+    "other sizes, no bias": ({"kdim": 5, "bias": False}, look(need_weights=False), ((L, N, E), (S, N, 5), (S, N, E))),
+    "batch first": ({"batch_first": True}, look(need_weights=False), ((N, L, E), (N, S, E))),
+    "no batch": ({}, look(attn_mask=OTHER, key_padding_mask=PADDING[0]), ((L, E), (S, E))),
+    "no batch, fast": ({}, look(attn_mask=OTHER, need_weights=False), ((L, E), (S, E))),
+    "masks": ({}, look(attn_mask=OTHER, key_padding_mask=PADDING), ((L, N, E), (S, N, E))),
+    "padding, fast": ({}, look(key_padding_mask=PADDING, need_weights=False), ((L, N, E), (S, N, E))),
+    "masks, fast": ({}, look(attn_mask=OTHER, key_padding_mask=PADDING, need_weights=False), ((L, N, E), (S, N, E))),
+    "added masks": ({}, look(attn_mask_f=OTHER, key_padding_mask_f=PADDING), ((L, N, E), (S, N, E))),
+    "added masks, fast": ({}, look(attn_mask_f=OTHER, need_weights=False), ((L, N, E), (S, N, E))),
+    "a mask for each head": ({}, look(attn_mask=[OTHER] * (N * HEADS)), ((L, N, E), (S, N, E))),
+    "more keys": ({"add_bias_kv": True, "add_zero_attn": True}, look(attn_mask=OTHER, key_padding_mask=PADDING),
+                  ((L, N, E), (S, N, E))),
+    "a zero": ({"add_zero_attn": True}, look(attn_mask=BOTTOM, need_weights=False), ((L, N, E),)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ATTENTION)
+def test_attention(ingot: Any, torch: Any, name: str) -> None:
+    options, call, shapes = ATTENTION[name]
+    ours, theirs = (library.nn.MultiheadAttention(E, HEADS, **options) for library in (ingot, torch))
+    agree(ours, theirs, ingot, torch, call, *shapes)
+    agree(ours.eval(), theirs.eval(), ingot, torch, call, *shapes)
+
+
+def test_masks_of_two_kinds_are_added_with_a_warning(ingot: Any, torch: Any) -> None:
+    ours, theirs = (library.nn.MultiheadAttention(E, HEADS) for library in (ingot, torch))
+    with pytest.warns(UserWarning, match="mismatched key_padding_mask and attn_mask is deprecated"):
+        agree(ours, theirs, ingot, torch, look(attn_mask_f=OTHER, key_padding_mask=PADDING), (L, N, E), (S, N, E))
+
+
+# ---- transformers ------------------------------------------------------------------------------------------------------
+SMALL = {"dim_feedforward": 6, "dropout": 0.0}
+
+
+def encoder(n: Any, **o: Any) -> Any:
+    return n.TransformerEncoderLayer(E, HEADS, **SMALL, **o)
+
+
+def decoder(n: Any, **o: Any) -> Any:
+    return n.TransformerDecoderLayer(E, HEADS, **SMALL, **o)
+
+
+def with_masks(library: Any, module: Any, inputs: list[Any]) -> Any:
+    src, tgt = inputs
+    causal = module.generate_square_subsequent_mask(L)
+    padding = library.tensor(PADDING)
+    return module(src, tgt, tgt_mask=causal, src_key_padding_mask=padding, memory_key_padding_mask=padding)
+
+
+TRANSFORMERS: dict[str, tuple[Callable[[Any], Any], Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
+    "encoder layer": (encoder, lambda t, m, x: m(*x), ((L, N, E),)),
+    "norm first": (lambda n: encoder(n, norm_first=True, activation="gelu", bias=False), lambda t, m, x: m(*x), ((L, N, E),)),
+    "masked": (lambda n: encoder(n, batch_first=True, layer_norm_eps=1e-3),
+               lambda t, m, x: m(*x, src_mask=t.tensor(BOTTOM), src_key_padding_mask=t.tensor([[False, False, True]] * N)),
+               ((N, L, E),)),
+    "decoder layer": (decoder, lambda t, m, x: m(*x), ((L, N, E), (S, N, E))),
+    "decoder, norm first": (lambda n: decoder(n, norm_first=True, activation=n.functional.silu),
+                            lambda t, m, x: m(*x, tgt_mask=t.tensor(BOTTOM), memory_mask=t.tensor(OTHER)), ((L, E), (S, E))),
+    "module": (lambda n: decoder(n, activation=n.GELU()), lambda t, m, x: m(*x), ((L, N, E), (S, N, E))),
+    "encoder": (lambda n: n.TransformerEncoder(encoder(n), 2, n.LayerNorm(E), enable_nested_tensor=False),
+                lambda t, m, x: m(*x, mask=t.nn.Transformer.generate_square_subsequent_mask(L), is_causal=True), ((L, N, E),)),
+    "decoder": (lambda n: n.TransformerDecoder(decoder(n), 2),
+                lambda t, m, x: m(*x, tgt_mask=t.tensor(BOTTOM), tgt_is_causal=True), ((L, N, E), (S, N, E))),
+    "both": (lambda n: n.Transformer(E, HEADS, 2, 1, **SMALL), with_masks, ((S, N, E), (L, N, E))),
+    "both, norm first": (lambda n: n.Transformer(E, HEADS, 1, 2, 6, 0.0, "gelu", batch_first=True, norm_first=True, bias=False),
+                         lambda t, m, x: m(*x), ((N, S, E), (N, L, E))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_a_transformer(ingot: Any, torch: Any, name: str) -> None:
+    make, call, shapes = TRANSFORMERS[name]
+    ours, theirs = make(ingot.nn), make(torch.nn)
+    agree(ours, theirs, ingot, torch, call, *shapes)
+    agree(ours.eval(), theirs.eval(), ingot, torch, call, *shapes)
+
+
+def test_initial_values_of_a_transformer(ingot: Any, torch: Any) -> None:
+    """The same bounds for each parameter; what is fixed is fixed alike."""
+    found = []
+    for library in (ingot, torch):
+        library.manual_seed(0)
+        made = library.nn.Transformer(32, 2, 1, 1, 24)
+        more = library.nn.MultiheadAttention(32, 2, kdim=20, add_bias_kv=True)
+        found.append([*made.named_parameters(), *more.named_parameters()])
+    for (name, mine), (also, wanted) in zip(*found, strict=True):
+        assert name == also
+        a, b = (np.abs(v.detach().numpy()).max() for v in (mine, wanted))
+        assert a == pytest.approx(b, rel=0.6 if "bias_" in name else 0.12), name
+
+
 # ---- errors ------------------------------------------------------------------------------------------------------------
 BAD: dict[str, Callable[[Any], Any]] = {
     "dropout": lambda t: t.nn.GRU(3, 2, dropout=-1),
@@ -141,6 +263,21 @@ BAD: dict[str, Callable[[Any], Any]] = {
     "lengths": lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2, 1), [1, 2]),
     "no length": lambda t: t.nn.utils.rnn.pack_padded_sequence(t.ones(3, 2, 1), [1, 0]),
     "total length": lambda t: t.nn.utils.rnn.pad_packed_sequence(t.nn.utils.rnn.pack_sequence([t.ones(3, 1)]), total_length=2),
+    "heads": lambda t: t.nn.MultiheadAttention(6, 4),
+    "no heads": lambda t: t.nn.MultiheadAttention(6, 0),
+    "axes of a query": lambda t: t.nn.MultiheadAttention(4, 2)(t.ones(4), t.ones(4), t.ones(4)),
+    "axes of a key": lambda t: t.nn.MultiheadAttention(4, 2)(t.ones(3, 4), t.ones(3, 1, 4), t.ones(3, 1, 4)),
+    "size of a query": lambda t: t.nn.MultiheadAttention(4, 2)(t.ones(3, 1, 5), t.ones(3, 1, 5), t.ones(3, 1, 5)),
+    "key and value": lambda t: t.nn.MultiheadAttention(4, 2)(t.ones(3, 1, 4), t.ones(3, 1, 4), t.ones(2, 1, 4)),
+    "causal without a mask": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, is_causal=True),
+    "shape of a mask": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, attn_mask=t.ones(2, 3)),
+    "shape of masks": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, attn_mask=t.ones(3, 3, 3)),
+    "axes of a mask": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, attn_mask=t.ones(3)),
+    "whole numbers": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, attn_mask=t.tensor([[1] * 3] * 3)),
+    "padding": lambda t: t.nn.MultiheadAttention(4, 2)(*[t.ones(3, 1, 4)] * 3, key_padding_mask=t.ones(3)),
+    "activation": lambda t: t.nn.TransformerEncoderLayer(4, 2, activation="tanh"),
+    "batches": lambda t: t.nn.Transformer(4, 2, 1, 1, 4)(t.ones(3, 1, 4), t.ones(3, 2, 4)),
+    "features of both": lambda t: t.nn.Transformer(4, 2, 1, 1, 4)(t.ones(3, 1, 4), t.ones(3, 1, 5)),
     "padding side": lambda t: t.nn.utils.rnn.pad_sequence([t.ones(3, 1)], padding_side="top"),
 }
 

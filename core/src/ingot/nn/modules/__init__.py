@@ -19,6 +19,7 @@ from ingot.nn.modules.activation import (
     Tanh,
     Tanhshrink,
 )
+from ingot.nn.modules.attention import MultiheadAttention
 from ingot.nn.modules.batchnorm import BatchNorm1d, BatchNorm2d, BatchNorm3d
 from ingot.nn.modules.container import ModuleDict, ModuleList, Sequential
 from ingot.nn.modules.convolution import Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d
@@ -74,6 +75,13 @@ from ingot.nn.modules.rectifier import (
 from ingot.nn.modules.rnn import GRU, LSTM, RNN, RNNBase
 from ingot.nn.modules.rnn_cell import GRUCell, LSTMCell, RNNCell
 from ingot.nn.modules.sparse import Embedding
+from ingot.nn.modules.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -132,6 +140,7 @@ __all__ = [
     "ModuleList",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "PairwiseDistance",
@@ -156,6 +165,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",
