@@ -38,6 +38,45 @@ LAYERS: dict[str, tuple[Callable[[Any], Any], tuple[int, ...]]] = {
     "avg_pool1d": (lambda n: n.AvgPool1d(4, 3, 2), (2, 3, 8)),
     "adaptive": (lambda n: n.AdaptiveAvgPool2d((3, None)), (2, 3, 8, 5)),
     "adaptive1d": (lambda n: n.AdaptiveAvgPool1d(5), (2, 3, 8)),
+    "adaptive3d": (lambda n: n.AdaptiveAvgPool3d((3, None, 2)), (2, 3, 5, 3, 4)),
+    "max_pool3d": (lambda n: n.MaxPool3d((2, 3, 2), (1, 2, 2), (1, 1, 0), ceil_mode=True), (2, 3, 4, 5, 6)),
+    "avg_pool3d": (lambda n: n.AvgPool3d((2, 3, 2), (1, 2, 2), (1, 1, 0), count_include_pad=False), (2, 3, 4, 5, 6)),
+    "transposed3d": (lambda n: n.ConvTranspose3d(4, 2, (2, 3, 1), (1, 2, 1), (0, 1, 0), groups=2), (1, 4, 3, 2, 3)),
+    "instance_norm": (lambda n: n.InstanceNorm2d(3, affine=True), (2, 3, 4, 5)),
+    "instance_norm, tracked": (lambda n: n.InstanceNorm1d(3, momentum=0.3, affine=True, track_running_stats=True), (4, 3, 5)),
+    "instance_norm, alone": (lambda n: n.InstanceNorm3d(3, eps=1e-3, track_running_stats=True), (3, 2, 3, 2)),
+    "instance_norm, no bias": (lambda n: n.InstanceNorm1d(3, affine=True, bias=False), (3, 5)),
+    "pixel_shuffle": (lambda n: n.PixelShuffle(2), (2, 8, 3, 2)),
+    "pixel_unshuffle": (lambda n: n.PixelUnshuffle(3), (2, 2, 3, 6)),
+    "channel_shuffle": (lambda n: n.ChannelShuffle(3), (2, 6, 4)),
+    "unfold": (lambda n: n.Unfold((2, 3), dilation=(2, 1), padding=1, stride=(1, 2)), (2, 3, 5, 6)),
+    "fold": (lambda n: n.Fold((4, 5), (2, 3), padding=(1, 0), stride=(1, 2)), (2, 12, 10)),
+    "fold, alone": (lambda n: n.Fold(5, 2, dilation=2), (8, 9)),
+    "upsample": (lambda n: n.Upsample(scale_factor=2), (2, 3, 4)),
+    "upsample, exact": (lambda n: n.Upsample((5, 3), mode="nearest-exact"), (2, 3, 4, 4)),
+    "upsample, linear": (lambda n: n.Upsample(size=7, mode="linear"), (2, 3, 4)),
+    "upsample, bilinear": (lambda n: n.Upsample(scale_factor=(1.5, 2.5), mode="bilinear"), (2, 3, 4, 5)),
+    "upsample, recomputed": (lambda n: n.Upsample(None, 1.7, "bilinear", recompute_scale_factor=True), (2, 3, 4, 5)),
+    "upsample, trilinear": (lambda n: n.Upsample((3, 5, 4), mode="trilinear", align_corners=True), (1, 2, 4, 3, 2)),
+    "upsample, bicubic": (lambda n: n.Upsample((7, 3), mode="bicubic", align_corners=True), (1, 2, 4, 5)),
+    "upsample, area": (lambda n: n.Upsample((3, 2), mode="area"), (1, 2, 4, 5)),
+    "nearest": (lambda n: n.UpsamplingNearest2d(scale_factor=3), (1, 2, 4, 5)),
+    "bilinear": (lambda n: n.UpsamplingBilinear2d(size=(7, 4)), (1, 2, 4, 5)),
+    "reflection1d": (lambda n: n.ReflectionPad1d((2, 1)), (2, 3, 4)),
+    "reflection2d": (lambda n: n.ReflectionPad2d(2), (2, 3, 4, 3)),
+    "reflection3d": (lambda n: n.ReflectionPad3d((1, 0, 1, 2, 1, 1)), (2, 3, 4, 3, 2)),
+    "replication1d": (lambda n: n.ReplicationPad1d(3), (3, 2)),
+    "replication2d": (lambda n: n.ReplicationPad2d((1, 3, 0, 2)), (2, 3, 4, 3)),
+    "replication3d": (lambda n: n.ReplicationPad3d(1), (2, 3, 1, 3, 2)),
+    "circular1d": (lambda n: n.CircularPad1d((2, 1)), (2, 3, 4)),
+    "circular2d": (lambda n: n.CircularPad2d((1, 2, 2, 0)), (3, 4, 3)),
+    "circular3d": (lambda n: n.CircularPad3d(1), (2, 3, 1, 3, 2)),
+    "constant1d": (lambda n: n.ConstantPad1d((2, -1), 3.5), (2, 3, 4)),
+    "constant2d": (lambda n: n.ConstantPad2d(1, -1.0), (3, 4)),
+    "constant3d": (lambda n: n.ConstantPad3d((1, 0, 0, 2, 1, 1), 2.0), (2, 3, 2, 3, 2)),
+    "zero1d": (lambda n: n.ZeroPad1d(2), (2, 3)),
+    "zero2d": (lambda n: n.ZeroPad2d((1, -1, 0, 2)), (2, 3, 4)),
+    "zero3d": (lambda n: n.ZeroPad3d(1), (2, 3, 2, 3, 2)),
 }  # fmt: skip
 
 
@@ -65,6 +104,45 @@ def test_a_layer(ingot: Any, torch: Any, name: str) -> None:
         pairs += list(zip(ours.buffers(), theirs.buffers(), strict=True))
         for a, b in pairs:
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=2e-5)
+
+
+def test_bilinear(ingot: Any, torch: Any) -> None:
+    ours, theirs = (library.nn.Bilinear(3, 4, 2) for library in (ingot, torch))
+    assert repr(ours) == repr(theirs)
+    ours.load_state_dict({k: ingot.tensor(v.numpy()) for k, v in theirs.state_dict().items()})
+    x, y = (np.random.default_rng(n).normal(size=(5, 2, 3 + n)).astype(np.float32) for n in (0, 1))
+    found = []
+    for library, module in ((ingot, ours), (torch, theirs)):
+        a, b = library.tensor(x, requires_grad=True), library.tensor(y, requires_grad=True)
+        made = module(a, b)
+        (made * made).sum().backward()
+        found.append([v.detach().numpy() for v in (made, a.grad, b.grad, module.weight.grad, module.bias.grad)])
+    for mine, wanted in zip(*found, strict=True):
+        np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_lists_and_dicts_of_parameters(ingot: Any, torch: Any) -> None:
+    """The same text, names, order and state, through the same changes."""
+    found = []
+    for library in (ingot, torch):
+        row = library.nn.ParameterList([library.ones(2), library.nn.Parameter(library.ones(1, 3))])
+        row.append(library.zeros(4)).extend([5, library.ones(1)])
+        row[-1] = library.ones(2, 2)
+        row += [library.zeros(())]
+        named = library.nn.ParameterDict({"b": library.ones(2), "a": library.zeros(3)})
+        named["c"] = library.ones(1, 2)
+        named.update([("d", library.ones(5)), ("e", "text")])
+        named |= library.nn.ParameterDict([("f", library.ones(1))])
+        del named["b"]
+        told = repr(named).replace("torch.FloatTensor", "ingot.float32")
+        found.append((
+            repr(row).replace("torch.", "ingot."), told, [tuple(x.shape) for x in row[1:3]], len(row), list(row.state_dict()),
+            list(named), list(named.state_dict()), named.pop("e"), named.popitem()[0], named.get("z", 3), "a" in named,
+            [k for k, _ in named.copy().items()], list(reversed(named)), named.setdefault("g", library.ones(1)).requires_grad,
+            [n for n, _ in named.named_parameters()], named.clear(), len(named), list(named.fromkeys(["x", "y"], 2).values()),
+        ))  # fmt: skip
+    for mine, wanted in zip(*found, strict=True):
+        assert mine == wanted
 
 
 # ---- a whole net -------------------------------------------------------------------------------------------------------
@@ -151,6 +229,39 @@ BAD: dict[str, Callable[[Any], Any]] = {
     "rank": lambda t: t.nn.BatchNorm2d(3)(t.ones(4, 3)),
     "features": lambda t: t.nn.BatchNorm1d(2)(t.ones(4, 3)),
     "groups": lambda t: t.nn.functional.group_norm(t.ones(2, 5), 2),
+    "one place": lambda t: t.nn.InstanceNorm1d(3)(t.ones(2, 3, 1)),
+    "features of a sample": lambda t: t.nn.InstanceNorm1d(3, affine=True)(t.ones(2, 4, 5)),
+    "rank of a sample": lambda t: t.nn.InstanceNorm2d(3)(t.ones(3, 4)),
+    "pixels": lambda t: t.nn.functional.pixel_shuffle(t.ones(1, 3, 2, 2), 2),
+    "pixels back": lambda t: t.nn.functional.pixel_unshuffle(t.ones(1, 3, 3, 2), 2),
+    "pixels of a matrix": lambda t: t.nn.PixelShuffle(2)(t.ones(2, 2)),
+    "groups of channels": lambda t: t.nn.functional.channel_shuffle(t.ones(1, 3, 2), 2),
+    "windows": lambda t: t.nn.functional.unfold(t.ones(1, 3, 2, 2), 3),
+    "columns": lambda t: t.nn.functional.fold(t.ones(1, 8, 5), 3, 2),
+    "columns of channels": lambda t: t.nn.functional.fold(t.ones(1, 7, 4), 3, 2),
+    "size and factor": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 3, 2.0),
+    "neither size nor factor": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4)),
+    "sizes": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), (3, 4)),
+    "no size": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 0),
+    "corners": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 3, align_corners=True),
+    "kind of a size": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), (2.5,)),
+    "mode of an image": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 3, mode="bilinear"),
+    "mode": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 3, mode="spline"),
+    "recomputed": lambda t: t.nn.functional.interpolate(t.ones(1, 1, 4), 3, recompute_scale_factor=True),
+    "axes of an image": lambda t: t.nn.functional.interpolate(t.ones(4, 4), 3),
+    "reflection": lambda t: t.nn.ReflectionPad1d(4)(t.ones(1, 1, 4)),
+    "circular": lambda t: t.nn.CircularPad1d(5)(t.ones(1, 1, 4)),
+    "axes to pad": lambda t: t.nn.CircularPad1d(1)(t.ones(1, 1, 4, 4)),
+    "channels to drop": lambda t: t.nn.Dropout1d()(t.ones(4)),
+    "probability": lambda t: t.nn.Dropout2d(1.5),
+    "features of two": lambda t: t.nn.Bilinear(2, 3, 1)(t.ones(4, 2), t.ones(4, 2)),
+    "batches of two": lambda t: t.nn.functional.bilinear(t.ones(4, 2), t.ones(3, 2), t.ones(1, 2, 2)),
+    "no features": lambda t: t.nn.Bilinear(0, 3, 1),
+    "a list that is none": lambda t: t.nn.ParameterList(t.ones(2)),
+    "index of a list": lambda t: t.nn.ParameterList([t.ones(2)])[1],
+    "name that is none": lambda t: t.nn.ParameterDict({1: t.ones(2)}),
+    "pairs": lambda t: t.nn.ParameterDict([("a", t.ones(1), 2)]),
+    "a call": lambda t: t.nn.ParameterDict()(t.ones(2)),
 }
 
 

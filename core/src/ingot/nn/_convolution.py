@@ -144,3 +144,11 @@ def conv_transpose2d(
     H' is (H − 1)·stride − 2·padding + dilation·(kh − 1) + output_padding + 1.
     """
     return _transposed(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def conv_transpose3d(
+    input: Tensor, weight: Tensor, bias: Tensor | None = None, stride: Each = 1, padding: Each = 0, output_padding: Each = 0,
+    groups: int = 1, dilation: Each = 1,
+) -> Tensor:  # fmt: skip
+    """(N, C, D, H, W), (C, O / groups, kd, kh, kw), (O,) → (N, O, D', H', W'); see `conv_transpose2d`."""
+    return _transposed(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

@@ -53,6 +53,36 @@ def _check_channels(input: Tensor, **given: Tensor | None) -> None:
             raise RuntimeError(f"{name} should contain {input.shape[1]} elements not {tensor.numel()}, one for each channel")
 
 
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """`batch_norm` with statistics for each sample and channel of (N, C, …) (Ulyanov et al., 2016).
+
+    The running ones, where given, move towards the means over the batch; they are used where ``use_input_stats`` is False.
+    """
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    _check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    batch, channels, *space = input.shape
+    count = math.prod(space)
+    if count == 1:
+        raise ValueError(f"Expected more than 1 spatial element when training, got input size {input.shape}")
+    each = (None if p is None else p.repeat(batch) for p in (weight, bias))
+    made, mean, var, _ = run("batch_norm", input.reshape(1, batch * channels, *space), *each, float(eps))
+    if running_mean is not None and running_var is not None and input.numel():
+        means = (s.view(batch, channels).mean(0) for s in (mean, var))
+        update_running_(running_mean, running_var, *means, share=float(momentum), unbiased=count / (count - 1))
+    whole: Tensor = made.view(input.shape)
+    return whole
+
+
 def group_norm(
     input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
 ) -> Tensor:

@@ -59,6 +59,14 @@ def max_pool2d(
     return _max(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+def max_pool3d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, dilation: Each = 1,
+    ceil_mode: bool = False, return_indices: bool = False,
+) -> Any:  # fmt: skip
+    """The greatest of each window of the last three axes; see `max_pool2d`."""
+    return _max(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+
+
 def _average(
     rank: int, input: Tensor, kernel_size: Each, stride: Each | None, padding: Each, ceil_mode: bool, count_include_pad: bool,
     divisor: int | None,
@@ -91,6 +99,14 @@ def avg_pool2d(
     return _average(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
+def avg_pool3d(
+    input: Tensor, kernel_size: Each, stride: Each | None = None, padding: Each = 0, ceil_mode: bool = False,
+    count_include_pad: bool = True, divisor_override: int | None = None,
+) -> Tensor:  # fmt: skip
+    """The mean of each window of the last three axes; see `avg_pool2d`."""
+    return _average(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
 def _adaptive(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
     _check(f"adaptive_avg_pool{rank}d", input, rank)
     sizes = tuple(input.shape[input.ndim - rank :])
@@ -120,3 +136,8 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Adaptive) -> Tensor:
     Window o of an axis cut into m is [⌊o·n / m⌋, ⌈(o + 1)·n / m⌉). None keeps an axis as it is.
     """
     return _adaptive(2, input, output_size)
+
+
+def adaptive_avg_pool3d(input: Tensor, output_size: Adaptive) -> Tensor:
+    """The means of ``output_size`` windows that cover the last three axes; see `adaptive_avg_pool2d`."""
+    return _adaptive(3, input, output_size)

@@ -9,7 +9,7 @@ pointwise    neg abs sign square reciprocal · add sub mul div floor_divide rema
              asinh acosh atanh sinc erfinv logit logaddexp logaddexp2 xlogy ldexp · copysign signbit heaviside isposinf
              isneginf · fmax fmin
 view         view permute expand slice select diagonal unfold as_strided
-copy         copy cast flip roll · cat stack repeat · pad tril triu fill_diagonal · slice_backward
+copy         copy cast flip roll · cat stack repeat · pad border border_backward tril triu fill_diagonal · slice_backward
              diagonal_backward unfold_backward as_strided_backward
 creation     full arange linspace eye
 reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin argmax argmin max_with_index
@@ -17,7 +17,7 @@ reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin arg
 scan         cumsum cumprod logcumsumexp cummax cummin · cumprod_backward
 contraction  matmul linear addmm
 window       convolution convolution_input convolution_weight · max_pool max_pool_with_indices max_pool_backward
-             avg_pool avg_pool_backward adaptive_avg_pool adaptive_avg_pool_backward
+             avg_pool avg_pool_backward adaptive_avg_pool adaptive_avg_pool_backward · resize resize_backward
 index        gather gather_backward scatter scatter_add · index index_backward index_put index_select index_add ·
              embedding embedding_backward one_hot bincount · compact coordinates nonzero masked_select
 sort         sort argsort topk searchsorted unique · sort_ranks arrange sort_merge run_starts unpermute unique_runs

@@ -127,7 +127,7 @@ class _ConvTranspose(_ConvNd):
                          padding_mode, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
-        convolve: Any = (F.conv_transpose1d, F.conv_transpose2d)[self.rank - 1]
+        convolve: Any = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[self.rank - 1]
         made: Tensor = convolve(input, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups,
                                 self.dilation)
         return made
@@ -146,3 +146,9 @@ class ConvTranspose2d(_ConvTranspose):
     """
 
     rank = 2
+
+
+class ConvTranspose3d(_ConvTranspose):
+    """(N, C, D, H, W) → (N, out_channels, D', H', W'); see `ConvTranspose2d`."""
+
+    rank = 3

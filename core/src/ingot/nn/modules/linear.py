@@ -1,4 +1,4 @@
-"""Identity, Linear and Flatten: the layers that only route or multiply."""
+"""Identity, Linear, Bilinear and Flatten: the layers that only route or multiply."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import ingot
+from ingot.nn import functional as F
 from ingot.nn import init
 from ingot.nn.modules.module import Module
 from ingot.nn.parameter import Parameter
@@ -63,6 +64,47 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """x₁ᵀ·W·x₂ + b for each output: (…, in1_features) and (…, in2_features) → (…, out_features).
+
+    ``weight`` is (out_features, in1_features, in2_features), ``bias`` (out_features,) or None. Both
+    start uniform within ±1/sqrt(in1_features).
+    """
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
+        self.in1_features, self.in2_features, self.out_features = in1_features, in2_features, out_features
+        made = {"device": device, "dtype": dtype}
+        self.weight = Parameter(ingot.empty((out_features, in1_features, in2_features), **made))
+        self.register_parameter("bias", Parameter(ingot.empty(out_features, **made)) if bias else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw weight and bias anew."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return F.bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

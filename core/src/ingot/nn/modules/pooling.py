@@ -44,6 +44,14 @@ class MaxPool2d(_MaxPool):
                             self.return_indices)  # fmt: skip
 
 
+class MaxPool3d(_MaxPool):
+    """The greatest of each window: (N, C, D, H, W) → (N, C, D', H', W'); see `functional.max_pool2d`."""
+
+    def forward(self, input: Tensor) -> Any:
+        return F.max_pool3d(input, self.kernel_size, self.stride, self.padding, self.dilation, self.ceil_mode,
+                            self.return_indices)  # fmt: skip
+
+
 class AvgPool1d(Module):
     """The mean of each window: (N, C, L) → (N, C, L'); see `functional.avg_pool2d`."""
 
@@ -63,9 +71,7 @@ class AvgPool1d(Module):
         return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
 
 
-class AvgPool2d(Module):
-    """The mean of each window: (N, C, H, W) → (N, C, H', W'); see `functional.avg_pool2d`."""
-
+class _AvgPool(Module):
     def __init__(
         self, kernel_size: Each, stride: Each | None = None, padding: Each = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
@@ -75,12 +81,24 @@ class AvgPool2d(Module):
         self.stride = kernel_size if stride is None else stride
         self.ceil_mode, self.count_include_pad, self.divisor_override = ceil_mode, count_include_pad, divisor_override
 
+    def extra_repr(self) -> str:
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+class AvgPool2d(_AvgPool):
+    """The mean of each window: (N, C, H, W) → (N, C, H', W'); see `functional.avg_pool2d`."""
+
     def forward(self, input: Tensor) -> Tensor:
         return F.avg_pool2d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
                             self.divisor_override)  # fmt: skip
 
-    def extra_repr(self) -> str:
-        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+class AvgPool3d(_AvgPool):
+    """The mean of each window: (N, C, D, H, W) → (N, C, D', H', W'); see `functional.avg_pool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.avg_pool3d(input, self.kernel_size, self.stride, self.padding, self.ceil_mode, self.count_include_pad,
+                            self.divisor_override)  # fmt: skip
 
 
 class _AdaptiveAvgPool(Module):
@@ -104,3 +122,10 @@ class AdaptiveAvgPool2d(_AdaptiveAvgPool):
 
     def forward(self, input: Tensor) -> Tensor:
         return F.adaptive_avg_pool2d(input, self.output_size)
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """The means of ``output_size`` windows: (N, C, D, H, W) → (N, C, *output_size); see `functional.adaptive_avg_pool2d`."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.adaptive_avg_pool3d(input, self.output_size)

@@ -18,6 +18,7 @@ GROUPS = (
     "reduction",
     "contraction",
     "window",
+    "space",
     "shape",
     "index",
     "index_more",

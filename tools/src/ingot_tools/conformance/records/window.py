@@ -187,6 +187,13 @@ def move(t: Any, x: Any, mean: Any, var: Any, momentum: float = 0.1) -> Any:
     return mean, var
 
 
+def instance_norm(x: Any, mean: Any, var: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    over = tuple(range(2, x.ndim))
+    y = (x - x.mean(over, keepdims=True)) / np.sqrt(x.var(over, keepdims=True) + eps)
+    y = y if weight is None else y * column(weight, x)
+    return y if bias is None else y + column(bias, x)
+
+
 def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     y = x.reshape(x.shape[0], num_groups, int(np.prod(x.shape[1:])) // num_groups)
     y = ((y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + eps)).reshape(x.shape)
@@ -256,13 +263,25 @@ RECORDS = (
     W("conv_transpose1d", conv_transpose, **SUMS, samples=(
         S(V(2, 2, 3), V(2, 3, 2), V(3)), S(V(1, 2, 3), V(2, 1, 3), stride=2, padding=1, groups=2), S(V(0, 2, 3), V(2, 3, 2)))),
     W("conv_transpose2d", conv_transpose, **SUMS, samples=TRANSPOSED),
+    W("conv_transpose3d", conv_transpose, **SUMS, samples=(
+        S(V(1, 2, 2, 1, 2), V(2, 1, 2, 2, 1), V(1)),
+        S(V(1, 2, 1, 2, 2), V(2, 1, 2, 1, 3), stride=(1, 2, 2), padding=(0, 0, 1), groups=2),
+        S(V(0, 1, 2, 2, 2), V(1, 1, 2, 2, 2)))),
     W("max_pool1d", max_pool(1), dtypes=FLOAT, ulp=0, result=("same", "int64"), samples=(
         S(V(1, 2, 7), 3), S(V(2, 7), 2, stride=1, padding=1, return_indices=True), S(V(0, 2, 4), 2))),
     W("max_pool2d", max_pool(2), dtypes=FLOAT + WHOLE, ulp=0, result=("same", "int64"), samples=MAXIMA),
+    W("max_pool3d", max_pool(3), dtypes=FLOAT, ulp=0, result=("same", "int64"), samples=(
+        S(V(1, 2, 3, 4, 4), 2), S(V(2, 4, 3, 5), (2, 1, 3), stride=(1, 2, 2), padding=(1, 0, 1), return_indices=True),
+        S(V(0, 1, 2, 2, 2), 2))),
     W("avg_pool1d", avg_pool(1), **MEANS, samples=(
         S(V(1, 2, 7), 3), S(V(2, 7), 2, stride=1, padding=1), S(V(0, 2, 4), 2),
         S(V(1, 2, 6), 4, stride=3, padding=2, ceil_mode=True))),
     W("avg_pool2d", avg_pool(2), **MEANS, samples=AVERAGES),
+    W("avg_pool3d", avg_pool(3), **MEANS, samples=(
+        S(V(1, 2, 3, 4, 4), 2), S(V(2, 4, 3, 5), (2, 1, 3), stride=(1, 2, 2), padding=(1, 0, 1), count_include_pad=False),
+        S(V(1, 1, 2, 3, 2), 2, stride=1, divisor_override=3), S(V(0, 1, 2, 2, 2), 2))),
+    W("adaptive_avg_pool3d", adaptive_avg_pool(3), **MEANS, samples=(
+        S(V(1, 2, 3, 4, 5), (2, 3, 2)), S(V(2, 3, 2, 4), (None, 1, 2)), S(V(0, 1, 2, 2, 2), 2))),
     W("adaptive_avg_pool1d", adaptive_avg_pool(1), **MEANS, samples=(
         S(V(1, 2, 8), 3), S(V(2, 3), 5), S(V(2, 6), 2), S(V(0, 2, 4), 3))),
     W("adaptive_avg_pool2d", adaptive_avg_pool(2), **MEANS, samples=(
@@ -272,6 +291,9 @@ RECORDS = (
     Record("batch_norm_update", move, moved, group="window", grad=False, **NORMAL, no_zero_dim=NO_SCALAR,
            no_empty="no variance", nonfinite="an infinite element leaves no variance",
            samples=(S(V(4, 3), V(3), V(3, domain=POSITIVE)), S(V(2, 2, 3), V(2), V(2, domain=POSITIVE), momentum=0.5))),
+    W("instance_norm", instance_norm, **NORMAL, samples=(
+        S(V(2, 2, 4), None, None), S(V(2, 2, 2, 2), None, None, V(2), V(2)), S(V(1, 3, 4), None, None, V(3), None, eps=0.1),
+        S(V(0, 2, 3), None, None, V(2), V(2)), S(V(3, 5, 9, 11), None, None, V(5), V(5), big=True))),
     W("group_norm", group_norm, **NORMAL, samples=(
         S(V(2, 4), 2), S(V(2, 4, 3), 2, V(4), V(4)), S(V(2, 2, 2, 2), 1, V(2), None), S(V(0, 4, 2), 2, V(4), V(4)),
         S(V(3, 6, 9, 7), 3, V(6), V(6), big=True))),
