@@ -264,6 +264,7 @@ class TestTwoDevices:
 
 
 MULTIPLY = """
+from ingot.dispatch import launch_counts
 from ingot_cuda import cublaslt
 lib = cublaslt.Library(os.environ["STAND_IN"])
 cublaslt._find = lambda: lib
@@ -285,13 +286,15 @@ found["offset"] = far(x[1:, 1:] @ y[1:, 1:], n(x)[1:, 1:] @ n(y)[1:, 1:])
 w, b, z = t(7, 8), t(7), t(2, 3, 8)
 found["linear"] = far(ingot.nn.functional.linear(z, w, b), n(z) @ n(w).T + n(b))
 found["linear without bias"] = far(ingot.nn.functional.linear(z, w), n(z) @ n(w).T)
+each, kept = t(2, 3, 7), dict(launch_counts("cuda:0"))
+found["linear with a summand"] = [far(ingot.nn.functional.linear(z, w, e), n(z) @ n(w).T + n(e)) for e in (each, each[:1, :1])]
+found["summed by"] = launch_counts("cuda:0")["registered"] - kept["registered"]
 found["addmm"] = far(ingot.addmm(t(6, 6) * 0 + 1, x, y, beta=2, alpha=3), 2 + 3 * n(x) @ n(y))
 found["halves"] = [far(x.to(d) @ y.to(d), n(x.to(d)) @ n(y.to(d))) for d in (ingot.float16, ingot.bfloat16)]
 found["double"] = far(x.to(ingot.float64) @ y.to(ingot.float64), n(x) @ n(y))
 x.requires_grad_()
 (x @ y).sum().backward()
 found["gradient"] = far(x.grad, np.ones((6, 6)) @ n(y).T)
-from ingot.dispatch import launch_counts
 found["counts"] = launch_counts("cuda:0")
 found["recent"] = "cublasLtMatmul" in opened().recent
 from ingot_cuda.cublaslt import Matrix, Product
@@ -342,7 +345,7 @@ class TestLibrary:
     @pytest.mark.parametrize(
         ("key", "bound"),
         [("dense", 1e-5), ("transposed", 1e-5), ("stepped", 1e-5), ("offset", 1e-5), ("linear", 1e-5),
-         ("linear without bias", 1e-5), ("addmm", 1e-4), ("double", 1e-12), ("gradient", 1e-5), ("relu", 1e-5),
+         ("linear without bias", 1e-5), ("linear with a summand", 1e-5), ("addmm", 1e-4), ("double", 1e-12), ("gradient", 1e-5), ("relu", 1e-5),
          ("gelu_tanh", 1e-5), ("halves", 0.05)],
     )  # fmt: skip
     def test_products(self, multiplied: dict[str, Any], key: str, bound: float) -> None:
@@ -352,6 +355,7 @@ class TestLibrary:
     def test_they_were_the_library_s(self, multiplied: dict[str, Any]) -> None:
         assert multiplied["counts"]["registered"] >= 20
         assert multiplied["recent"]
+        assert multiplied["summed by"] == 1  # a summand for each element; one that broadcasts is the generated kernel's
         assert multiplied["explained"][:2] == ["registered", "cuda"]
 
     def test_of_a_gradient_that_is_one_number_only_itself_is_copied(self, multiplied: dict[str, Any]) -> None:
