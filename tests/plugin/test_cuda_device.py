@@ -345,8 +345,8 @@ class TestLibrary:
     @pytest.mark.parametrize(
         ("key", "bound"),
         [("dense", 1e-5), ("transposed", 1e-5), ("stepped", 1e-5), ("offset", 1e-5), ("linear", 1e-5),
-         ("linear without bias", 1e-5), ("linear with a summand", 1e-5), ("addmm", 1e-4), ("double", 1e-12), ("gradient", 1e-5), ("relu", 1e-5),
-         ("gelu_tanh", 1e-5), ("halves", 0.05)],
+         ("linear without bias", 1e-5), ("linear with a summand", 1e-5), ("addmm", 1e-4), ("double", 1e-12),
+         ("gradient", 1e-5), ("relu", 1e-5), ("gelu_tanh", 1e-5), ("halves", 0.05)],
     )  # fmt: skip
     def test_products(self, multiplied: dict[str, Any], key: str, bound: float) -> None:
         found = multiplied[key]
