@@ -48,7 +48,7 @@ def R(name: str, reference: Callable[..., Any], gates: int, pair: bool = False, 
         cell(0, 2, 3, gates, pair), cell(33, 20, 65, gates, pair, big=True),
     )  # fmt: skip
     return Record(name, function(name), reference, samples, domain=SMALL, ulp=16, half_ulp=6, scale=4.0,
-                  no_zero_dim="a batch of vectors", group="recurrent", **options)  # fmt: skip
+                  no_zero_dim="a batch of vectors", group="composite", **options)  # fmt: skip
 
 
 RECORDS = (
