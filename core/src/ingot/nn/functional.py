@@ -7,8 +7,7 @@ and options after the operands are keyword-only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import ingot
 from ingot.nn._activation import (
@@ -87,7 +86,7 @@ from ingot.ops.activation import (
     softplus,
     threshold,
 )
-from ingot.ops.named import named, warn
+from ingot.ops.named import named
 from ingot.tensor import Tensor
 
 __all__ = [
@@ -100,7 +99,6 @@ __all__ = [
     "batch_norm",
     "bilinear",
     "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
     "binary_cross_entropy_with_logits",
     "celu",
     "channel_shuffle",
@@ -179,81 +177,6 @@ __all__ = [
     "triplet_margin_with_distance_loss",
     "unfold",
 ]
-
-
-def check_probability(p: float) -> None:
-    """ValueError unless ``p`` is within [0, 1]."""
-    if not 0.0 <= p <= 1.0:
-        raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-# ---- activations ---------------------------------------------------------------------------------
-
-
-def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0); ``inplace`` writes over the input."""
-    return input.relu_() if inplace else input.relu()
-
-
-def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """x · sigmoid(x)."""
-    return _into(input, ingot.silu(input), inplace)
-
-
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """x · Φ(x), exactly or (``approximate="tanh"``) by the tanh formula."""
-    return ingot.gelu(input, approximate=approximate)
-
-
-def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """x where x > 0, else alpha · (exp(x) - 1)."""
-    return _into(input, ingot.elu(input, alpha), inplace)
-
-
-def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """x where x > 0, else negative_slope · x."""
-    return _into(input, ingot.leaky_relu(input, negative_slope), inplace)
-
-
-def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta · x)) / beta; x itself where beta · x > threshold."""
-    return ingot.softplus(input, beta, threshold)
-
-
-def sigmoid(input: Tensor) -> Tensor:
-    """1 / (1 + exp(-x))."""
-    return input.sigmoid()
-
-
-def tanh(input: Tensor) -> Tensor:
-    """tanh(x)."""
-    return input.tanh()
-
-
-def _into(input: Tensor, result: Tensor, inplace: bool) -> Tensor:
-    return input.copy_(result) if inplace else result
-
-
-def softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """exp(x) over its sum along ``dim``; computed in ``dtype`` if that is given."""
-    return ingot.softmax(_cast(input, dtype), _axis("softmax", input, dim))
-
-
-def log_softmax(input: Tensor, dim: int | None = None, dtype: Any = None) -> Tensor:
-    """log of `softmax`, stable; computed in ``dtype`` if that is given."""
-    return ingot.log_softmax(_cast(input, dtype), _axis("log_softmax", input, dim))
-
-
-def _cast(input: Tensor, dtype: Any) -> Tensor:
-    return input if dtype is None else input.to(dtype)
-
-
-def _axis(name: str, input: Tensor, dim: int | None) -> int:
-    if dim is not None:
-        return dim
-    warn(
-        f"Implicit dimension choice for {name} has been deprecated. "
-        "Change the call to include dim=X as an argument."
-    )
-    return 0 if input.dim() in (0, 1, 3) else 1
 
 
 # ---- layers --------------------------------------------------------------------------------------
@@ -348,138 +271,6 @@ def scaled_dot_product_attention(
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """``input`` over its ``p``-norm along ``dim``, which is taken as at least ``eps``."""
     return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
-
-
-def pad(
-    input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None
-) -> Tensor:
-    """Pad; ``pad`` is (before, after) pairs from the last axis on.
-
-    ``mode``: "constant" (with ``value``, or 0), "reflect" (mirrored at the edge, which is not repeated), "replicate" (the edge
-    again) or "circular" (from the other end).
-    """
-    if mode == "constant":
-        return ingot.pad(input, tuple(pad), value=0.0 if value is None else value)
-    if mode not in _PLACES:
-        raise ValueError(f"pad mode {mode!r} is not available; the modes are 'constant', {', '.join(map(repr, _PLACES))}")
-    if value is not None:
-        raise ValueError(f"Padding mode {mode!r} doesn't take in value argument")
-    if len(pad) % 2 or len(pad) > 2 * input.ndim:
-        raise ValueError(f"pad={list(pad)} must be (before, after) for each of the last axes of an input of shape "
-                         f"{input.shape}")
-    for k, (before, after) in enumerate(zip(pad[::2], pad[1::2], strict=True), 1):
-        size = input.shape[-k]
-        most = size - 1 if mode == "reflect" else size
-        if mode != "replicate" and max(before, after) > most:
-            raise RuntimeError(f"Padding size should be at most {most} in mode {mode!r} for an axis of size {size}, but got "
-                               f"padding ({before}, {after}) at dimension {input.ndim - k}")
-        places = [_PLACES[mode](i, size) for i in range(-before, size + after)]
-        if before or after:
-            input = input.index_select(-k, ingot.tensor(places, dtype=ingot.long, device=input.device))
-    return input
-
-
-_PLACES: dict[str, Callable[[int, int], int]] = {
-    "reflect": lambda i, n: n - 1 - abs(n - 1 - abs(i)),
-    "replicate": lambda i, n: min(max(i, 0), n - 1),
-    "circular": lambda i, n: i % n,
-}
-"""Which element stands at position i, counted from the first of n."""
-# ---- losses --------------------------------------------------------------------------------------
-
-
-def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """(input - target)², reduced."""
-    return ingot.mse_loss(input, target, reduction=reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """|input - target|, reduced."""
-    if input.shape != target.shape:
-        _warn_sizes(input, target)
-    return _reduce((input - target).abs(), reduction)
-
-
-def smooth_l1_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0
-) -> Tensor:
-    """0.5 d² / beta where d = |input - target| < beta, else d - 0.5 beta, reduced."""
-    if beta < 0:
-        raise ValueError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
-    if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    if input.shape != target.shape:
-        _warn_sizes(input, target)
-    distance = (input - target).abs()
-    near = distance * distance * (0.5 / beta)
-    return _reduce(ingot.where(distance < beta, near, distance - 0.5 * beta), reduction)
-
-
-def _warn_sizes(input: Tensor, target: Tensor) -> None:
-    warn(
-        f"Using a target size ({target.shape}) that is different to the input size "
-        f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
-        "Please ensure they have the same size."
-    )
-
-
-def _reduce(values: Tensor, reduction: str) -> Tensor:
-    check_reduction(reduction)
-    if reduction == "none":
-        return values
-    return values.mean() if reduction == "mean" else values.sum()
-
-
-def nll_loss(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-) -> Tensor:
-    """-input[class] for log-probabilities (N, C, …) and class indices (N, …), reduced."""
-    return ingot.nll_loss(
-        input, target, weight=weight, ignore_index=ignore_index, reduction=reduction
-    )
-
-
-def cross_entropy(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    ignore_index: int = -100,
-    reduction: str = "mean",
-    label_smoothing: float = 0.0,
-) -> Tensor:
-    """Cross entropy of logits (N, C, …) with indices (N, …) or probabilities (N, C, …), reduced."""
-    return ingot.cross_entropy(
-        input,
-        target,
-        weight=weight,
-        ignore_index=ignore_index,
-        reduction=reduction,
-        label_smoothing=label_smoothing,
-    )
-
-
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    *,
-    reduction: str = "mean",
-    pos_weight: Tensor | None = None,
-) -> Tensor:
-    """Binary cross entropy of logits with targets in [0, 1] of the same shape, reduced."""
-    if input.shape != target.shape:
-        raise ValueError(
-            f"Target size ({target.shape}) must be the same as input size ({input.shape})"
-        )
-    return ingot.binary_cross_entropy_with_logits(
-        input, target, weight=weight, reduction=reduction, pos_weight=pos_weight
-    )
 
 
 globals().update({name: named(globals()[name]) for name in __all__})

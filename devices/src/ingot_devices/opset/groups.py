@@ -32,6 +32,6 @@ from . import (
 )  # fmt: skip
 
 GROUPS = (
-    pointwise, activation, special, view, copy, creation, reduce, scan, contraction, convolution, pool, index, mask, sort,
-    random, composite, batch_norm, loss, binary_loss, class_loss, attention, gates, descent, adam,
+    pointwise, activation, special, view, copy, border, creation, reduce, scan, contraction, convolution, pool, resize, index,
+    mask, sort, random, composite, batch_norm, loss, binary_loss, class_loss, attention, gates, descent, adam,
 )  # fmt: skip
