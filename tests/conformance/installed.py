@@ -29,7 +29,11 @@ def run(site: Path, *command: str, cwd: Path, **environment: str) -> subprocess.
     """A command with what is installed on ``site``; ``ingot``, ``pytest`` and ``python`` are this environment's."""
     program = {"python": [], "ingot": ["-m", "ingot_tools"], "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider"]}
     head = [sys.executable, *program[command[0]]]
-    made = {**os.environ, "PYTHONPATH": str(site), "INGOT_CACHE_DIR": str(site.parent / "cache"), "COLUMNS": "160"}
-    return subprocess.run(
-        [*head, *command[1:]], cwd=cwd, env={**made, **environment}, capture_output=True, text=True, check=False
-    )
+    made = {**os.environ, **paths(site), "COLUMNS": "160", **environment}
+    return subprocess.run([*head, *command[1:]], cwd=cwd, env=made, capture_output=True, text=True, check=False)
+
+
+def paths(site: Path) -> dict[str, str]:
+    """The environment in which what is on ``site`` is found before what this process finds."""
+    found = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", ""))))
+    return {"PYTHONPATH": found, "INGOT_CACHE_DIR": str(site.parent / "cache")}

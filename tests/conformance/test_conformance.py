@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,7 @@ import pytest
 from ingot_devices import IngotError
 from ingot_tools.conformance import conduct as conducting
 from ingot_tools.conformance import show as showing
+from ingot_tools.conformance.child import Child
 from ingot_tools.conformance.command import choose
 from ingot_tools.conformance.conduct import conduct
 from ingot_tools.conformance.levels import LEVELS, Case, cases, sampled
@@ -20,16 +25,21 @@ from ingot_tools.conformance.records import RECORDS
 from ingot_tools.conformance.report import Grade, Report
 from ingot_tools.conformance.result import CLOSED, CRASHED, GAP, PASSED, UNSUPPORTED, WRONG, Result, worst_route
 from ingot_tools.scaffold import new
-from installed import install, run
+from installed import install, paths, run
 
 DEVICE = "acme:0"
 LAUNCH = "    def launch(self, entry, grid, block, arguments, stream=None):\n"
 ABORT = "        if entry.__name__ == 'ingot_exp':\n            import os\n            os.abort()\n"
 HANG = "        while entry.__name__ == 'ingot_exp':\n            pass\n"
+PRODUCT = "        if entry.__name__ == 'ingot_matmul':\n            import os, time\n            "
+NOTED = "open('hung', 'w').write(str(os.getpid()))\n            time.sleep(600)\n"
 NO_DOUBLES = "HALVES = {\n    dt.float64: DTypeClass('refused', dt.float64, dt.float64, 'no doubles'),"
 FAULTY = {
     "crash": ("device.py", LAUNCH, LAUNCH + ABORT),
     "hang": ("device.py", LAUNCH, LAUNCH + HANG),
+    "no product": ("device.py", LAUNCH, LAUNCH + PRODUCT + "os._exit(139)\n"),
+    "endless product": ("device.py", LAUNCH, LAUNCH + PRODUCT + NOTED),
+    "no board": ("device.py", "        self.board = Board(index)\n", "        import os; os._exit(3)\n"),
     "gap": ("device.py", "    codegen =", "    gaps = {'value/exp/float32': 'three digits'}\n    codegen ="),
     "pattern": ("device.py", "    codegen =", "    gaps = {'value/ex*/float16': 'none of it'}\n    codegen ="),
     "wrong": ("dialect.py", '"exp({0})"', '"(exp({0}) + exp({0}) * {type}(0.01))"'),
@@ -76,6 +86,70 @@ def test_a_crash_costs_one_case(tmp_path: Path) -> None:
     assert found["ran"] == found["asked"] == 2
 
 
+def test_a_product_that_crashes_costs_its_own_cases(tmp_path: Path) -> None:
+    """The device is measured by one before all cases: whose fault it is, and that nothing is known, is said."""
+    found = Planted(tmp_path, "no product").report("value/neg/float32", "contraction/value/mm/float32", code=1)
+    (wrong,) = found["wrong"]
+    assert wrong["case"] == "contraction/value/mm/float32" and "ended with 139" in wrong["message"]
+    assert found["grid"]["neg"]["float32"]["state"] == "generated"
+    (note,) = found["notes"]
+    assert "product of 48×48 float32 was asked for, and the process ended with 139" in note and "nothing was left out" in note
+
+
+def test_a_product_that_hangs_is_waited_for_as_a_case_is(tmp_path: Path) -> None:
+    done = Planted(tmp_path, "endless product").conformance("--only", "value/neg/float32", "--patience", "15")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for text in ("no answer for 15 s", "nothing was left out for it", "are right"):
+        assert text in done.stdout
+
+
+def test_what_hangs_again_and_again_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conducting, "HANGS", 2)
+    monkeypatch.setattr(Child, "__init__", never_answers)
+    wanted = [c for c in cases() if c.name.startswith("pointwise/value/abs/")][:4]
+    waited: list[str] = []
+    watcher = conducting.Watcher()
+    monkeypatch.setattr(watcher, "waits", lambda case, seconds, patience: waited.append(case), raising=False)
+    monkeypatch.setattr(conducting, "TICK", 0.05)
+    made = conduct("cpu:0", wanted, watcher=watcher, patience=0.2)
+    assert [r.case for r in made.results] == [wanted[0].name] and made.left == [c.name for c in wanted[1:]]
+    assert "the rest was not run: the process was lost 2 times, 2 of them because no answer came" in made.notes[1]
+    assert {"pace", wanted[0].name} == set(waited), "whoever waits is told for what"
+
+
+def never_answers(self: Child, device: str, names: list[str], alone: bool, pace: Any) -> None:
+    """A child that begins its first case and no more."""
+    lines = (json.dumps({"ready": device, "facts": {}}), json.dumps({"begin": names[0]}))
+    command = [sys.executable, "-c", f"import time; print({chr(10).join(lines)!r}, flush=True); time.sleep(60)"]
+    self.start(command, {**os.environ}, names)
+
+
+def test_a_device_that_does_not_open_says_how(tmp_path: Path) -> None:
+    done = Planted(tmp_path, "no board").conformance("--only", "value/neg/float32")
+    assert done.returncode == 1 and "error: conformance could not begin: the process ended with 3" in done.stderr
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_who_ends_the_command_ends_its_worker(ending: signal.Signals, tmp_path: Path) -> None:
+    planted = Planted(tmp_path, "endless product")
+    code = f"from ingot_tools.cli import main; main(['conformance', {DEVICE!r}, '--only', 'value/neg/float32'])"
+    environment = {**os.environ, **paths(planted.site), "INGOT_DISABLE": "opencl,cuda,webgpu"}
+    command = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL)
+    pid = tmp_path / "hung"
+    until(lambda: pid.exists() and bool(pid.read_text()))
+    command.send_signal(ending)
+    assert command.wait(timeout=30) == {signal.SIGTERM: 143, signal.SIGINT: 130}[ending]
+    until(lambda: not Path(f"/proc/{pid.read_text()}").exists())
+
+
+def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait until ``holds`` does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to that"
+        time.sleep(0.1)
+
+
 def test_a_hang_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = Planted(tmp_path, "hang")
     monkeypatch.setattr(conducting, "PATIENCE", 25.0)
@@ -91,17 +165,17 @@ def test_a_hang_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_child_runs_so_many_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     children: list[int] = []
-    run = conducting._Child.run
+    begin = Child.__init__
 
-    def counted(self: Any, *given: Any) -> list[str]:
-        children.append(len(self.names))
-        return run(self, *given)
+    def counted(self: Child, device: str, names: list[str], *given: Any) -> None:
+        children.append(len(names))
+        begin(self, device, names, *given)
 
     monkeypatch.setattr(conducting, "MANY", 2)
-    monkeypatch.setattr(conducting._Child, "run", counted)
+    monkeypatch.setattr(Child, "__init__", counted)
     wanted = [c for c in cases() if c.name.startswith("pointwise/value/abs/")][:5]
     assert [r.case for r in conduct("cpu:0", wanted).results] == [c.name for c in wanted]
-    assert children == [2, 2, 1]
+    assert children == [2, 2, 2], "the first thing that the first one does is to time a product"
 
 
 # ---- gaps and faults ---------------------------------------------------------------------------------------------------
@@ -113,7 +187,7 @@ def test_a_fault_has_a_program_that_shows_it(tmp_path: Path) -> None:
     assert "from ingot_tools" not in wrong["program"], "ingot and NumPy are all that it needs"
     script = tmp_path / "pasted.py"
     script.write_text(wrong["program"])
-    environment = {"PYTHONPATH": str(planted.site), "INGOT_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    environment = {**paths(planted.site), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     expected = float(wrong["program"].rpartition("# expected: ")[2].strip("[]. \n"))
@@ -191,7 +265,7 @@ def test_cases_are_listed(tmp_path: Path) -> None:
 def test_replay_runs_one_case(tmp_path: Path) -> None:
     planted = Planted(tmp_path, "wrong")
     code = f"from ingot_tools.conformance import replay; replay({DEVICE!r}, 'pointwise/value/exp/float32')"
-    environment = {"PYTHONPATH": str(planted.site), "INGOT_CACHE_DIR": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    environment = {**paths(planted.site), "PATH": "/usr/bin:/bin"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "AssertionError: pointwise/value/exp/float32 on acme:0" in done.stderr
 
@@ -267,12 +341,15 @@ def test_progress_is_told_where_there_is_no_terminal(
 ) -> None:
     monkeypatch.setattr(showing, "TOLD", 0.0)
     for quiet in (False, True):
-        with showing.progress("acme:0", 2, quiet) as step:
-            step(Result("views/value/flip/float32", PASSED))
-            step(Result("views/value/roll/float32", WRONG))
+        with showing.progress("acme:0", 2, quiet) as watcher:
+            watcher.came(Result("views/value/flip/float32", PASSED))
+            watcher.waits("views/value/roll/float32", 61.2, 180.0)
+            watcher.came(Result("views/value/roll/float32", WRONG))
     said = capsys.readouterr()
     assert said.err.splitlines() == [
-        "acme:0: 1 of 2, 0 wrong, at views/value/flip/float32", "acme:0: 2 of 2, 1 wrong, at views/value/roll/float32",
+        "acme:0: 1 of 2, 0 wrong, at views/value/flip/float32",
+        "acme:0: 1 of 2, 0 wrong, at views/value/roll/float32, for 61 s (at most 180)",
+        "acme:0: 2 of 2, 1 wrong, at views/value/roll/float32",
     ] and not said.out  # fmt: skip
 
 

@@ -109,6 +109,8 @@ def conformance(
     only: Annotated[list[str] | None, typer.Option("--only", "-k", help="Only cases like this: value/softmax.")] = None,
     budget: Annotated[float | None, typer.Option("--budget", help="Seconds for a sample; default: everything.")] = None,
     full: Annotated[bool, typer.Option("--full", help="Everything, whatever the budget says: only that is graded.")] = False,
+    patience: Annotated[float | None, typer.Option(
+        "--patience", min=1, help="Seconds that one case may take before it counts as crashed; default: 180.")] = None,
     seed: Annotated[str, typer.Option("--seed", help="What a sample is drawn by.")] = "",
     json: Annotated[str, typer.Option("--json", help="Write the report as JSON to this file.")] = "",
     html: Annotated[str, typer.Option("--html", help="Write it as a page with the coverage grid to this file.")] = "",
@@ -122,7 +124,8 @@ def conformance(
 
     if list_cases:
         raise typer.Exit(command.list_cases(device, level or [], only or []))
-    raise typer.Exit(command.judge(device, level or [], only or [], None if full else budget, seed, json, html))
+    seconds = None if full else budget
+    raise typer.Exit(command.judge(device, level or [], only or [], seconds, seed, json, html, patience=patience))
 
 
 def new_backend(

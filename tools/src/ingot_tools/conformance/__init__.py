@@ -5,7 +5,7 @@
     probes/      checks that belong to no op: memory, streams, random bits, faults, trainings
     levels       which of them belong to which level: every case has a name
     guard        poisoned and fenced memory under the device that is judged
-    runner       runs cases in this process; worker and conduct have it done in one that may crash
+    runner       runs cases in this process; conduct has it done in a child that may crash, by a worker
     reproduce    the smallest failing call, as a program
     report       results → grid and grade → text, JSON, HTML
 
@@ -15,11 +15,13 @@
 from __future__ import annotations
 
 
-def replay(device: str, case: str) -> None:
+def replay(device: str, case: str, slow: bool = False) -> None:
     """Run the one case of that name on ``device`` in this process; AssertionError with its message where it is wrong.
 
+    ``slow``: with the samples that a slow device gets. Nothing else runs, so that nothing else can go wrong.
     ValueError for a name that no case has.
     """
+    from .harness.pace import FAST, SLOW
     from .levels import cases
     from .result import BAD
     from .runner import Runner
@@ -27,7 +29,7 @@ def replay(device: str, case: str) -> None:
     found = next((c for c in cases() if c.name == case), None)
     if found is None:
         raise ValueError(f"no case is called {case!r}; `ingot conformance DEVICE --list` names them all")
-    with Runner(device) as runner:
+    with Runner(device, pace=SLOW if slow else FAST) as runner:
         result = runner.run(found)
     if result.status in BAD:
         raise AssertionError(f"{result.case} on {device}: {result.message}")

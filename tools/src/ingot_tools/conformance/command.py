@@ -21,7 +21,7 @@ from .show import progress, show
 
 def judge(
     device: str, levels: Sequence[str], only: Sequence[str], budget: float | None, seed: str,
-    json_file: str, html_file: str, quiet: bool = False,
+    json_file: str, html_file: str, quiet: bool = False, patience: float | None = None,
 ) -> int:  # fmt: skip
     """Run, print, write; 1 if something is wrong, or if nothing ran."""
     name = resolve_name(device)
@@ -29,9 +29,10 @@ def judge(
     if budget is not None:
         chosen = sampled(chosen, seed)
     start = time.monotonic()
-    with progress(name, len(chosen), quiet) as step:
-        made = conduct(name, chosen, budget, step)
-    report = Report(name, made.facts, made.results, chosen, made.left, whole, seed, time.monotonic() - start)
+    with progress(name, len(chosen), quiet) as watcher:
+        made = conduct(name, chosen, budget, watcher, patience)
+    seconds = time.monotonic() - start
+    report = Report(name, made.facts, made.results, chosen, made.left, whole, seed, seconds, made.notes)
     if not quiet:
         show(report)
     for file, text in ((json_file, json.dumps(report.to_dict(), indent=1)), (html_file, html(report))):

@@ -18,7 +18,7 @@ table { border-collapse: collapse; margin: 1rem 0 } th, td { padding: .15rem .5r
 .view { background: #e8f5e9 } .host { background: #ffe082 } .unsupported { background: #cfd8dc } .gap { background: #ffb74d }
 .wrong { background: #c62828; color: #fff } .not-run { background: #fafafa; color: #999 } .bar { width: 20rem }
 .bar div { height: .8rem; float: left } pre { background: #f5f5f5; padding: .7rem; overflow-x: auto }
-small { color: #667 }
+small { color: #667 } .note { border-left: .3rem solid #ffb74d; padding-left: .7rem }
 """
 MEANING = {
     "native": "a kernel that somebody wrote", "generated": "from the op's definition", "decomposed": "into other ops",
@@ -36,6 +36,7 @@ def html(report: Report) -> str:
         f"<title>Conformance of {escape(report.device)}</title><style>{STYLE}</style>",
         f"<h1>{escape(report.device)}</h1><small>{escape(str(report.facts.get('fingerprint', '')))}</small>",
         f"<p class='grade {letter}'>{letter}</p><p>{escape(grade.sentence)}</p>",
+        *(f"<p class=note>{escape(note)}" for note in report.notes),
         _levels(report), _legend(), _grid(report), _faults(report), "</html>",
     ]  # fmt: skip
     return "\n".join(parts)

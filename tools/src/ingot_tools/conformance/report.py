@@ -52,7 +52,8 @@ class Grade:
 
 @dataclass
 class Report:
-    """``asked`` is every case that was to run, ``left`` those that did not; ``whole``: asked for all there are."""
+    """``asked`` is every case that was to run, ``left`` those that did not; ``whole``: asked for all there are; ``noted``: what
+    a reader has to know beside (`Conducted.notes`)."""
 
     device: str
     facts: dict[str, Any]
@@ -62,6 +63,7 @@ class Report:
     whole: bool = True
     seed: str = ""
     seconds: float = 0.0
+    noted: Sequence[str] = ()
     _by_name: dict[str, Result] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -71,6 +73,11 @@ class Report:
     def bad(self) -> list[Result]:
         """What makes the run fail, gaps that no case shows any more included."""
         return [r for r in self.results if r.status in BAD] + list(self._stale())
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences for whoever reads the results."""
+        return list(self.noted)
 
     @property
     def gaps(self) -> list[Result]:
@@ -139,6 +146,7 @@ class Report:
             "seconds": round(self.seconds, 1),
             "asked": len(self.asked),
             "ran": len(self.results),
+            "notes": self.notes,
             "grade": {"letter": grade.letter, "covered": grade.covered, "cells": grade.cells, "why": grade.why},
             "levels": [{"level": name, "asked": asked, **dict(counts)} for name, counts, asked in self.levels()],
             "grid": {

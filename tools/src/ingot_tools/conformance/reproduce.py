@@ -73,7 +73,8 @@ def program(subject: Subject, case: Case) -> str:
 
 def _again(subject: Subject, case: Case) -> str:
     """The case itself, run by name."""
-    return f"from ingot_tools.conformance import replay\n\nreplay({subject.device!r}, {case.name!r})\n"
+    slow = ", slow=True" if subject.is_slow else ""
+    return f"from ingot_tools.conformance import replay\n\nreplay({subject.device!r}, {case.name!r}{slow})\n"
 
 
 def _smallest_first(subject: Subject, case: Case, record: Record) -> Iterator[tuple[Sample, list[Any], str]]:

@@ -19,6 +19,7 @@ from ingot_devices.precision import exact
 from .bench import Bench, NotPresent
 from .guard import GuardedPool, GuardedSubject, guarded
 from .harness.compare import observing
+from .harness.pace import Pace
 from .harness.subject import Refused, Subject, opened
 from .harness.suite import BY_NAME as CHECKS
 from .harness.suite import run_case
@@ -40,15 +41,16 @@ class Alone(GuardedSubject):
 
 
 class Runner:
-    """``device`` is its name. Use it as a context manager, so that the device's own pool comes back."""
+    """``device`` is its name, ``pace`` how fast it is, which is measured unless it is given. Use it as a context manager, so
+    that the device's own pool comes back."""
 
-    def __init__(self, device: str, alone: bool = False) -> None:
+    def __init__(self, device: str, alone: bool = False, pace: Pace | None = None) -> None:
         import ingot
 
         if not __debug__:
             raise RuntimeError("checks are assertions: run conformance without python -O and PYTHONOPTIMIZE")
         self.ingot = ingot
-        self.subject: Subject = opened(device, Alone if alone else GuardedSubject)
+        self.subject: Subject = opened(device, Alone if alone else GuardedSubject, pace)
         self._pools = ExitStack()
         self._pool: GuardedPool | None = None
         self._exact = exact()  # what is asked is what a kernel computes, not what it may trade for speed

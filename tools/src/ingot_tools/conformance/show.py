@@ -10,36 +10,51 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..console import console, plain, table
+from .conduct import Watcher
 from .report import ON_DEVICE, Report
 from .result import ABSENT, BAD, GAP, PASSED, UNSUPPORTED, Result
 
 WIDTH = 24  # characters of a level's bar
 SHOWN = 10  # faults that are written out
-TOLD = 60.0  # seconds between two lines of progress where there is no terminal
+TOLD = 30.0  # seconds between two lines of progress where there is no terminal
 _PARTS = ((PASSED, "green", "█"), (GAP, "yellow", "▒"), (UNSUPPORTED, "blue", "░"), (ABSENT, "cyan", "·"))
 
 
 @contextmanager
-def progress(device: str, total: int, quiet: bool) -> Iterator[Any]:
-    """A function to call with each result; it moves the bar on a terminal, and elsewhere says now and then how far it is."""
+def progress(device: str, total: int, quiet: bool) -> Iterator[Watcher]:
+    """What moves a bar on a terminal with each result, and elsewhere says now and then how far it is."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     screen = console()
     columns = (TextColumn(device), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=screen, transient=True, disable=quiet or not screen.is_terminal) as bar:
-        task, wrong, done, moment = bar.add_task("", total=total), Counter[str](), 0, time.monotonic() + TOLD
+        yield _Progress(bar, device, total, quiet)
 
-        def step(result: Result) -> None:
-            nonlocal done, moment
-            done += 1
-            wrong.update([result.status] if result.status in BAD else [])
-            told = f"[red]{wrong.total()} wrong[/]  " if wrong else ""
-            bar.update(task, advance=1, description=told + result.case.replace("[", ""))
-            if bar.disable and not quiet and time.monotonic() > moment:
-                moment = time.monotonic() + TOLD
-                print(f"{device}: {done} of {total}, {wrong.total()} wrong, at {result.case}", file=sys.stderr, flush=True)
 
-        yield step
+class _Progress(Watcher):
+    def __init__(self, bar: Any, device: str, total: int, quiet: bool) -> None:
+        self.bar, self.device, self.total, self.speaks = bar, device, total, bar.disable and not quiet
+        self.task = bar.add_task("", total=total)
+        self.done = self.wrong = 0
+        self.moment = time.monotonic() + TOLD
+
+    def came(self, result: Result) -> None:
+        """One more is done."""
+        self.done += 1
+        self.wrong += result.status in BAD
+        self.tell(1, result.case)
+
+    def waits(self, case: str, seconds: float, patience: float) -> None:
+        """On a terminal the seconds are counted."""
+        self.tell(0, f"{case}, for {seconds:.0f} s (at most {patience:g})")
+
+    def tell(self, advance: int, where: str) -> None:
+        """Where it is: on the bar, or as a line if the last one was long ago."""
+        told = f"[red]{self.wrong} wrong[/]  " if self.wrong else ""
+        self.bar.update(self.task, advance=advance, description=told + where.replace("[", ""))
+        if self.speaks and time.monotonic() > self.moment:
+            self.moment = time.monotonic() + TOLD
+            print(f"{self.device}: {self.done} of {self.total}, {self.wrong} wrong, at {where}", file=sys.stderr, flush=True)
 
 
 def show(report: Report) -> None:
@@ -61,6 +76,8 @@ def show(report: Report) -> None:
     screen.print(plain(f"\nops × dtypes: {', '.join(parts)}"))
     for name, reason in report.facts.get("refused", {}).items():
         screen.print(plain(f"  {name} is unsupported: {reason}", "blue"))
+    for note in report.notes:
+        screen.print(plain(note, "yellow"))
     grade = report.grade()
     color = "bold red" if grade.letter == "F" else "bold green" if grade.letter else "bold"
     screen.print(plain(f"{report.device}: {grade.sentence}, in {report.seconds:.0f} s", color))

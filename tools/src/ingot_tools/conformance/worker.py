@@ -1,7 +1,8 @@
-"""Runs cases in a process of its own: ``python -m ingot_tools.conformance.worker DEVICE [alone]``, for `conduct`.
+"""Runs cases in a process of its own: ``python -m ingot_tools.conformance.worker DEVICE OPTIONS``, for `conduct`.
 
 Reads case names from standard input, one a line; writes ``{"begin": name}`` and then the result, one JSON object a line.
-A driver that crashes or hangs ends this process and costs the one case that was begun.
+A driver that crashes or hangs ends this process and costs the one case that was begun. `PACE` is a name like others: how
+fast the device is, which is an option of the workers that come after.
 """
 
 from __future__ import annotations
@@ -10,25 +11,35 @@ import json
 import os
 import sys
 
+from .harness.pace import Pace, measured
 from .levels import cases
 from .runner import Runner
+
+PACE = "pace"
 
 
 def main() -> None:
     """Run what is asked for, in that order."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # drivers print, too
-    device, alone = sys.argv[1], "alone" in sys.argv[2:]
+    device, options = sys.argv[1], json.loads(sys.argv[2])
     wanted = sys.stdin.read().split("\n")
     known = {case.name: case for case in cases()}
-    with Runner(device, alone) as runner:
+    with Runner(device, options["alone"], Pace(*options["pace"])) as runner:
         answers.write(json.dumps({"ready": runner.device.name, "facts": facts(runner)}) + "\n")
         for name in filter(None, wanted):
             answers.write(json.dumps({"begin": name}) + "\n")
-            answers.write(json.dumps(runner.run(known[name]).to_dict()) + "\n")
+            answers.write(json.dumps(measure(runner) if name == PACE else runner.run(known[name]).to_dict()) + "\n")
     answers.flush()
     sys.stderr.flush()
     os._exit(0)  # a driver's own exit handlers have no say in the verdict
+
+
+def measure(runner: Runner) -> dict[str, object]:
+    """How fast the device is; it is asked accordingly from now on."""
+    pace = measured(runner.subject)
+    runner.subject.goes_at(pace)
+    return {"pace": pace}
 
 
 def facts(runner: Runner) -> dict[str, object]:
@@ -37,7 +48,6 @@ def facts(runner: Runner) -> dict[str, object]:
     refused = {d.name: kept.reason for d, kept in device.limits.dtypes.items() if kept.kind == "refused"}
     return {
         "fingerprint": device.fingerprint(),
-        "interprets": runner.subject.is_slow,
         "native": device.codegen is not None,
         "refused": refused,
         "gaps": runner.gaps,

@@ -24,10 +24,9 @@ FEW_SPECIAL = (np.nan, np.inf, -np.inf, 1.0)
 
 
 def samples_of(subject: Subject, record: Record, dtype: str, keep: Callable[[Sample], bool]) -> list[Sample]:
-    """The samples for ``dtype`` that ``keep`` accepts, without big ones where the device
-    interprets."""
+    """The samples for ``dtype`` that ``keep`` accepts and that there is time for."""
     fits = [s for s in record.samples if keep(s) and dtype not in s.but]
-    return [s for s in fits if not (s.big and subject.is_slow)]
+    return [s for s in fits if subject.takes(s)]
 
 
 def run(

@@ -8,15 +8,14 @@ both libraries.
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..records.record import Record, Sample
 from .data import arguments, numpy_dtype
+from .pace import Pace, measured
 
 
 class Refused(Exception):
@@ -25,15 +24,26 @@ class Refused(Exception):
 
 class Subject:
     """``t``: the namespace (``ingot`` or ``torch``); ``device``: where its tensors live; ``refused``: dtypes that the
-    device declares to refuse; ``slow``: it interprets, or runs under a checker that does, so big samples are left out."""
+    device declares to refuse; ``slow``: it interprets, or runs under a checker that does, so big samples are left out, but
+    for those beyond any tile where it ``has_room``."""
 
     def __init__(self, t: Any, device: str, refused: frozenset[str] = frozenset(), slow: bool = False) -> None:
         self.t, self.device, self.refused = t, device, refused
         self.is_slow = slow or "INGOT_TEST_SMALL" in os.environ
+        self.has_room = False
         self.edges: Sequence[int] = ()  # sizes at which the device's schedules change
 
     def __repr__(self) -> str:
         return f"{self.t.__name__} on {self.device}"
+
+    def goes_at(self, pace: Pace) -> None:
+        """Ask for less where the device is slow."""
+        self.is_slow |= pace.is_slow
+        self.has_room = pace.has_room
+
+    def takes(self, sample: Sample) -> bool:
+        """Whether there is time for the sample."""
+        return not (sample.big and self.is_slow) or (sample.tile and self.has_room)
 
     def dtype(self, name: str) -> Any:
         return getattr(self.t, name)
@@ -78,11 +88,8 @@ class Subject:
         return list(results) if isinstance(results, (tuple, list)) else [results]
 
 
-SIDE = 48  # of the product by which `opened` knows a device that interprets
-
-
-def opened(device: str, kind: type[Subject] = Subject) -> Subject:
-    """Ingot on ``device``, with the dtypes that its limits refuse, and whether it interprets (as measured)."""
+def opened(device: str, kind: type[Subject] = Subject, pace: Pace | None = None) -> Subject:
+    """Ingot on ``device``, with the dtypes that its limits refuse; ``pace`` is measured unless it is given."""
     import ingot
     from ingot_devices import dtypes, open_device
 
@@ -93,32 +100,5 @@ def opened(device: str, kind: type[Subject] = Subject) -> Subject:
     refused = frozenset(d for d in ALL if limits.dtype_class(dtypes.dtype(d)).kind == "refused")
     subject = kind(ingot, device, refused)
     subject.edges = of_limits(limits)
-    subject.is_slow |= _interprets(subject)
+    subject.goes_at(measured(subject) if pace is None else pace)
     return subject
-
-
-def _interprets(subject: Subject) -> bool:
-    """Whether a product takes the device longer than Python's own loops, on whichever machine this is.
-
-    What interprets takes more than twice as long, and what does not less than a quarter of it. A number of seconds would
-    say something else on each machine.
-    """
-    x, rows = subject.tensor(np.ones((SIDE, SIDE), np.float32)), [[1.0] * SIDE] * SIDE
-
-    def device() -> None:
-        with suppress(Exception):  # a device that cannot do that is judged elsewhere
-            subject.read(x @ x)
-
-    def python() -> None:
-        _ = [[sum(a * b for a, b in zip(row, column, strict=True)) for column in rows] for row in rows]
-
-    return _shortest(device) > _shortest(python)
-
-
-def _shortest(work: Callable[[], None]) -> float:
-    times = []
-    for _ in range(3):  # the first builds the kernel
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return min(times)

@@ -66,13 +66,14 @@ DTYPE = Placeholder("dtype")
 @dataclass(frozen=True)
 class Sample:
     """The arguments of one call. Operands may lie inside tuples and lists. ``big``: not for a slow
-    device.
-    ``but``: dtypes for which this call means something else."""
+    device. ``but``: dtypes for which this call means something else. ``tile``: every side is longer than that of any tile;
+    a slow device runs it all the same if it can."""
 
     args: tuple[Any, ...]
     kwargs: dict[str, Any] = field(default_factory=dict)
     big: bool = False
     but: tuple[str, ...] = ()
+    tile: bool = False
 
     def operands(self) -> Iterator[Operand]:
         """Every operand, in the order of the arguments."""
@@ -168,9 +169,9 @@ def ix(values: Any, shape: tuple[int, ...], dtype: str = "int64") -> Operand:
     return Operand(shape, None, dtype, False, values)
 
 
-def S(*args: Any, big: bool = False, but: tuple[str, ...] = (), **kwargs: Any) -> Sample:
+def S(*args: Any, big: bool = False, but: tuple[str, ...] = (), tile: bool = False, **kwargs: Any) -> Sample:
     """A sample, written as the call is."""
-    return Sample(args, kwargs, big, but)
+    return Sample(args, kwargs, big or tile, but, tile)
 
 
 def function(name: str) -> Callable[..., Any]:
