@@ -252,8 +252,8 @@ def arrays(device: Any, request: Any, natives: Any) -> list[Any]:
     return made
 
 
-def by_hand(op: str, body: Callable[..., None], **claims: Any) -> Callable[[Any], Kernel]:
-    """A registered kernel for float32 in dense operands: ``body(*operands, *outputs, **attributes)``."""
+def by_hand(op: str, body: Callable[..., None], dtype: dt.DType = dt.float32, **claims: Any) -> Callable[[Any], Kernel]:
+    """A registered kernel for one dtype in dense operands: ``body(*operands, *outputs, **attributes)``."""
 
     def kernel(kind: Any) -> Kernel:
         def make(request: Any) -> Any:
@@ -262,7 +262,7 @@ def by_hand(op: str, body: Callable[..., None], **claims: Any) -> Callable[[Any]
 
             return run
 
-        return Kernel(op, kind, make, dtypes=(dt.float32,), layout="dense", priority=50, **claims)
+        return Kernel(op, kind, make, dtypes=(dtype,), layout="dense", priority=50, **claims)
 
     return kernel
 
@@ -271,6 +271,17 @@ def matmul_without_its_tail(x: Any, y: Any, out: Any, **_: Any) -> None:
     """Terms in blocks of eight; what is left over is left out."""
     whole = x.shape[-1] // 8 * 8 or x.shape[-1]
     out[...] = x[..., :whole] @ y[..., :whole, :]
+
+
+def matmul_of_one_tile(x: Any, y: Any, out: Any, **_: Any) -> None:
+    """More terms than a tile has are forgotten."""
+    out[...] = x[..., :16] @ y[..., :16, :]
+
+
+def slow_products(self: Any, name: str, bindings: Any) -> None:
+    """Much slower than Python's own loops."""
+    if name == "ingot_matmul":
+        time.sleep(0.1)
 
 
 def softmax_without_its_maximum(x: Any, out: Any, axis: int) -> None:
@@ -354,6 +365,8 @@ FAULTS = (
     Fault("non-deterministic reduction", "reductions", "repeated", before_or_after(unsteady)),
     Fault("sums of float32 in half precision", "reductions", "sum", kernel=by_hand("sum", sum_in_halves)),
     Fault("a tile's tail is left out", "contraction", "edges", kernel=by_hand("matmul", matmul_without_its_tail)),
+    Fault("what a slow device does beyond a tile", "contraction", "value/matmul/int32", before_or_after(slow_products),
+          kernel=by_hand("matmul", matmul_of_one_tile, dt.int32)),
     Fault("a softmax of something else", "contraction", "softmax", kernel=by_hand("softmax", softmax_without_its_maximum)),
     Fault("a gradient forgets a term", "autograd", "softmax", kernel=by_hand("softmax_backward", softmax_backward_without_its_sum)),
     Fault("a wait for an event is forgotten", "streams", "events_order_two_streams", on_queues(wait_event=never_waits)),

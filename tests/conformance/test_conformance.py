@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from ingot_tools.conformance import show as showing
 from ingot_tools.conformance.child import Child
 from ingot_tools.conformance.command import choose
 from ingot_tools.conformance.conduct import conduct
+from ingot_tools.conformance.harness.pace import SLOW, TILE
+from ingot_tools.conformance.harness.subject import Subject
 from ingot_tools.conformance.levels import LEVELS, Case, cases, sampled
 from ingot_tools.conformance.page import html
 from ingot_tools.conformance.records import RECORDS
@@ -334,6 +337,28 @@ def test_a_grade_cannot_be_bought_with_skips() -> None:
 def test_nothing_run_is_no_grade() -> None:
     made = Report(DEVICE, {}, [], list(cases()), []).grade()
     assert made.letter == "" and "nothing ran" in made.sentence
+
+
+def test_a_slow_device_is_said_to_be_asked_less() -> None:
+    asked = [c for c in cases() if c.name.startswith("contraction/value/matmul/")]
+    results = [Result(c.name, PASSED, route="native") for c in asked]
+    pace = {"device": 0.05, "python": 0.01}
+    made = Report(DEVICE, {"interprets": True, "has_room": True, "pace": pace}, results, asked)
+    left_out = 3 * len(asked)  # in each dtype all but the one beyond any tile
+    assert f"all {len(asked)} cases are right, {left_out} large samples left out because it is slow" in made.grade().sentence
+    (note,) = made.to_dict()["notes"]
+    assert "a product of 48×48 took it 50 ms, and Python's own loops 10 ms" in note and f"{left_out} large samples" in note
+    assert note in unescape(html(made))
+    assert Report(DEVICE, {"interprets": False}, results, asked).notes == []
+
+
+def test_each_contraction_has_a_sample_beyond_any_tile() -> None:
+    subject = Subject(None, DEVICE)
+    subject.goes_at(SLOW)
+    for record in (r for r in RECORDS.values() if r.group == "contraction"):
+        taken = [s for s in record.samples if s.big and subject.takes(s)]
+        sides = [n for s in taken for o in s.operands() for n in o.shape[-2:]]
+        assert sides and min(sides) > 64 and (max(sides) <= TILE or record.name == "dot"), record.name
 
 
 def test_progress_is_told_where_there_is_no_terminal(

@@ -31,7 +31,8 @@ SAMPLE = {
                   "value/amax/float32",
     "scan/index": "value/cumsum/float32 value/gather/float32 value/sort/float32 repeated/scatter_add/* "
                   "value/index_select/float32",
-    "contraction": "value/matmul/float32 edges/matmul/* transposed/matmul/* value/softmax/float32 value/layer_norm/float32",
+    "contraction": "value/matmul/float32 value/matmul/int32 edges/matmul/* transposed/matmul/* value/softmax/float32 "
+                   "value/layer_norm/float32",
     "autograd": "gradient/mul/float32 gradient/softmax/float32 gradient/matmul/float32 second_order/tanh/float32",
     "RNG bits": "value/rand/float32 value/randint/int64",
     "training": "value/sgd_step/float32",

@@ -154,7 +154,7 @@ class _Run:
         """Note what was answered: the pace, or a result."""
         if PACE in answer:
             self.pace = Pace(*answer[PACE])
-            self.made.facts["interprets"] = self.pace.is_slow
+            self.made.facts |= {**answer["facts"], "pace": self.pace._asdict()}
         else:
             self.made.results.append(Result(**answer))
             self.watcher.came(self.made.results[-1])
@@ -173,5 +173,5 @@ class _Run:
             self.take({"case": begun, "status": CRASHED, "message": how})
         if not ready or self.ended > RESTARTS or self.hung >= HANGS:
             self.gave_up = True
-            self.made.notes.append(f"the rest was not run: the process was lost {self.ended} times, {self.hung} of them because no "
-                                   f"answer came. The last time: {how}")  # fmt: skip
+            self.made.notes.append(f"the rest was not run: the process was lost {self.ended} times, {self.hung} of them "
+                                   f"because no answer came. The last time: {how}")  # fmt: skip

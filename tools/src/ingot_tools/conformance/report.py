@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .. import versions
+from .harness.edges import FEW
+from .harness.pace import SIDE
 from .levels import LEVELS, Case
 from .records import RECORDS
 from .records.record import ALL, Record
@@ -77,7 +79,24 @@ class Report:
     @property
     def notes(self) -> list[str]:
         """Sentences for whoever reads the results."""
-        return list(self.noted)
+        return [*self._slow(), *self.noted]
+
+    def _slow(self) -> Iterator[str]:
+        """What a slow device was not asked."""
+        if self.facts.get("interprets"):
+            took = [f"{1e3 * self.facts.get('pace', {}).get(of, 0.0):.3g} ms" for of in ("device", "python")]
+            yield (f"{self.device} is slow: a product of {SIDE}×{SIDE} took it {took[0]}, and Python's own loops {took[1]}; "
+                   f"so {self.left_out} large samples of ops were left out, and sizes around edges end at {max(FEW) + 1}")  # fmt: skip
+
+    @property
+    def left_out(self) -> int:
+        """Samples that were not run because the device is slow."""
+        if not self.facts.get("interprets"):
+            return 0
+        room = self.facts.get("has_room")
+        ran = [c for c in self.asked if c.record is not None and c.check == "value" and c.name in self._by_name]
+        large = [s for c in ran if c.record for s in c.record.samples if s.big and c.variant not in s.but]
+        return sum(not (s.tile and room) for s in large)
 
     @property
     def gaps(self) -> list[Result]:
@@ -123,14 +142,17 @@ class Report:
         cells = [cell for row in self.grid().values() for cell in row.values()]
         covered = sum(cell.state in ON_DEVICE for cell in cells)
         ran, total = len(self.results), len(self.asked)
+        small = f", {self.left_out} large samples left out because it is slow" if self.left_out else ""
         if self.bad:
             return Grade("F", covered, len(cells), f"{len(self.bad)} of {ran} cases are wrong")
         if self.left or not self.whole or ran < total:
-            return Grade("", covered, len(cells), f"a sample, {ran} cases ran and are right" if ran else "nothing ran")
+            why = f"a sample, {ran} cases ran and are right{small}" if ran else "nothing ran"
+            return Grade("", covered, len(cells), why)
         letter = next(name for name, least in LETTERS if covered / max(len(cells), 1) >= least)
         gaps = len(self.gaps)
         letter = max(letter, "B") if gaps else letter  # A has no gaps
-        return Grade(letter, covered, len(cells), f"all {ran} cases are right" + (f" but {gaps} declared gaps" if gaps else ""))
+        but = f" but {gaps} declared gaps" if gaps else ""
+        return Grade(letter, covered, len(cells), f"all {ran} cases are right{but}{small}")
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON document."""

@@ -39,7 +39,7 @@ def measure(runner: Runner) -> dict[str, object]:
     """How fast the device is; it is asked accordingly from now on."""
     pace = measured(runner.subject)
     runner.subject.goes_at(pace)
-    return {"pace": pace}
+    return {"pace": pace, "facts": {"interprets": runner.subject.is_slow, "has_room": runner.subject.has_room}}
 
 
 def facts(runner: Runner) -> dict[str, object]:
