@@ -315,6 +315,24 @@ def keeps_everything(self: Any, right: Any, handle: Any) -> None:
     """Nothing is released."""
 
 
+def tells(self: Any, right: Any) -> tuple[int, int]:
+    """`memory_info` of the board."""
+    return self.board.size - sum(m.nbytes for m in self.board.memory.values()), self.board.size
+
+
+def loses_some(self: Any, right: Any, handle: Any) -> None:
+    """Each tenth release."""
+    self.released = getattr(self, "released", 0) + 1
+    if self.released % 10:
+        right(handle)
+
+
+def keeps_scratch(self: Any, name: str, bindings: Any) -> None:
+    """A launch takes memory of its own, and forgets it."""
+    if name == "ingot_matmul":
+        self.board.malloc(4096)
+
+
 def shared_stream(self: Any, right: Any, stream: Any) -> Any:
     before, self.shared = getattr(self, "shared", None), stream
     return before
@@ -341,6 +359,9 @@ FAULTS = (
           methods(allocate=same_memory_twice, release=tolerant_release)),
     Fault("release writes into another allocation", "memory", "a_release_spares_the_others", methods(release=release_clears_another)),
     Fault("leak: nothing is released", "memory", "memory_is_given_back", methods(release=keeps_everything)),
+    Fault("leak: some releases are lost", "memory", "free_memory_comes_back", methods(release=loses_some, memory_info=tells)),
+    Fault("leak: a kernel keeps its scratch memory", "contraction", "matmul",
+          lambda base: methods(memory_info=tells)(before_or_after(keeps_scratch)(base))),
     Fault("race: two threads get one handle", "memory", "many_threads_at_once", methods(allocate=slow_allocate)),
     Fault("out of memory without an error", "memory", "", methods(allocate=says_nothing_of_memory)),
     Fault("copies within the device come late", "memory", "copies_", methods(copy=at_once, synchronize=run_waiting)),
@@ -384,7 +405,7 @@ FAULTS = (
 
 RIGHT = (
     Fault("as it is", "", ""),
-    Fault("with queues", "", "", queued),
+    Fault("with queues, and memory that it tells", "", "", on_queues(memory_info=tells)),
     Fault("with groups", "", "", lambda base: grouped(base, True)),
 )
 """What the faults are planted in: right."""

@@ -43,6 +43,14 @@ class Bench:
         limits = self.device.limits
         return int(np.lcm(limits.allocation_granularity, limits.copy_granularity))
 
+    def allocate(self, nbytes: int) -> Any:
+        """Raw memory of the device, and proof that it is something."""
+        handle = self.device.allocate(nbytes)
+        if handle is None:
+            raise AssertionError(f"allocate({nbytes}) returned None: it must return a handle, or raise MemoryError where there is "
+                                 "no memory")  # fmt: skip
+        return handle
+
     def put(self, handle: Any, data: bytes, offset: int = 0) -> None:
         """Bytes to the device."""
         self.device.copy_in(handle, offset, memoryview(bytearray(data)))

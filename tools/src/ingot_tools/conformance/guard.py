@@ -74,6 +74,12 @@ class Fence:
         for handle, nbytes in list(self.live.values()):
             self.check(handle, nbytes)
 
+    def unbroken(self, what: str) -> None:
+        """AssertionError, once, where something was found."""
+        if self.broken:
+            found, self.broken = self.broken[0], []
+            raise AssertionError(f"{what}: {found}")
+
 
 class GuardedPool(Pool):
     """A pool over a `Fence`; memory that is handed out again is poisoned again."""
@@ -83,6 +89,11 @@ class GuardedPool(Pool):
     def __init__(self, device: Any) -> None:
         self.fence = Fence(device)
         super().__init__(device, self.fence)
+
+    def clean(self) -> None:
+        """Give back what is not in use, and forget what was found."""
+        self.empty_cache()
+        self.fence.broken.clear()
 
     def _own(self, chunk: Any) -> Any:
         self.device.copy_in(chunk.handle, 0, memoryview(bytearray(poison(chunk.nbytes))))
@@ -107,15 +118,9 @@ class GuardedSubject(Subject):
         for k, result in enumerate(results):
             if id(result._block) not in owned and id(result._block.handle) in pool.fence.live:
                 pool.fence.check(result._block.handle, _end(result))
-                self._unbroken(pool, f"{what} result {k}")
+                pool.fence.unbroken(f"{what} result {k}: memory outside of the result was written")
         pool.fence.check_all()
-        self._unbroken(pool, what)
-
-    @staticmethod
-    def _unbroken(pool: GuardedPool, what: str) -> None:
-        if pool.fence.broken:
-            found, pool.fence.broken = pool.fence.broken[0], []
-            raise AssertionError(f"{what}: memory outside of the result was written: {found}")
+        pool.fence.unbroken(f"{what}: memory outside of the result was written")
 
 
 def _equal(now: Any, array: Any) -> bool:

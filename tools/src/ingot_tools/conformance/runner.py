@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from ingot_devices.precision import exact
 
+from . import leaks
 from .bench import Bench, NotPresent
 from .guard import GuardedPool, GuardedSubject, guarded
 from .harness.compare import observing
@@ -24,6 +25,7 @@ from .harness.subject import Refused, Subject, opened
 from .harness.suite import BY_NAME as CHECKS
 from .harness.suite import run_case
 from .levels import BY_NAME, Case, probes
+from .records.record import Record
 from .reproduce import program
 from .result import ABSENT, CLOSED, GAP, PASSED, UNSUPPORTED, WRONG, Result, worst_route
 
@@ -91,17 +93,29 @@ class Runner:
         try:
             if case.record is None:
                 _probe(case)(Bench(self.device, self.subject))
-            else:
+            elif self._pool is None:
                 run_case(self.subject, CHECKS[case.check], case.record, case.variant)
-            if self._pool is not None:
-                self._pool.empty_cache()  # every fence is checked as its memory goes back
-                if self._pool.fence.broken:
-                    found, self._pool.fence.broken = self._pool.fence.broken[0], []
-                    raise AssertionError(f"memory outside of an operand was written: {found}")
+            else:
+                self._watched(case, case.record, self._pool)
             self.device.synchronize()
         except Exception as error:
             return error.with_traceback(None)
         return None
+
+    def _watched(self, case: Case, record: Record, pool: GuardedPool) -> None:
+        """Run a case on guarded memory, all of which goes back to the device."""
+
+        def work() -> None:
+            run_case(self.subject, CHECKS[case.check], record, case.variant)
+            pool.empty_cache()  # every fence is checked as its memory goes back
+            pool.fence.unbroken("memory outside of an operand was written")
+
+        pool.clean()  # what the case before wrote outside is no fault of this one
+        before = leaks.free(self.device)
+        work()
+        if before is not None and (leaks.free(self.device) or 0) < before:
+            gone = leaks.lost(self.device, work)
+            assert not gone, f"each run takes {gone} bytes of the device's memory for good, as memory_info() tells"
 
     def _against_gaps(self, case: Case, result: Result) -> Result:
         name = case.name.removeprefix(f"{case.level}/")

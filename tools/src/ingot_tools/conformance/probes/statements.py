@@ -142,7 +142,7 @@ def statements_mean_what_they_say(bench: Bench) -> None:
         raise NotPresent(f"{bench.name} has kernels, but none made from programs of the IR")
     size = min(GROUP, device.limits.max_workgroup)
     given = np.random.default_rng(0).integers(-50, 50, 64, np.int32)
-    x, y = (device.allocate(max(256, bench.grain)) for _ in range(2))
+    x, y = (bench.allocate(max(256, bench.grain)) for _ in range(2))
     for kernel in KERNELS:
         bench.put(x, given.tobytes())
         bench.put(y, np.full(64, SENTINEL, np.int32).tobytes())

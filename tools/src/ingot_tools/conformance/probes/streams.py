@@ -84,7 +84,7 @@ def events_order_two_streams(bench: Bench) -> None:
     """A stream that waits for an event of another sees what that other did before it, in any order of queueing."""
     _needs_streams(bench)
     device, n = bench.device, 4 * bench.grain
-    handles = [device.allocate(n) for _ in range(3)]
+    handles = [bench.allocate(n) for _ in range(3)]
     streams = [device.create_stream() for _ in range(3)]
     shuffle = random.Random(0)
     for k in range(ROUNDS):
@@ -111,7 +111,7 @@ def the_default_stream_keeps_its_name(bench: Bench) -> None:
     """While another stream is current, an event of stream None still marks what the default one has queued."""
     _needs_streams(bench)
     device, n = bench.device, 4 * bench.grain
-    source, target = (device.allocate(n) for _ in range(2))
+    source, target = (bench.allocate(n) for _ in range(2))
     side = device.create_stream()
     for k in range(ROUNDS):
         before = device.set_stream(None)
