@@ -364,6 +364,8 @@ FAULTS = (
           lambda base: methods(memory_info=tells)(before_or_after(keeps_scratch)(base))),
     Fault("race: two threads get one handle", "memory", "many_threads_at_once", methods(allocate=slow_allocate)),
     Fault("out of memory without an error", "memory", "", methods(allocate=says_nothing_of_memory)),
+    Fault("out of memory is None", "memory", "too_much_is_refused",
+          methods(allocate=lambda self, right, nbytes: None if nbytes > 1 << 22 else right(nbytes))),
     Fault("copies within the device come late", "memory", "copies_", methods(copy=at_once, synchronize=run_waiting)),
     Fault("wrong dtype: int16 kept in eight bits", "memory", "every_dtype_comes_back", halved),
     Fault("off by one at the tail", "views", "", methods(launch=one_lane_less)),

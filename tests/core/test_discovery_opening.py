@@ -47,6 +47,10 @@ def test_threads_open_a_device_once(place: Path) -> None:
     [
         ('raise OSError("the board is busy")', "raised OSError: the board is busy"),
         ("sys.exit(1)", "raised SystemExit: 1"),
+        (
+            "from ingot_devices import Device; device = Device(); device.limits = dict(memory=64); return device",
+            r"Device\.limits is a dict; it must be an ingot_devices\.Limits, written Limits\(memory=…",
+        ),
         ("return 7", r"Planted\.open\(index\) returned int, which is no ingot_devices\.Device"),
     ],
 )

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ingot_devices import dtypes as dt
-from ingot_devices.errors import DeviceLost, OutOfMemoryError
+from ingot_devices.errors import ContractError, DeviceLost, OutOfMemoryError
 from ingot_devices.layout import Layout
 from ingot_devices.limits import WEBGPU, Limits
 from ingot_devices.memory import Arena
@@ -125,6 +125,15 @@ def test_other_failures_are_not_taken_for_lack_of_memory() -> None:
     device.allocate = burn  # type: ignore[method-assign]
     with pytest.raises(OSError, match="on fire"):
         device.pool.allocate(10)
+    assert device.pool.stats()[:2] == (0, 0)
+
+
+def test_a_handle_that_is_none_is_said_to_be_none() -> None:
+    device = PretendDevice()
+    device.allocate = lambda nbytes: None  # type: ignore[method-assign, assignment, return-value]
+    for ask in (device.pool.allocate, device.pool.raw):
+        with pytest.raises(ContractError, match=r"PretendDevice\.allocate\(\d+\) returned None; it must return a handle"):
+            ask(64)
     assert device.pool.stats()[:2] == (0, 0)
 
 

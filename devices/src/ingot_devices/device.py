@@ -67,7 +67,7 @@ class Device:
 
     # ---- mandatory ---------------------------------------------------------------------------------------------
     def allocate(self, nbytes: int) -> Handle:
-        """Raw memory of ``nbytes`` (rounded and bounded by ``limits``); MemoryError when there is none."""
+        """Raw memory of ``nbytes`` (rounded and bounded by ``limits``), never None; MemoryError when there is none."""
         raise ContractError(f"{type(self).__name__} must define allocate(nbytes)")
 
     def release(self, handle: Handle) -> None:

@@ -197,13 +197,19 @@ def _open(kind: str, index: str) -> Device:
 
 def _checked(declared: Declared, device: Any) -> Device:
     from .device import Device
+    from .limits import Limits
 
-    if isinstance(device, Device):
-        return device
-    raise ContractError(
-        f"{type(declared.backend).__name__}.open(index) returned {type(device).__name__}, "
-        "which is no ingot_devices.Device"
-    )
+    if not isinstance(device, Device):
+        raise ContractError(
+            f"{type(declared.backend).__name__}.open(index) returned {type(device).__name__}, "
+            "which is no ingot_devices.Device"
+        )
+    if not isinstance(device.limits, Limits):
+        raise ContractError(
+            f"{type(device).__name__}.limits is a {type(device.limits).__name__}; it must be an ingot_devices.Limits, "
+            "written Limits(memory=…, max_buffer=…), which has a default for every field that is left out"
+        )
+    return device
 
 
 def _cannot_open(declared: Declared, name: str, error: BaseException) -> DeviceUnavailable:

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..errors import ContractError
+
 if TYPE_CHECKING:
     from ..device import Device
     from .site import Site
@@ -75,8 +77,8 @@ class Chunks:
         return [by_stream[stream] for by_stream in self._free.values() if stream in by_stream]
 
     def make(self, size: int, stream: Any) -> Chunk:
-        """A new one, from the device; it raises what the device raises."""
-        chunk = Chunk(self.allocator.allocate(size), size, self.free(size, stream), stream)
+        """A new one, from the device; it raises what the device raises, and ContractError for a handle that is none."""
+        chunk = Chunk(handle_of(self.allocator, size), size, self.free(size, stream), stream)
         self.all.add(chunk)
         self.made += 1
         return chunk
@@ -148,6 +150,15 @@ class Chunks:
             raise
         for chunk in dropped:
             self.allocator.release(chunk.handle)
+
+
+def handle_of(allocator: Any, nbytes: int) -> Any:
+    """What the allocator gives for ``nbytes``; ContractError where that is None."""
+    handle = allocator.allocate(nbytes)
+    if handle is None:
+        raise ContractError(f"{type(allocator).__name__}.allocate({nbytes}) returned None; it must return a handle, or raise "
+                            "MemoryError where there is no memory")  # fmt: skip
+    return handle
 
 
 def pop(free: list[Chunk]) -> Chunk | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .chunks import Chunk
+from .chunks import Chunk, handle_of
 from .pool import Pool
 from .site import text
 from .sizes import granule, round_size, whole_size
@@ -36,7 +36,7 @@ class Fenced:
         self.whole: dict[int, tuple[Any, Any]] = {}  # id of a window → (itself, the allocation that it is of)
 
     def allocate(self, nbytes: int) -> Any:
-        handle = self.inner.allocate(nbytes + self.front)
+        handle = handle_of(self.inner, nbytes + self.front)
         window = self.device.window(handle, self.front, nbytes)
         if window is None:
             return handle

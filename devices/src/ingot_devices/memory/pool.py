@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .block import Block, HostBlock, host_type, pooled_type
-from .chunks import Chunk, Chunks, Foreign, pop
+from .chunks import Chunk, Chunks, Foreign, handle_of, pop
 from .oom import out_of_memory, too_large
 from .site import call_site, text
 from .sizes import round_size, whole_size
@@ -327,7 +327,7 @@ class Pool:
         for relieve in self._ladder():
             relieve()
             try:
-                return self.device.allocate(nbytes)
+                return handle_of(self.device, nbytes)
             except MemoryError as error:
                 cause = error
         raise out_of_memory(self, nbytes) from cause

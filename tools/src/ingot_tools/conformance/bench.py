@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ingot_devices.memory.chunks import handle_of
 
 from .harness.subject import Subject
 
@@ -44,12 +45,8 @@ class Bench:
         return int(np.lcm(limits.allocation_granularity, limits.copy_granularity))
 
     def allocate(self, nbytes: int) -> Any:
-        """Raw memory of the device, and proof that it is something."""
-        handle = self.device.allocate(nbytes)
-        if handle is None:
-            raise AssertionError(f"allocate({nbytes}) returned None: it must return a handle, or raise MemoryError where there is "
-                                 "no memory")  # fmt: skip
-        return handle
+        """Raw memory of the device."""
+        return handle_of(self.device, nbytes)
 
     def put(self, handle: Any, data: bytes, offset: int = 0) -> None:
         """Bytes to the device."""

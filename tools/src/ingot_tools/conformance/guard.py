@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from ingot_devices.memory import Pool
+from ingot_devices.memory.chunks import handle_of
 
 from .harness.subject import Subject
 
@@ -44,7 +45,7 @@ class Fence:
 
     def allocate(self, nbytes: int) -> Any:
         """A handle on ``nbytes``, poisoned, with the band behind."""
-        handle = self.device.allocate(nbytes + self.band)
+        handle = handle_of(self.device, nbytes + self.band)
         self.device.copy_in(handle, 0, memoryview(bytearray(poison(nbytes + self.band))))
         self.live[id(handle)] = handle, nbytes
         return handle

@@ -36,7 +36,7 @@ def limits_are_sane(bench: Bench) -> None:
 
 def allocations_do_not_overlap(bench: Bench) -> None:
     """Live allocations are apart: what is written to one stays out of the others."""
-    device, n = bench.device, bench.grain
+    n = bench.grain
     sizes = [n * (1 + k % 5) for k in range(COUNT)]
     handles = [bench.allocate(s) for s in sizes]
     for k, (h, s) in enumerate(zip(handles, sizes, strict=True)):
@@ -48,7 +48,7 @@ def allocations_do_not_overlap(bench: Bench) -> None:
 
 def a_release_spares_the_others(bench: Bench) -> None:
     """Releasing every second allocation, and allocating anew, changes nothing in those that live on."""
-    device, n = bench.device, 4 * bench.grain
+    n = 4 * bench.grain
     handles = [bench.allocate(n) for _ in range(COUNT)]
     for k, h in enumerate(handles):
         bench.put(h, pattern(n, k))
@@ -63,7 +63,7 @@ def a_release_spares_the_others(bench: Bench) -> None:
 
 def copies_reach_every_byte(bench: Bench) -> None:
     """Copies of one unit up to many, at every offset of a granule, write their bytes and no other."""
-    device, unit = bench.device, bench.device.limits.copy_granularity
+    unit = bench.device.limits.copy_granularity
     total = -(-64 * unit // bench.grain) * bench.grain
     handle = bench.allocate(total)
     base = pattern(total, 99)
@@ -168,7 +168,7 @@ def _extremes(name: str, n: int) -> Any:
 
 def many_threads_at_once(bench: Bench) -> None:
     """Four threads allocate, copy and release at once, each with its own memory."""
-    device, n = bench.device, 4 * bench.grain
+    n = 4 * bench.grain
     faults: list[BaseException] = []
 
     def work(seed: int) -> None:
