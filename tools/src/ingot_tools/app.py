@@ -105,10 +105,14 @@ def demo(
 
 def conformance(
     device: Annotated[str, typer.Argument(help="The device to judge: acme, acme:0.")],
-    level: Annotated[list[str] | None, typer.Option("--level", "-l", help="Only this level; repeatable.")] = None,
-    only: Annotated[list[str] | None, typer.Option("--only", "-k", help="Only cases like this: value/softmax.")] = None,
-    budget: Annotated[float | None, typer.Option("--budget", help="Seconds for a sample; default: everything.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Everything, whatever the budget says: only that is graded.")] = False,
+    level: Annotated[list[str] | None, typer.Option(
+        "--level", "-l", help="Only this level; repeatable. With --only: what both choose.")] = None,
+    only: Annotated[list[str] | None, typer.Option(
+        "--only", "-k", help="Only cases whose name has this in it; repeatable. Part of level/check/op/dtype, not a regular "
+        "expression, * and ? as in a shell: value/softmax, /silu/, edges/*/int32.")] = None,
+    budget: Annotated[float | None, typer.Option(
+        "--budget", help="So many seconds, for a sample; without it everything runs, and only everything is graded.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Take back a --budget that a script has set.")] = False,
     patience: Annotated[float | None, typer.Option(
         "--patience", min=1, help="Seconds that one case may take before it counts as crashed; default: 180.")] = None,
     seed: Annotated[str, typer.Option("--seed", help="What a sample is drawn by.")] = "",

@@ -51,11 +51,28 @@ def choose(device: str, levels: Sequence[str], only: Sequence[str]) -> tuple[lis
         if level not in BY_NAME:
             raise IngotError(f"no level is called {level!r}; there are: {', '.join(BY_NAME)}")
     every = [c for c in cases() if c.level != "alone" or _can_be_alone(device)]
-    found = [c for c in every if not levels or c.level in levels]
-    found = [c for c in found if not only or any(fnmatchcase(c.name, f"*{p}*") for p in only)]
+    of_levels = [c for c in every if not levels or c.level in levels]
+    found = [c for c in of_levels if _matches(c, only)]
     if not found:
-        raise IngotError(f"no case matches {', '.join(only) or 'that'}; `ingot conformance {device} --list` names them all")
+        raise IngotError(_nothing(device, levels, only, elsewhere=[c for c in every if _matches(c, only)]))
     return found, len(found) == len(every)
+
+
+def _matches(case: Case, only: Sequence[str]) -> bool:
+    return not only or any(fnmatchcase(case.name, f"*{p}*") for p in only)
+
+
+def _nothing(device: str, levels: Sequence[str], only: Sequence[str], elsewhere: Sequence[Case]) -> str:
+    """Why no case is left: for the levels, for the patterns, or for both together."""
+    if not only:
+        return f"{device} has no case of {', '.join(levels)}"
+    patterns = " or ".join(map(repr, only))
+    if not elsewhere:
+        return (f"no case is named like {patterns}: a pattern is a part of level/check/op/dtype, in which * stands for "
+                f"anything; `ingot conformance {device} --list` names all cases")  # fmt: skip
+    there = ", ".join(dict.fromkeys(c.level for c in elsewhere))
+    return (f"--level and --only hold together: {len(elsewhere)} cases are named like {patterns}, and none of them is of "
+            f"{', '.join(levels)}; they are of {there}")  # fmt: skip
 
 
 def _can_be_alone(device: str) -> bool:
