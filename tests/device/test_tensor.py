@@ -291,3 +291,15 @@ def test_equality_of_tensors(t: Any, make: Maker) -> None:
     assert t.equal(make([1, 2]), make([1, 2])) and not t.equal(make([1, 2]), make([1, 3]))
     assert t.allclose(make([1.0]), make([1.0 + 1e-7])) and not t.allclose(make([1.0]), make([1.1]))
     assert len({make([1]), make([1])}) == 2
+
+
+@pytest.mark.parametrize("exponent", [2, 3.0, 0.5, -0.5, -1])
+def test_powers_that_are_ops_of_their_own(t: Any, device: str, exponent: float) -> None:
+    """Whole numbers squared are exact; the slope is that of the power, in place, too."""
+    given = np.array([0.25, 1.0, 3.0, 7.0, 100.0])
+    x = t.tensor(given.tolist(), device=device, requires_grad=True)
+    for made in (x**exponent, t.pow(x, exponent), (x + 0).pow_(exponent)):
+        tolerance = 3e-7 if exponent in (-0.5, 0.5, -1) else 0
+        np.testing.assert_allclose(made.tolist(), (given**exponent).astype(np.float32), rtol=tolerance)
+        (slope,) = t.autograd.grad(made.sum(), x)
+        np.testing.assert_allclose(slope.tolist(), exponent * given ** (exponent - 1), rtol=1e-6)

@@ -31,7 +31,7 @@ _MIRRORED = {
 }
 _INPLACE = {
     "__iadd__": "add", "__isub__": "sub", "__imul__": "mul", "__itruediv__": "div", "__ifloordiv__": "floor_divide",
-    "__imod__": "remainder", "__ipow__": "pow", "__iand__": "bitwise_and", "__ior__": "bitwise_or", "__ixor__": "bitwise_xor",
+    "__imod__": "remainder", "__iand__": "bitwise_and", "__ior__": "bitwise_or", "__ixor__": "bitwise_xor",
     "__ilshift__": "bitwise_left_shift", "__irshift__": "bitwise_right_shift",
 }  # fmt: skip
 
@@ -40,7 +40,7 @@ def install(tensor: Any) -> None:
     """Put the methods into the class ``tensor``."""
     for method, name in (*_FAST.items(), *_MIRRORED.items()):
         setattr(tensor, method, dispatch.make_binary(OPS[name]))
-    tensor.__pow__ = pointwise.pow
+    tensor.__pow__, tensor.__ipow__ = pointwise.pow, pointwise.pow_
     for method, name in _INPLACE.items():
         setattr(tensor, method, make_inplace(OPS[name]))
     for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):

@@ -66,10 +66,19 @@ CHECKED = dict(FUNCTIONS)
 
 
 
+_POWERS = {2.0: "square", 3.0: "cube", 0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+"""Powers of floats that are ops of their own: exact, or rounded once, where a power is off by some ulp."""
+
+
 def pow(input: Any, exponent: Any, *, out: Any = None) -> Any:
     """input to the power of ``exponent``; a negative number is refused for integers, which cannot hold the result."""
-    if type(exponent) is int and exponent < 0 and isinstance(input, TensorBase) and input._layout.dtype.kind != "f":
-        raise RuntimeError("Integers to negative integer powers are not allowed.")
+    if isinstance(input, TensorBase) and type(exponent) in (int, float):
+        if input._layout.dtype.kind == "f":
+            row = _POWERS.get(exponent)
+            if row is not None:
+                return into(out, run(row, input))
+        elif type(exponent) is int and exponent < 0:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
     return _pow(input, exponent, out=out)
 
 
@@ -299,6 +308,15 @@ def clamp_(input: Any, min: Any = None, max: Any = None) -> Any:
     return call_(OPS["clamp"], (input, _reached(min, input), _reached(max, input)))
 
 
+def pow_(self: Any, exponent: Any) -> Any:
+    """`pow` in place."""
+    row = _POWERS.get(exponent) if type(exponent) in (int, float) and self._layout.dtype.kind == "f" else None
+    return _write_pow(self, exponent) if row is None else call_(OPS[row], (self,))
+
+
+_write_pow = make_inplace(OPS["pow"])
+
+
 def lerp_(self: Any, end: Any, weight: Any) -> Any:
     """`lerp` in place."""
     return call_(OPS["lerp"], (self, end, weight))
@@ -328,7 +346,7 @@ def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
 METHODS: dict[str, Callable[..., Any]] = (
     {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
     | {f"{n}_": _binary_(n) for n in BINARY}
-    | {f.__name__: f for f in (add_, sub_, div_, clamp_, lerp_, addcmul_, addcdiv_, masked_fill_)}
+    | {f.__name__: f for f in (add_, sub_, div_, pow_, clamp_, lerp_, addcmul_, addcdiv_, masked_fill_)}
     | {"nan_to_num_": inplace(nan_to_num)}
 )
 METHODS |= {"subtract_": sub_, "divide_": div_, "true_divide_": div_, "clip_": clamp_}

@@ -1,6 +1,6 @@
 """The opset: every op that a device can be asked for, in groups, on one screen.
 
-pointwise    neg abs sign square reciprocal · add sub mul div floor_divide remainder fmod pow maximum minimum lerp
+pointwise    neg abs sign square cube reciprocal · add sub mul div floor_divide remainder fmod pow maximum minimum lerp
              addcmul addcdiv add_scaled · exp exp2 expm1 log log2 log10 log1p sqrt rsqrt hypot · sin cos tan asin acos
              atan atan2 sinh cosh tanh erf erfc · sigmoid softplus gelu gelu_tanh silu mish glu elu softsign relu leaky_relu
              hardtanh hardsigmoid hardswish hardshrink softshrink · floor ceil round trunc frac clamp nan_to_num

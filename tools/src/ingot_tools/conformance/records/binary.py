@@ -150,7 +150,7 @@ RECORDS = (
       samples=RESTS),
     B("fmod", np.fmod, dtypes=NUMBER, ulp=4, scale=1.0, domain=(DIVIDEND, DIVISOR), samples=RESTS),
     B("pow", np.power, dtypes=NUMBER, ulp=16, domain=POWERS, samples=(
-        *WITH_NUMBER, S(V(3, 4), 3), S(2, V(3, 4, domain=POWERS[1])))),
+        *WITH_NUMBER, *(S(V(3, 4), n) for n in (2, 3, 4)), S(2, V(3, 4, domain=POWERS[1])))),
     B("atan2", np.arctan2, dtypes=ALL, result="float", ulp=6, domain=Domain(0.5, 3.0),
       samples=PAIRS),
     B("hypot", np.hypot, ulp=4, samples=PAIRS),
