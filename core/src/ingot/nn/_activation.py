@@ -11,7 +11,7 @@ from typing import Any
 import ingot
 from ingot.inplace import number_in
 from ingot.ops.activation import activated
-from ingot.ops.common import axis_of, run
+from ingot.ops.common import axis_of
 from ingot.ops.named import warn
 from ingot.ops.random import uniform_like
 from ingot.tensor import Tensor
@@ -68,7 +68,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     size = input.shape[axis]
     if size % 2:
         raise RuntimeError(f"Halving dimension must be even, but dimension {axis % input.ndim} is size {size}")
-    made: Tensor = run("glu", input.narrow(axis, 0, size // 2), input.narrow(axis, size // 2, size // 2))
+    made: Tensor = activated("glu", input.narrow(axis, 0, size // 2), input.narrow(axis, size // 2, size // 2))
     return made
 
 

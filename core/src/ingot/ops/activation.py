@@ -6,10 +6,13 @@ PyTorch's names become numbers of a few ops: elu, selu and celu are one, and so 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ingot_devices import dtypes as dt
 
+from ..dispatch import make_binary, make_unary
 from ..inplace import call_, number_in
 from .common import inplace as inplace_method
 from .common import op, over, run
@@ -18,9 +21,18 @@ from .random import uniform_like
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 
 
-def activated(name: str, input: Any, *numbers: float | None, inplace: bool = False) -> Any:
+def activated(name: str, input: Any, *numbers: Any, inplace: bool = False) -> Any:
     """The op ``name`` of each element, over the input itself if ``inplace``."""
-    return (over if inplace else run)(name, input, *numbers)
+    if inplace:
+        return over(name, input, *numbers)
+    return _short_way(name)(input, *numbers) if len(numbers) < 2 else run(name, input, *numbers)
+
+
+@cache
+def _short_way(name: str) -> Callable[..., Any]:
+    """Dispatch's, for one operand or two."""
+    row = op(name)
+    return make_unary(row) if len(row.operands) == 1 else make_binary(row)
 
 
 # ---- smooth ----------------------------------------------------------------------------------------------------------
@@ -28,7 +40,7 @@ def gelu(input: Any, approximate: str = "none") -> Any:
     """x·Φ(x) (Hendrycks and Gimpel, 2016); ``approximate="tanh"`` uses their tanh form."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"approximate argument must be either none or tanh, not {approximate!r}")
-    return run("gelu" if approximate == "none" else "gelu_tanh", input)
+    return activated("gelu" if approximate == "none" else "gelu_tanh", input)
 
 
 def softplus(input: Any, beta: float = 1.0, threshold: float = 20.0) -> Any:
@@ -67,14 +79,14 @@ def prelu(input: Any, weight: Any) -> Any:
     if weight.dtype is not input.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype.name} and {weight.dtype.name}")
     if weight.numel() == 1:
-        return run("leaky_relu", input, weight.view(()))
+        return activated("leaky_relu", input, weight.view(()))
     if not shape:
         raise RuntimeError("Not allow zero-dim input tensor.")
     channels = shape[1] if len(shape) > 1 else 1
     if weight.numel() != channels:
         raise RuntimeError(f"Mismatch of parameter numbers and input channel size. Found parameter numbers = {weight.numel()} "
                            f"and channel size = {channels}.")
-    return run("leaky_relu", input, weight.view((channels, *(1,) * (len(shape) - 2))))
+    return activated("leaky_relu", input, weight.view((channels, *(1,) * (len(shape) - 2))))
 
 
 def rrelu(
@@ -92,7 +104,7 @@ def rrelu(
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Any:
     """0 within [−lambd, lambd], else x."""
-    return run("hardshrink", input, float(lambd))
+    return activated("hardshrink", input, float(lambd))
 
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Any:
