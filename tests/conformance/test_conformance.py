@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -36,6 +37,10 @@ ABORT = "        if entry.__name__ == 'ingot_exp':\n            import os\n     
 HANG = "        while entry.__name__ == 'ingot_exp':\n            pass\n"
 PRODUCT = "        if entry.__name__ == 'ingot_matmul':\n            import os, time\n            "
 NOTED = "open('hung', 'w').write(str(os.getpid()))\n            time.sleep(600)\n"
+RUNS = "        self.board.launch(entry, grid[0], [b.handle for b in arguments.bindings], arguments.scalars)\n"
+SPOILS = "        for b in arguments.bindings:\n            self.board.memory[b.handle][:1] ^= b.access == 'r'\n"
+STORES = "    memory[offset[mask]] = value[mask]\n"
+BEYOND = "    memory[min(int(np.max(offset)) + 1, len(memory) - 1)] = 1\n"
 NO_DOUBLES = "HALVES = {\n    dt.float64: DTypeClass('refused', dt.float64, dt.float64, 'no doubles'),"
 FAULTY = {
     "crash": ("device.py", LAUNCH, LAUNCH + ABORT),
@@ -46,6 +51,8 @@ FAULTY = {
     "gap": ("device.py", "    codegen =", "    gaps = {'value/exp/float32': 'three digits'}\n    codegen ="),
     "pattern": ("device.py", "    codegen =", "    gaps = {'value/ex*/float16': 'none of it'}\n    codegen ="),
     "wrong": ("dialect.py", '"exp({0})"', '"(exp({0}) + exp({0}) * {type}(0.01))"'),
+    "outside": ("driver.py", STORES, STORES + BEYOND),
+    "spoils": ("device.py", RUNS, RUNS + SPOILS),
     "refuses": ("device.py", "HALVES = {", NO_DOUBLES),
 }  # fmt: skip
 """name → (file, what is there, what is put there)."""
@@ -196,6 +203,22 @@ def test_a_fault_has_a_program_that_shows_it(tmp_path: Path) -> None:
     expected = float(wrong["program"].rpartition("# expected: ")[2].strip("[]. \n"))
     got = float(done.stdout.partition("[")[2].partition("]")[0])
     assert got == pytest.approx(1.01 * expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("fault", "told", "shown"),
+    [
+        ("outside", "memory outside of the result was written", "exp on acme:0 .* wrote outside its memory"),
+        ("spoils", "operand 0 was changed by the call", "AssertionError: x0 was changed by the call: .*, not "),
+    ],
+)
+def test_a_program_shows_what_is_no_matter_of_values(fault: str, told: str, shown: str, tmp_path: Path) -> None:
+    planted = Planted(tmp_path, fault)
+    (wrong,) = planted.report("pointwise/value/exp/float32", code=1)["wrong"]
+    assert told in wrong["message"] and "from ingot_tools" not in wrong["program"]
+    environment, command = {**paths(planted.site), "PATH": "/usr/bin:/bin"}, [sys.executable, "-c", wrong["program"]]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and re.search(shown, done.stderr), done.stderr
 
 
 def test_a_declared_gap_is_no_fault(tmp_path: Path) -> None:

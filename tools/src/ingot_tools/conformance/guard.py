@@ -29,6 +29,18 @@ def poison(nbytes: int) -> bytes:
     return (POISON * (nbytes // 2 + 1))[:nbytes]
 
 
+class Changed(AssertionError):
+    """A call changed its operand of this number."""
+
+    def __init__(self, text: str, operand: int) -> None:
+        super().__init__(text)
+        self.operand = operand
+
+
+class Outside(AssertionError):
+    """Memory was written that belongs to nobody."""
+
+
 class Fence:
     """Raw memory of a device with a band of known bytes behind it: what a `Pool` takes as its allocator.
 
@@ -76,10 +88,10 @@ class Fence:
             self.check(handle, nbytes)
 
     def unbroken(self, what: str) -> None:
-        """AssertionError, once, where something was found."""
+        """`Outside`, once, where something was found."""
         if self.broken:
             found, self.broken = self.broken[0], []
-            raise AssertionError(f"{what}: {found}")
+            raise Outside(f"{what}: {found}")
 
 
 class GuardedPool(Pool):
@@ -104,12 +116,19 @@ class GuardedPool(Pool):
 class GuardedSubject(Subject):
     """Ingot on a guarded device: after each judged call, memory is judged too."""
 
+    def afresh(self) -> None:
+        """Bands that are broken go back to the device."""
+        pool = self.t.devices.open_device(self.device).pool
+        if isinstance(pool, GuardedPool):
+            pool.clean()
+
     def settled(self, what: str, arrays: Sequence[Any], tensors: Sequence[Any], results: Sequence[Any]) -> None:
         """Operands keep their values; nothing is written behind a result's last element; no fence is broken."""
         for k, (array, tensor) in enumerate(zip(arrays, tensors, strict=False)):
             now = self.read(tensor)
             same = now.astype(array.dtype).tobytes() == np.ascontiguousarray(array).tobytes()
-            assert same or _equal(now, array), f"{what}: operand {k} was changed by the call"
+            if not (same or _equal(now, array)):
+                raise Changed(f"{what}: operand {k} was changed by the call", k)
         if not results:
             return
         pool = results[0]._layout.device.pool

@@ -26,10 +26,11 @@ from .harness.suite import BY_NAME as CHECKS
 from .harness.suite import run_case
 from .levels import BY_NAME, Case, probes
 from .records.record import Record
-from .reproduce import program
+from .reproduce import SECONDS, program
 from .result import ABSENT, CLOSED, GAP, PASSED, UNSUPPORTED, WRONG, Result, worst_route
 
 _SHOWN = 600  # characters of a message
+ROOM = 10 * SECONDS  # for making failing calls smaller, all in all
 
 
 class Alone(GuardedSubject):
@@ -55,6 +56,7 @@ class Runner:
         self.subject: Subject = opened(device, Alone if alone else GuardedSubject, pace)
         self._pools = ExitStack()
         self._pool: GuardedPool | None = None
+        self._room = ROOM
         self._exact = exact()  # what is asked is what a kernel computes, not what it may trade for speed
 
     def __enter__(self) -> Runner:
@@ -83,10 +85,17 @@ class Runner:
             warnings.simplefilter("ignore")
             fault = self._fault(case)
         status, message = _told(fault)
-        shown = program(self.subject, case) if status == WRONG and case.record is not None else ""
+        shown = self._program(case, fault) if status == WRONG else ""
         made = Result(case.name, status, message, worst.units, route(), shown)
         made = self._against_gaps(case, made)
         made.seconds = round(time.perf_counter() - start, 4)
+        return made
+
+    def _program(self, case: Case, fault: BaseException | None) -> str:
+        """What shows the fault; where faults are many, later ones are not made smaller."""
+        start = time.monotonic()
+        made = program(self.subject, case, fault, min(SECONDS, self._room))
+        self._room = max(self._room - (time.monotonic() - start), 0.0)
         return made
 
     def _fault(self, case: Case) -> BaseException | None:

@@ -74,7 +74,7 @@ def _alike(record: Record) -> Sample | None:
 def _pointwise(record: Record, n: int) -> Iterator[Sample]:
     base = _alike(record)
     for shape in ((n,), (3, n), (n, 3)) if base is not None else ():
-        yield _reshaped(base, lambda o, shape=shape: shape)  # type: ignore[arg-type, misc]
+        yield reshaped(base, lambda o, shape=shape: shape)  # type: ignore[arg-type, misc]
 
 
 def _reduction(record: Record, n: int) -> Iterator[Sample]:
@@ -83,10 +83,10 @@ def _reduction(record: Record, n: int) -> Iterator[Sample]:
         shape = next((o.shape for o in base.operands()), ())
         if not base.big and 0 not in shape and 0 < len(shape) < 3:
             for axis in range(len(shape)):
-                yield _reshaped(base, lambda o, k=axis: (*o.shape[:k], n, *o.shape[k + 1 :]))  # type: ignore[misc]
+                yield reshaped(base, lambda o, k=axis: (*o.shape[:k], n, *o.shape[k + 1 :]))  # type: ignore[misc]
 
 
-def _reshaped(sample: Sample, shape: Callable[[Operand], tuple[int, ...]]) -> Sample:
+def reshaped(sample: Sample, shape: Callable[[Operand], tuple[int, ...]]) -> Sample:
     """``sample`` with other shapes; values that were given are repeated."""
 
     def one(item: Any) -> Any:

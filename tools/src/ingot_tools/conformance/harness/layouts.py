@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records.record import Record
+from ..records.record import Operand, Record, Sample
 from .checks import run, samples_of
 from .data import arrays_of
 from .subject import Subject
@@ -65,20 +65,25 @@ FAR = 4099
 FARTHEST = 1 << 20
 
 
-def far(subject: Subject, array: Any, number: int) -> Any:
-    """Each element thousands of elements from the next one: offsets that need more than 16 bits."""
+def far_strides(shape: tuple[int, ...]) -> tuple[tuple[int, ...], int]:
+    """The strides of operands whose elements are far apart, and the elements that memory for them has."""
     strides: list[int] = []
     step = FAR
-    for n in reversed(array.shape):
+    for n in reversed(shape):
         strides.insert(0, step)
         step = step * max(n, 1) + 17
-    span = 1 + sum((n - 1) * s for n, s in zip(array.shape, strides, strict=True))
+    return tuple(strides), 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+
+
+def far(subject: Subject, array: Any, number: int) -> Any:
+    """Each element thousands of elements from the next one: offsets that need more than 16 bits."""
+    strides, span = far_strides(array.shape)
     if not array.size or span > FARTHEST:
         return shifted(subject, array)
     memory = np.ones(span, array.dtype)
     steps = [s * array.itemsize for s in strides]
     np.ndarray(array.shape, array.dtype, memory, 0, steps)[...] = array
-    return subject.tensor(memory).as_strided(array.shape, tuple(strides))
+    return subject.tensor(memory).as_strided(array.shape, strides)
 
 
 STRIDED = {
@@ -86,14 +91,28 @@ STRIDED = {
 }  # fmt: skip
 
 
+def dense(subject: Subject, array: Any, number: int) -> Any:
+    """As it comes."""
+    return subject.tensor(array)
+
+
+def way(operand: Operand, how: str) -> str:
+    """How an operand lies in the check ``how``; empty: dense."""
+    return "" if operand.values is not None and how == "expanded" else how
+
+
+def lay(subject: Subject, sample: Sample, arrays: list[Any], how: str) -> tuple[list[Any], list[Any]]:
+    """Tensors that lie so, and the values that they have: a layout may repeat some."""
+    ways = [STRIDED.get(way(o, how), dense) for o in sample.operands()]
+    tensors = [put(subject, a, k) for k, (put, a) in enumerate(zip(ways, arrays, strict=True))]
+    return tensors, [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
+
+
 def strided(subject: Subject, record: Record, dtype: str, how: str) -> None:
     """The same answer for operands that lie differently in memory."""
     for sample in samples_of(subject, record, dtype, lambda s: not s.big and not s.is_empty):
         arrays = arrays_of(record, sample, dtype)
-        keep = [o.values is not None and how == "expanded" for o in sample.operands()]
-        made = enumerate(zip(arrays, keep, strict=True))
-        tensors = [subject.tensor(a) if k else STRIDED[how](subject, a, number) for number, (a, k) in made]
-        values = [subject.read(x).astype(a.dtype) for x, a in zip(tensors, arrays, strict=True)]
+        tensors, values = lay(subject, sample, arrays, how)
         run(subject, record, sample, dtype, values, tensors)
 
 

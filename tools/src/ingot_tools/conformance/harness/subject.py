@@ -78,6 +78,9 @@ class Subject:
         """Fills ``DEVICE`` and ``DTYPE``."""
         return lambda p: self.device if p.name == "device" else self.dtype(dtype)
 
+    def afresh(self) -> None:
+        """Called before a call that is judged by itself: what the calls before it left behind is forgotten. Here nothing is."""
+
     def settled(self, what: str, arrays: Sequence[Any], tensors: Sequence[Any], results: Sequence[Any]) -> None:
         """Called after each judged call: what else must hold. Here nothing; `guard` looks at memory."""
 
