@@ -32,6 +32,7 @@ _ROLES = {
     **dict.fromkeys(("index", "indices", "ids", "target", "order", "ranks"), dt.int64),
     **dict.fromkeys(("condition", "mask", "flags", "starts"), dt.bool_),
 }
+_PROBABLE = frozenset(("soft_cross_entropy",))  # its target has a probability for each class
 _STATISTICS = frozenset(("mean", "rstd", "var", "lse"))
 _ATTRIBUTES = {
     **dict.fromkeys(("n", "m", "classes", "rows"), _N),
@@ -39,6 +40,20 @@ _ATTRIBUTES = {
     "strides": (_N, 1),
     "repeats": (2, 2),
 }
+_SQUARE, _ROW = (_N, _N), (_N,)
+_PICTURE, _TAPS = {"shape": (2, 3, _N)}, {"shape": (4, 3, 3)}
+_EXAMPLES: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
+    "cast": ((_SQUARE,), {"dtype": dt.float16}),
+    "convolution_input": (((2, 4, _N - 2), (4, 3, 3)), _PICTURE),
+    "convolution_weight": (((2, 4, _N - 2), (2, 3, _N)), _TAPS),
+    "cross_entropy_backward": ((_ROW, _SQUARE, _ROW, _ROW, _ROW), {}),
+    "soft_cross_entropy": ((_SQUARE, _SQUARE), {}),
+    "lstm_gates": (((_N, 4 * _N), _SQUARE), {}),
+    "gru_gates": (((_N, 3 * _N), (_N, 3 * _N), _SQUARE), {}),
+    "adaptive_avg_pool_backward": (((_N, 1),), {}),
+    "resize_backward": (((_N, 1),), {}),
+}
+"""Shapes and attributes for ops that fit none of these."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +142,9 @@ def _usual(
     attributes: Mapping[str, Any] | None,
 ) -> tuple[_Asked, Sequence[Key], list[Attempt], Plan | None]:  # fmt: skip
     """The question, in the dtypes that were given or the first usual ones that the op takes, and `_tried`."""
+    example = _EXAMPLES.get(row.name)
+    if example is not None and not shapes:
+        shapes, attributes = example[0], {**example[1], **(attributes or {})}
     values, faults = _values(row, attributes or {}), []
     for each in [tuple(dtypes)] if dtypes else [(d,) for d in USUAL]:
         asked = _Asked(row, device, each, tuple(shapes))
@@ -196,7 +214,7 @@ class _Asked:
                 yield number
             else:
                 left -= 1
-                role = _ROLES.get(name) if len(self.dtypes) == 1 else None
+                role = _ROLES.get(name) if len(self.dtypes) == 1 and self.op.name not in _PROBABLE else None
                 dtype = role or self.dtypes[min(n, len(self.dtypes) - 1)]
                 given = self.shapes[min(n, len(self.shapes) - 1)] if self.shapes else None
                 usual = role_shape if role or name in _STATISTICS else shape

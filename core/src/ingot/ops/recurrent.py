@@ -45,8 +45,9 @@ def _rnn_cell(activation: str) -> Any:
 def lstm_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> tuple[Any, Any]:
     """A step of an LSTM: (N, in) and the pair ``hx`` of (N, size) → the next hidden state and cell. Rows of the weights are
     those of the gates i, f, g, o."""
+    gates = run("linear", input, w_ih, summed(b_ih, b_hh))
     hidden, cell = hx
-    return lstm_step(run("linear", input, w_ih, summed(b_ih, b_hh)), hidden, cell, w_hh)
+    return lstm_step(gates, hidden, cell, w_hh)
 
 
 def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: Any = None) -> Any:
