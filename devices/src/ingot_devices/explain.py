@@ -37,6 +37,8 @@ _STATISTICS = frozenset(("mean", "rstd", "var", "lse"))
 _ATTRIBUTES = {
     **dict.fromkeys(("n", "m", "classes", "rows"), _N),
     "shape": (_N, _N),
+    "sizes": (_N,),
+    "scales": (1.0,),
     "strides": (_N, 1),
     "repeats": (2, 2),
 }
@@ -51,7 +53,6 @@ _EXAMPLES: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "lstm_gates": (((_N, 4 * _N), _SQUARE), {}),
     "gru_gates": (((_N, 3 * _N), (_N, 3 * _N), _SQUARE), {}),
     "adaptive_avg_pool_backward": (((_N, 1),), {}),
-    "resize_backward": (((_N, 1),), {}),
 }
 """Shapes and attributes for ops that fit none of these."""
 

@@ -49,7 +49,7 @@ def interpolate(
     kind = MODES[mode][1] if mode in MODES else mode
     corners = bool(align_corners)
     scales = tuple(_scale(*of, corners, kind) for of in zip(sizes, counts, factors, strict=True))
-    made: Tensor = run("resize", input, size=counts, scales=scales, kind=kind, corners=corners)
+    made: Tensor = run("resize", input, sizes=counts, scales=scales, kind=kind, corners=corners)
     return made
 
 

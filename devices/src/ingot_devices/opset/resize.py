@@ -99,21 +99,21 @@ class Resized:
         return total
 
 
-def resized(x: Spec, size: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> tuple[Shape, list[Resized]]:
+def resized(x: Spec, sizes: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> tuple[Shape, list[Resized]]:
     """The axes of ``x`` left of the resized ones, and those."""
-    lead, sizes = spatial("resize", x, len(size))
+    lead, before = spatial("resize", x, len(sizes))
     if kind not in KINDS:
         raise ValueError(f"resize knows no kind {kind!r}; there are {', '.join(KINDS)}")
-    if min(size) < 1 or min(sizes) < 1:
-        raise ValueError(f"resize of spatial sizes {list(sizes)} to {list(size)}: none of them may be below 1")
-    return lead, [Resized(*each, kind, corners) for each in zip(sizes, size, scales, strict=True)]
+    if min(sizes) < 1 or min(before) < 1:
+        raise ValueError(f"resize of spatial sizes {list(before)} to {list(sizes)}: none of them may be below 1")
+    return lead, [Resized(*each, kind, corners) for each in zip(before, sizes, scales, strict=True)]
 
 
-def _spec(x: Spec, size: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> tuple[Spec, ...]:
-    lead, _ = resized(x, size, scales, kind, corners)
+def _spec(x: Spec, sizes: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> tuple[Spec, ...]:
+    lead, _ = resized(x, sizes, scales, kind, corners)
     if not kind.startswith("nearest"):
         need_float(f"resize by {kind} interpolation", x)
-    return (Spec.of((*lead, *size), x.dtype),)
+    return (Spec.of((*lead, *sizes), x.dtype),)
 
 
 def _work(x: Operand) -> DType:
@@ -126,9 +126,9 @@ def _product(weights: Sequence[Expr | None], value: Expr) -> Expr:
     return value
 
 
-def _resize(d: Define, x: Operand, size: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> None:
-    lead, axes = resized(Spec.of(x.shape, x.dtype), size, scales, kind, corners)
-    at = d.axes((*lead, *size))
+def _resize(d: Define, x: Operand, sizes: Shape, scales: tuple[float, ...], kind: str, corners: bool) -> None:
+    lead, axes = resized(Spec.of(x.shape, x.dtype), sizes, scales, kind, corners)
+    at = d.axes((*lead, *sizes))
     taps = d.axes([a.taps for a in axes])
     found = [a.tap(o, t, _work(x)) for a, o, t in zip(axes, at[len(lead) :], taps, strict=True)]
     value = x[(*at[: len(lead)], *(i for i, _ in found))]
@@ -145,9 +145,9 @@ def _back_spec(grad: Spec, shape: Shape, **how: Any) -> tuple[Spec, ...]:
 
 
 def _back(
-    d: Define, grad: Operand, shape: Shape, size: Shape, scales: tuple[float, ...], kind: str, corners: bool
+    d: Define, grad: Operand, shape: Shape, sizes: Shape, scales: tuple[float, ...], kind: str, corners: bool
 ) -> None:
-    lead, axes = resized(Spec.of(shape, grad.dtype), size, scales, kind, corners)
+    lead, axes = resized(Spec.of(shape, grad.dtype), sizes, scales, kind, corners)
     work, at = _work(grad), d.axes(shape)
     places, back = at[len(lead) :], d.axes([a.seen for a in axes])
     outputs = [a.output(i, j, work) for a, i, j in zip(axes, places, back, strict=True)]
@@ -156,10 +156,10 @@ def _back(
     d.store(0, at, d.reduce("sum", _product(shares, seen), over=back), over=at)
 
 
-HOW = {"size": (1,), "scales": (1.0,), "kind": "nearest", "corners": False}
+HOW: dict[str, Any] = {"sizes": None, "scales": None, "kind": "nearest", "corners": False}
 # fmt: off
-pool("resize", "x", _resize, _spec, HOW, "The last axes resized to `size`, by the kind of interpolation; `scales` are input elements for each of the output.",
-     x=lambda b, g, x_spec, size, scales, kind, corners: b.resize_backward(g, shape=x_spec.shape, size=size, scales=scales, kind=kind, corners=corners))
+pool("resize", "x", _resize, _spec, HOW, "The last axes resized to `sizes`, by the kind of interpolation; `scales` are input elements for each of the output.",
+     x=lambda b, g, x_spec, sizes, scales, kind, corners: b.resize_backward(g, shape=x_spec.shape, sizes=sizes, scales=scales, kind=kind, corners=corners))
 pool("resize_backward", "grad", _back, _back_spec, {"shape": None} | HOW, "The gradient of resize's x.",
-     grad=lambda b, g, size, scales, kind, corners: b.resize(g, size=size, scales=scales, kind=kind, corners=corners))
+     grad=lambda b, g, sizes, scales, kind, corners: b.resize(g, sizes=sizes, scales=scales, kind=kind, corners=corners))
 # fmt: on
