@@ -41,6 +41,14 @@ RUNS = "        self.board.launch(entry, grid[0], [b.handle for b in arguments.b
 SPOILS = "        for b in arguments.bindings:\n            self.board.memory[b.handle][:1] ^= b.access == 'r'\n"
 STORES = "    memory[offset[mask]] = value[mask]\n"
 BEYOND = "    memory[min(int(np.max(offset)) + 1, len(memory) - 1)] = 1\n"
+DECLINES = """    class Declines(ScheduleCodegen):
+        def compile(self, definition, *given, **more):
+            if "add_scaled" in definition.name:
+                from ingot_devices.codegen import Unsupported
+                raise Unsupported("no such kernel")
+            return super().compile(definition, *given, **more)
+    codegen = Declines(Renderer())
+"""
 NO_DOUBLES = "HALVES = {\n    dt.float64: DTypeClass('refused', dt.float64, dt.float64, 'no doubles'),"
 FAULTY = {
     "crash": ("device.py", LAUNCH, LAUNCH + ABORT),
@@ -53,6 +61,7 @@ FAULTY = {
     "wrong": ("dialect.py", '"exp({0})"', '"(exp({0}) + exp({0}) * {type}(0.01))"'),
     "outside": ("driver.py", STORES, STORES + BEYOND),
     "spoils": ("device.py", RUNS, RUNS + SPOILS),
+    "no kernel": ("device.py", "    codegen = ScheduleCodegen(Renderer())\n", DECLINES),
     "refuses": ("device.py", "HALVES = {", NO_DOUBLES),
 }  # fmt: skip
 """name → (file, what is there, what is put there)."""
@@ -252,6 +261,23 @@ def test_without_the_cpu_plugin(tmp_path: Path) -> None:
     found = Planted(tmp_path).report("alone/value/add/*", "alone/value/softmax/*", "alone/value/sort/*", code=0)
     (alone,) = [level for level in found["levels"] if level["level"] == "alone"]
     assert alone[PASSED] == alone["asked"] == 3
+
+
+def test_an_op_on_the_host_is_named(tmp_path: Path) -> None:
+    """`add` calls another op where it is given an alpha: which one the host ran is said."""
+    planted = Planted(tmp_path, "no kernel")
+    found = planted.report("pointwise/value/add/float32", "pointwise/value/mul/float32", code=0)
+    assert found["grid"]["add"]["float32"]["state"] == "host" and found["grid"]["add"]["float32"]["host"] == "add_scaled"
+    assert found["grid"]["mul"]["float32"] == {"state": "generated", "ulp": 0.0}
+    done = planted.conformance("--only", "pointwise/value/add/float32", "--html", "page.html")
+    assert "ran on the host, in so many of these: add_scaled (1)" in done.stdout
+    assert "<td class='host' title='host: add_scaled'>host" in (tmp_path / "page.html").read_text()
+
+
+def test_an_op_that_may_not_run_on_the_host_blames_nobody_s_line(tmp_path: Path) -> None:
+    found = Planted(tmp_path, "no kernel").report("pointwise/value/add/float32", code=1, INGOT_FALLBACK="error")
+    (wrong,) = found["wrong"]
+    assert "add_scaled has no kernel on acme:0" in wrong["message"] and wrong["message"].endswith("or INGOT_FALLBACK=allow")
 
 
 def test_checks_cannot_be_optimised_away(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ the environment's ``INGOT_FALLBACK``, else ``warn``. ``error`` refuses, ``warn``
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import warnings
 from contextlib import AbstractContextManager
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 
 from .context import Context, scope, state
 from .errors import FallbackError
+from .memory.site import outside
 
 POLICIES = ("error", "warn", "allow")
 
@@ -58,7 +58,8 @@ def _valid(name: str, where: str) -> str:
 def note(op: str, device: str, nbytes: int, reason: str = "") -> None:
     """Write one host run into the ledger, or refuse it."""
     chosen = policy()
-    site = call_site()
+    site = _site()
+    at = f" ({site})" if site else ""
     with _lock:
         entry = _ledger.setdefault((op, device, site), Entry(op, device, site))
         entry.count += 1
@@ -67,11 +68,11 @@ def note(op: str, device: str, nbytes: int, reason: str = "") -> None:
     if chosen == "error":
         why = f": {reason}" if reason else ""
         raise FallbackError(f"{op} has no kernel on {device}{why}. It would run on the host, moving {nbytes} bytes; "
-                            f'allow that with ingot.fallback("allow") or INGOT_FALLBACK=allow ({site})')
+                            f'allow that with ingot.fallback("allow") or INGOT_FALLBACK=allow{at}')
     if chosen == "warn" and first:
         file, _, line = site.rpartition(":")
         text = f"{op} runs on the host, because {device} has no kernel for it" + (f": {reason}" if reason else "")
-        warnings.warn_explicit(text, FallbackWarning, file or site, int(line) if line.isdecimal() else 0)
+        warnings.warn_explicit(text, FallbackWarning, file or "<ingot>", int(line) if line.isdecimal() else 0)
 
 
 def ledger() -> tuple[Entry, ...]:
@@ -86,17 +87,7 @@ def clear_ledger() -> None:
         _ledger.clear()
 
 
-
-
-def call_site() -> str:
-    """``file:line`` of the nearest frame that is not Ingot's own."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        name = frame.f_globals.get("__name__", "")
-        ours = name == "ingot" or name.startswith(("ingot.", "ingot_"))
-        if not ours and not frame.f_code.co_filename.startswith("<ingot"):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return "?"
+def _site() -> str:
+    """``file:line`` of the nearest frame that is not Ingot's own; empty where there is none."""
+    frame = outside(3)  # behind `note`
+    return "" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"

@@ -72,7 +72,8 @@ def _cell(cell: Cell | None) -> str:
     if cell is None:
         return "<td>"
     text = cell.state if cell.state not in ON_DEVICE or cell.ulp is None else f"{cell.ulp:.2g} ulp"
-    return f"<td class='{cell.state.replace(' ', '-')}' title='{cell.state}'>{text}"
+    title = f"host: {cell.host}" if cell.host else cell.state
+    return f"<td class='{cell.state.replace(' ', '-')}' title='{title}'>{text}"
 
 
 def _faults(report: Report) -> str:

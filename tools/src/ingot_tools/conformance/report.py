@@ -30,10 +30,19 @@ WRONG_CELL, HOST_CELL, EMPTY = "wrong", "host", "not run"
 
 @dataclass
 class Cell:
-    """One op in one dtype. ``state``: a route of `ON_DEVICE`, host, unsupported, gap, wrong or not run."""
+    """One op in one dtype. ``state``: a route of `ON_DEVICE`, host, unsupported, gap, wrong or not run. ``host``: the ops that
+    its calls ran there, one of which may be another than it."""
 
     state: str = EMPTY
     ulp: float | None = None
+    host: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        made: dict[str, Any] = {"state": self.state}
+        if self.ulp is not None:
+            made["ulp"] = round(self.ulp, 3)
+        return {**made, "host": self.host} if self.host else made
 
 
 @dataclass(frozen=True)
@@ -137,6 +146,10 @@ class Report:
                 _merge(made[record.name][dtype], result, case)
         return made
 
+    def on_host(self) -> Counter[str]:
+        """Of each op that ran on the host, in how many cells of the grid it did."""
+        return Counter(op for row in self.grid().values() for cell in row.values() if cell.host for op in cell.host.split(", "))
+
     def grade(self) -> Grade:
         """The verdict in one letter."""
         cells = [cell for row in self.grid().values() for cell in row.values()]
@@ -172,8 +185,7 @@ class Report:
             "grade": {"letter": grade.letter, "covered": grade.covered, "cells": grade.cells, "why": grade.why},
             "levels": [{"level": name, "asked": asked, **dict(counts)} for name, counts, asked in self.levels()],
             "grid": {
-                op: {d: {"state": c.state, **({} if c.ulp is None else {"ulp": round(c.ulp, 3)})} for d, c in row.items()}
-                for op, row in self.grid().items()
+                op: {d: c.to_dict() for d, c in row.items()} for op, row in self.grid().items()
             },
             "wrong": [r.to_dict() for r in self.bad],
             "gaps": [r.to_dict() for r in self.gaps],
@@ -200,7 +212,7 @@ def _merge(cell: Cell, result: Result, case: Case) -> None:
     elif result.status == UNSUPPORTED and "+" not in case.variant:
         cell.state = UNSUPPORTED
     elif result.status == PASSED and case.check == "value":
-        cell.state = result.route
+        cell.state, cell.host = result.route, result.host
 
 
 def rows(grid: dict[str, dict[str, Cell]]) -> Iterator[tuple[str, list[tuple[Record, dict[str, Cell]]]]]:

@@ -20,14 +20,15 @@ NATIVE = {"override": "native", "registered": "native"}
 
 @dataclass
 class Result:
-    """``ulp``: the largest error met, in units in the last place. ``route``: the worst that the op took; of a value check
-    only. ``program``: lines that show the fault when they are pasted and run."""
+    """``ulp``: the largest error met, in units in the last place. Of a value check only: ``route``, the worst that the op took,
+    and ``host``, the ops that ran there. ``program``: lines that show the fault when they are pasted and run."""
 
     case: str
     status: str
     message: str = ""
     ulp: float | None = None
     route: str = ""
+    host: str = ""
     program: str = ""
     seconds: float = 0.0
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
+from ingot_devices.fallback import ledger
 from ingot_devices.precision import exact
 
 from . import leaks
@@ -86,7 +88,7 @@ class Runner:
             fault = self._fault(case)
         status, message = _told(fault)
         shown = self._program(case, fault) if status == WRONG else ""
-        made = Result(case.name, status, message, worst.units, route(), shown)
+        made = Result(case.name, status, message, worst.units, *route(), shown)
         made = self._against_gaps(case, made)
         made.seconds = round(time.perf_counter() - start, 4)
         return made
@@ -138,14 +140,15 @@ class Runner:
         return result
 
     @contextmanager
-    def _counted(self, case: Case) -> Iterator[Callable[[], str]]:
-        """The route of a value check: which launches grew."""
+    def _counted(self, case: Case) -> Iterator[Callable[[], tuple[str, str]]]:
+        """The route of a value check, by the launches that were added, and the ops that ran on the host."""
         if case.check != "value":
-            yield lambda: ""
+            yield lambda: ("", "")
             return
         name = self.device.name
-        before = self.ingot.dispatch.launch_counts(name)
-        yield lambda: worst_route(before, self.ingot.dispatch.launch_counts(name))
+        counts = self.ingot.dispatch.launch_counts
+        before, host = counts(name), _on_host(name)
+        yield lambda: (worst_route(before, counts(name)), ", ".join(sorted(_on_host(name) - host)))
 
     def _guard(self, wanted: bool) -> None:
         if wanted == (self._pool is not None):
@@ -156,6 +159,14 @@ class Runner:
             return
         self._pools = ExitStack()
         self._pool = self._pools.enter_context(guarded(self.device))
+
+
+def _on_host(device: str) -> Counter[str]:
+    """How often each op ran on the host."""
+    made = Counter[str]()
+    for entry in ledger():
+        made[entry.op] += entry.count if entry.device == device else 0
+    return made
 
 
 def _probe(case: Case) -> Any:

@@ -16,6 +16,7 @@ from .result import ABSENT, BAD, GAP, PASSED, UNSUPPORTED, Result
 
 WIDTH = 24  # characters of a level's bar
 SHOWN = 10  # faults that are written out
+HOST = 12  # ops that are named
 TOLD = 30.0  # seconds between two lines of progress where there is no terminal
 _PARTS = ((PASSED, "green", "█"), (GAP, "yellow", "▒"), (UNSUPPORTED, "blue", "░"), (ABSENT, "cyan", "·"))
 
@@ -74,6 +75,10 @@ def show(report: Report) -> None:
     states = Counter(cell.state for row in report.grid().values() for cell in row.values())
     parts = [f"{states[s]} {s}" for s in (*ON_DEVICE, "host", UNSUPPORTED, GAP, "wrong", "not run") if states[s]]
     screen.print(plain(f"\nops × dtypes: {', '.join(parts)}"))
+    if host := report.on_host().most_common():
+        more = f" and {len(host) - HOST} more" if host[HOST:] else ""
+        named = ", ".join(f"{op} ({count})" for op, count in host[:HOST]) + more
+        screen.print(plain(f"  ran on the host, in so many of these: {named}", "yellow"))
     for name, reason in report.facts.get("refused", {}).items():
         screen.print(plain(f"  {name} is unsupported: {reason}", "blue"))
     for note in report.notes:
