@@ -4,9 +4,9 @@
     harness/     each check on each record
     probes/      checks that belong to no op: memory, streams, random bits, faults, trainings
     levels       which of them belong to which level: every case has a name
-    guard        poisoned and fenced memory under the device that is judged
+    guard        poisoned and fenced memory under the device that is judged; leaks: what does not come back
     runner       runs cases in this process; conduct has it done in a child that may crash, by a worker
-    reproduce    the smallest failing call, as a program
+    reproduce    a failing call as a program, made smaller (shrink) and written down (written, laid)
     report       results → grid and grade → text, JSON, HTML
 
 ``ingot conformance DEVICE`` runs all of it; ``pytest --pyargs ingot_tools.conformance --ingot-device DEVICE`` too.
