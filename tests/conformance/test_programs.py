@@ -18,7 +18,7 @@ from ingot_tools.conformance.harness.subject import opened
 from ingot_tools.conformance.laid import ROWS
 from ingot_tools.conformance.levels import cases
 from ingot_tools.conformance.reproduce import LINES
-from ingot_tools.conformance.result import WRONG, Result
+from ingot_tools.conformance.result import PASSED, WRONG, Result
 from ingot_tools.conformance.runner import Runner
 from planted_faults import by_hand
 
@@ -90,8 +90,42 @@ def test_it_shows_the_fault_in_every_layout(forgets: None, check: str) -> None:
 @pytest.mark.parametrize("forgets", [2], indirect=True)
 def test_a_case_that_is_run_by_name_says_why(forgets: None) -> None:
     program = judged("autograd/second_order/matmul/float32").program
-    assert program.startswith("# by the name of its case, because 'second_order' compares several calls\n")
+    assert program.startswith("# by the name of its case, because 'second_order' looks at more than one call")
     assert "replay('acme:0', 'autograd/second_order/matmul/float32')" in program
+
+
+def test_a_pointwise_fault_is_one_element(acme: Any) -> None:
+    def body(x: Any, y: Any, out: Any, **_: Any) -> None:
+        out[...] = x + y + (np.abs(x) > 1 << 24)
+
+    registry.register(by_hand("add", body, dt.int32)("acme"), owner="fault")
+    accelerator.reset(DEVICE)
+    try:
+        program = judged("pointwise/extremes/add/int32").program
+        shows_it(program)
+    finally:
+        registry.remove("fault")
+    assert len(program.splitlines()) == 7 and "(1,)" not in program
+
+
+def test_what_a_case_wrote_outside_is_no_fault_of_the_next(acme: Any) -> None:
+    def body(x: Any, out: Any, **_: Any) -> None:
+        out[...] = np.exp(x)
+        whole = out
+        while whole.base is not None:
+            whole = whole.base
+        whole[out.nbytes :] = 1
+
+    registry.register(by_hand("exp", body)("acme"), owner="fault")
+    accelerator.reset(DEVICE)
+    try:
+        wanted = [c for c in cases() if c.name in ("pointwise/value/exp/float32", "pointwise/value/neg/float32")]
+        with Runner(DEVICE, pace=FAST) as runner:
+            found = {r.case: r for r in map(runner.run, sorted(wanted, key=str))}
+    finally:
+        registry.remove("fault")
+    assert "memory outside of the result was written" in found["pointwise/value/exp/float32"].message
+    assert found["pointwise/value/neg/float32"].status == PASSED
 
 
 @pytest.mark.parametrize("how", ROWS)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 
+from .harness import extremes
 from .harness.checks import planted_cases, product_cases, samples_of
 from .harness.data import arrays_of
 from .harness.edges import resized, sizes
@@ -46,8 +47,8 @@ def _of_a_call(subject: Subject, case: Case, fault: BaseException | None, second
     record = case.record
     if record is None:
         raise Unwritten("")
-    if case.check not in _KEPT and case.check not in ("edges", "nonfinite"):
-        raise Unwritten(f"{case.check!r} compares several calls")
+    if case.check not in _KEPT and case.check not in ("edges", "nonfinite", "extremes"):
+        raise Unwritten(f"{case.check!r} looks at more than one call and its values")
     if record.group == "optimizer":
         raise Unwritten("it sets attributes of what it acts on")
     for call in _calls(subject, case, record):
@@ -68,6 +69,10 @@ def _of_a_call(subject: Subject, case: Case, fault: BaseException | None, second
 def _calls(subject: Subject, case: Case, record: Record) -> Iterator[Call]:
     """The calls of a case, in its order: the first that fails is the one that the message is about."""
     dtype = case.variant
+    if case.check == "extremes":
+        sample, arrays = extremes.call_of(record, dtype)
+        yield Call(subject, record, sample, dtype, arrays)
+        return
     if case.check == "nonfinite":
         found = product_cases if record.nonfinite == "product" else planted_cases
         yield from (Call(subject, record, sample, dtype, arrays) for sample, arrays in found(record, dtype))

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from .harness.checks import run
-from .harness.compare import observing
-from .harness.data import arrays_of, evaluate
+from .harness.compare import observing, result_dtype, rules
+from .harness.data import arrays_of, evaluate, is_float, numpy_dtype
 from .harness.edges import reshaped
 from .harness.layouts import lay
 from .harness.subject import Subject
@@ -65,13 +65,19 @@ class Call:
         except Exception:
             return False
 
+    def expected(self, values: list[Any]) -> list[Any]:
+        """What the reference makes of operands with these values; integers as the result's dtype has them."""
+        found = evaluate(self.record, self.sample, values)
+        kinds = [result_dtype(rule, self.dtype) for rule in rules(self.record, len(found))]
+        return [w if is_float(kind) else w.astype(numpy_dtype(kind)) for w, kind in zip(found, kinds, strict=True)]
+
     @property
     def wrong(self) -> tuple[int, tuple[int, ...]]:
         """The result that is furthest from what it should be, and where."""
         tensors, values = self.operands()
         results = self.subject.call(self.record, self.sample, tensors, self.dtype)
         worst, found = -1.0, (0, tuple[int, ...]())
-        for k, (result, wanted) in enumerate(zip(results, evaluate(self.record, self.sample, values), strict=True)):
+        for k, (result, wanted) in enumerate(zip(results, self.expected(values), strict=True)):
             got, wanted = np.asarray(self.subject.read(result), np.float64), np.asarray(wanted, np.float64)
             with np.errstate(all="ignore"):
                 off = np.where((got == wanted) | (np.isnan(got) & np.isnan(wanted)), 0.0, np.abs(got - wanted))

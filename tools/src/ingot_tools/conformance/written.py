@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .guard import Changed, Outside
-from .harness.data import arguments, evaluate, is_float, numpy_dtype
+from .harness.data import arguments, is_float, numpy_dtype
 from .harness.layouts import way
 from .laid import ROWS
 from .shrink import Call, alike
@@ -140,7 +140,7 @@ def _answer(call: Call, made: str) -> list[str]:
     if call.record.reference is None:
         return [f"print({made})"]
     _, values = call.operands()
-    wanted = evaluate(call.record, call.sample, values)
+    wanted = call.expected(values)
     if max(w.size for w in wanted) > FEW:
         k, at = call.wrong
         place = f"[{k}]" * (len(wanted) > 1) + (f"[{', '.join(map(str, at))}]" if at else "")

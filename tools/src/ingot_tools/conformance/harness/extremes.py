@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..records.record import Record, S, V
+from ..records.record import Record, S, Sample, V
 from .checks import run
 from .data import is_float, numpy_dtype
 from .subject import Subject
@@ -39,13 +39,18 @@ def ranges(record: Record) -> Sequence[str]:
 
 def extremes(subject: Subject, record: Record, dtype: str) -> None:
     """Values over the whole range of ``dtype``, its ends among them."""
+    sample, arrays = call_of(record, dtype)
+    run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
+
+
+def call_of(record: Record, dtype: str) -> tuple[Sample, list[Any]]:
+    """The one call of the check."""
     count = 2 if record.name in BINARY else 1
     rng = np.random.default_rng(len(record.name))
     arrays = [drawn(rng, dtype, k) for k in range(count)]
     if record.name in CONVERTED and is_float(dtype):
         arrays = [rng.uniform(-(2.0**30), 2.0**30, COUNT).astype(numpy_dtype(dtype))]
-    sample = S(*(V(COUNT) for _ in range(count)))
-    run(subject, record, sample, dtype, arrays, [subject.tensor(a) for a in arrays])
+    return S(*(V(COUNT) for _ in range(count))), arrays
 
 
 def drawn(rng: np.random.Generator, dtype: str, k: int) -> Any:
