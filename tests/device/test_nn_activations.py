@@ -233,3 +233,9 @@ def test_compiled_layers_are_eager_ones_to_the_bit(device: str) -> None:
         runs.append([*found, *(bits(p.grad) for p in net.parameters())])
     same(*runs)
     assert all(g.any() for g in runs[0])
+
+
+def test_gelu_ends_at_zero_far_out(device: str) -> None:
+    x = ingot.tensor([-1e4, -100.0, -6.5, 6.5, 100.0, 1e4], device=device)
+    assert F.gelu(x).tolist() == [0.0, 0.0, 0.0, 6.5, 100.0, 1e4]
+    assert ingot.erf(x).tolist() == [-1.0, -1.0, -1.0, 1.0, 1.0, 1.0]

@@ -176,7 +176,8 @@ def erf(x: Expr) -> Expr:
     """x times a polynomial in x², without a division: that would cost as much as all the rest. float32 only."""
     near = _within(x, -_ERF_END, _ERF_END)
     t = fma(near * near, 2 / _ERF_END**2, -1.0)
-    return _within(near * horner(t, _ERF), -1.0, 1.0)
+    made = _within(near * horner(t, _ERF), -1.0, 1.0)
+    return where(magnitude(x) >= _ERF_END, where(x < 0, _as(-1.0, x), _as(1.0, x)), made)
 
 
 TABLE: dict[str, Callable[[Expr], Expr]] = {
