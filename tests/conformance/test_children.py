@@ -97,7 +97,7 @@ def until(holds: Callable[[], bool], seconds: float = 60.0) -> None:
 
 def test_a_hang_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     planted = Planted(tmp_path, "hang")
-    monkeypatch.setattr(conducting, "PATIENCE", 25.0)
+    monkeypatch.setattr(conducting, "PATIENCE", 15.0)
     monkeypatch.syspath_prepend(str(planted.site))
     monkeypatch.setenv("INGOT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("INGOT_DISABLE", "opencl,cuda,webgpu")
