@@ -15,9 +15,11 @@ import pytest
 @pytest.fixture(scope="module")  # what it changes must not stay for tests of others
 def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """The native backend as the plugin ``acme``; its modules, and discovery that knows it."""
+    from ingot.devices import forget
     from ingot_devices import discovery
     from ingot_devices.catalog import Catalog
     from ingot_devices.context import changed
+    from ingot_devices.layout import Layout
     from ingot_devices.registry import registry
     from ingot_tools.scaffold import new
     from installed import install
@@ -38,6 +40,9 @@ def acme(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         import ingot_acme.device
 
         yield ingot_acme
+        for device in [d for d in discovery.open_devices() if d.kind == "acme"]:  # another module has another one of the name
+            forget(device)
+            Layout.forget(device)
     changed()
     for name in [n for n in sys.modules if n.startswith("ingot_acme")]:
         del sys.modules[name]
