@@ -4,10 +4,10 @@
 repeatable, chooses others). ``INGOT_REQUIRE=cpu,opencl`` fails the run where one of them is missing
 (`test_devices_found.py`).
 
-The op tests of one device have a budget of seconds. They run in an order drawn from the commit,
-such that every beginning of it spreads over all ops, and stop when the budget is spent: the summary
-says "ran n of N". ``--full`` lifts the budget, ``--budget SECONDS`` sets it, ``INGOT_TEST_SEED``
-replaces the commit.
+The op tests of one device have a budget of seconds, and so have those of functions made of ops. They
+run in an order drawn from the commit, such that every beginning of it spreads over all ops, and stop
+when the budget is spent: the summary says "ran n of N". ``--full`` lifts the budgets, ``--budget
+SECONDS`` sets them, ``INGOT_TEST_SEED`` replaces the commit.
 """
 
 from __future__ import annotations
@@ -20,25 +20,40 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ingot_devices
 import pytest
 from ingot_devices.precision import exact
-from ingot_tools.conformance.records.record import Record
 
 BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
 OTHERWISE = 120.0
+SHARES = {"op": 1.0, "function": 0.5}
+"""Of a budget that nobody has set."""
+
+
+class Case(NamedTuple):
+    """A test of which a sample may do: of an op or a function ``kind``, called ``name``, by a ``check``."""
+
+    device: str
+    kind: str
+    name: str
+    check: str
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """What has a budget."""
+        return self.device, self.kind
 
 
 class Tally:
-    """What was collected and run of the op tests, by device and check."""
+    """What was collected and run of sampled tests, by group and check."""
 
     def __init__(self) -> None:
-        self.collected: Counter[tuple[str, str]] = Counter()
-        self.ran: Counter[tuple[str, str]] = Counter()
-        self.skipped: Counter[tuple[str, str]] = Counter()
-        self.seconds: defaultdict[str, float] = defaultdict(float)
+        self.collected: Counter[tuple[tuple[str, str], str]] = Counter()
+        self.ran: Counter[tuple[tuple[str, str], str]] = Counter()
+        self.skipped: Counter[tuple[tuple[str, str], str]] = Counter()
+        self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
 
 
 TALLY = pytest.StashKey[Tally]()
@@ -54,7 +69,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="run on this device (repeatable)",
     )
     group.addoption(
-        "--budget", type=float, metavar="SECONDS", help="time for the op tests of each device"
+        "--budget", type=float, metavar="SECONDS", help="time for the op tests of each device, and for those of functions"
     )
     group.addoption(
         "--cuda-driver",
@@ -122,12 +137,14 @@ def t() -> Any:
 # ---- the order and the budget of the op tests ----------------------------------------------------
 
 
-def op_case(item: pytest.Item) -> tuple[str, Record, str] | None:
-    """(device, record, check) of an op test, None for any other test."""
+def case_of(item: pytest.Item) -> Case | None:
+    """What a test is about, if it is an op test or one of the rows of functions; None for any other."""
     params = getattr(getattr(item, "callspec", None), "params", {})
-    if not {"device", "record", "check"} <= set(params):
-        return None
-    return params["device"], params["record"], str(params["check"])
+    if {"device", "record", "check"} <= set(params):
+        return Case(params["device"], "op", params["record"].name, str(params["check"]))
+    if {"device", "row"} <= set(params):
+        return Case(params["device"], "function", params["row"].name, getattr(item, "originalname", "").removeprefix("test_"))
+    return None
 
 
 def seed(root: Path) -> str:
@@ -145,52 +162,51 @@ def seed(root: Path) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Other tests first; then, device by device, one case of every op, a second of every op, and so
-    on."""
+    on; and those of functions."""
     tally, salt = config.stash[TALLY], seed(config.rootpath)
-    cases = [(item, case) for item in items if (case := op_case(item)) is not None]
+    cases = [(item, case) for item in items if (case := case_of(item)) is not None]
     cases.sort(key=lambda pair: hashlib.sha256((salt + pair[0].name).encode()).digest())
-    rounds: Counter[tuple[str, str]] = Counter()
-    order: list[tuple[str, int, int, pytest.Item]] = []
-    for item, (device, record, check) in cases:
-        rounds[device, record.name] += 1
-        order.append((device, rounds[device, record.name], len(order), item))
-        tally.collected[device, check] += 1
+    rounds: Counter[tuple[str, str, str]] = Counter()
+    order: list[tuple[str, str, int, int, pytest.Item]] = []
+    for item, case in cases:
+        rounds[*case.group, case.name] += 1
+        order.append((case.kind, case.device, rounds[*case.group, case.name], len(order), item))
+        tally.collected[case.group, case.check] += 1
     chosen = {id(item) for item, _ in cases}
     items[:] = [i for i in items if id(i) not in chosen] + [
-        entry[-1] for entry in sorted(order, key=lambda e: e[:3])
+        entry[-1] for entry in sorted(order, key=lambda e: e[:4])
     ]
 
 
-def budget(config: pytest.Config, device: str) -> float:
+def budget(config: pytest.Config, case: Case) -> float:
     if config.getoption("--full"):
         return float("inf")
     given = config.getoption("--budget")
-    return (
-        BUDGETS.get(device.split(":", maxsplit=1)[0], OTHERWISE) if given is None else float(given)
-    )
+    usual = BUDGETS.get(case.device.split(":", maxsplit=1)[0], OTHERWISE) * SHARES[case.kind]
+    return usual if given is None else float(given)
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Passes over an op test whose device has no time left. Those tests are last and of one module,
-    so that nothing has to be torn down for them."""
-    case, tally = op_case(item), item.config.stash[TALLY]
-    spent = case is not None and tally.seconds[case[0]] >= budget(item.config, case[0])
-    return True if spent else None
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Passes over a test whose group has no time left; but for the last of its module, which then is torn down."""
+    case, tally = case_of(item), item.config.stash[TALLY]
+    if case is None or tally.seconds[case.group] < budget(item.config, case):
+        return None
+    return None if nextitem is not None and nextitem.path != item.path else True
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Counts the op tests and their time."""
+    """Counts the sampled tests and their time."""
     report = yield
-    case = op_case(item)
+    case = case_of(item)
     if case is not None:
         tally = item.config.stash[TALLY]
-        tally.seconds[case[0]] += report.duration
+        tally.seconds[case.group] += report.duration
         if report.when == "call":
-            (tally.skipped if report.skipped else tally.ran)[case[0], case[2]] += 1
+            (tally.skipped if report.skipped else tally.ran)[case.group, case.check] += 1
     return report
 
 
@@ -199,16 +215,12 @@ def pytest_runtest_makereport(
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     tally = config.stash[TALLY]
-    devices = sorted({device for device, _ in tally.collected})
-    if not devices:
-        return
-    terminalreporter.section("op tests: ran n of N")
-    checks = list(dict.fromkeys(check for _, check in tally.collected))
-    for device in devices:
-        counts = [(c, tally.ran[device, c], tally.collected[device, c]) for c in checks]
+    for group in sorted({group for group, _ in tally.collected}):
+        device, kind = group
+        checks = [check for of, check in tally.collected if of == group]
+        counts = [(c, tally.ran[group, c], tally.collected[group, c]) for c in dict.fromkeys(checks)]
         ran, total = sum(n for _, n, _ in counts), sum(n for _, _, n in counts)
-        left = sum(tally.skipped[device, c] for c in checks)
-        terminalreporter.write_line(
-            f"{device}: ran {ran} of {total} in {tally.seconds[device]:.0f} s, {left} skipped"
-        )
+        left = sum(tally.skipped[group, c] for c, _, _ in counts)
+        terminalreporter.section(f"{kind} tests: ran n of N")
+        terminalreporter.write_line(f"{device}: ran {ran} of {total} in {tally.seconds[group]:.0f} s, {left} skipped")
         terminalreporter.write_line("    " + ", ".join(f"{c} {n} of {m}" for c, n, m in counts))

@@ -32,7 +32,7 @@ TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 TESTS_IN_TWO = f"{TESTS} -n 2"
 OPS = f"{TESTS} tests/device/test_ops.py --device"
 FUZZ = "tests/device/test_compile_fuzz.py"
-DEVICES = f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py --ignore {FUZZ}"
+DEVICES = f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py --ignore {FUZZ} --budget 45"
 ELSE = "cpu otherwise"
 JUDGE = (
     f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed \"$INGOT_TEST_SEED\" "
