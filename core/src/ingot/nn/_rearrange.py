@@ -112,4 +112,5 @@ def fold(
     x = run("unfold_backward", x, shape=(*lead, lh, w.padded[1], eh), axis=-2, size=ew, step=w.stride[1])
     x = run("unfold_backward", x, shape=(*lead, *w.padded), axis=-2, size=eh, step=w.stride[0])
     made: Tensor = x[:, :, w.padding[0] : w.padding[0] + sizes[0], w.padding[1] : w.padding[1] + sizes[1]]
+    made = made.contiguous()  # without what was folded into the padding
     return made.squeeze(0) if input.dim() == 2 else made
