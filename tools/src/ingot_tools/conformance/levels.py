@@ -51,7 +51,7 @@ def _ops(
 LEVELS = (
     Level("memory", "limits, allocations, copies, the pool", probes="memory", guarded=False),
     Level("views", "shapes, views, copies and factories", _ops("shape", "creation", "conversion"), probes="views"),
-    Level("pointwise", "arithmetic, comparisons, functions", _ops("unary", "binary"), probes="statements"),
+    Level("pointwise", "arithmetic, comparisons, functions", _ops("unary", "binary", "gate"), probes="statements"),
     Level("reductions", "sums, extrema, norms", _ops("reduction", but=frozenset(SCANS))),
     Level("scan/index", "scans, gathers, scatters, sorting", _ops("index", names=frozenset(SCANS))),
     Level("contraction", "matrix products, windows, composites", _ops("contraction", "window", "composite")),
