@@ -90,6 +90,12 @@ def test_layers_that_undo_each_other(device: str) -> None:
     assert values(windows)[0, 0, 0, 0] == 4 and values(windows)[0, 0, 2, 2] == 9  # how many windows see it
 
 
+def test_what_is_empty_has_the_shape_that_it_would_have(device: str) -> None:
+    x = ingot.ones(0, 4, 2, 4, device=device)
+    assert nn.PixelShuffle(2)(x).shape == (0, 1, 4, 8) and nn.PixelUnshuffle(2)(x).shape == (0, 16, 1, 2)
+    assert nn.InstanceNorm2d(4)(x).shape == x.shape
+
+
 def test_unfold_is_what_a_convolution_multiplies(device: str) -> None:
     x, w = on(device, drawn(2, 3, 6, 5)), on(device, drawn(4, 3, 2, 3, seed=1))
     how: dict[str, Any] = {"stride": (1, 2), "padding": (1, 0), "dilation": (2, 1)}

@@ -12,6 +12,7 @@ import numpy as np
 from .record import FLOAT, Record, S, V, functional
 
 NO_SCALAR = "axes for channels and space are needed"
+LEFT = "PyTorch leaves what is empty as it is"
 MOVED = ("float32", "float16", "int64", "uint8", "bool")
 
 
@@ -170,10 +171,10 @@ RECORDS = (
         S(V(8, 6), 4, 2, dilation=(2, 1)),
         S(V(1, 9, 9), 7, 3, stride=2, padding=1, dilation=2), S(V(0, 8, 4), 3, 2),
         S(V(2, 27, 221), (13, 17), 3, padding=1, big=True))),
-    F("pixel_shuffle", pixel_shuffle, dtypes=MOVED, ulp=0, half_ulp=0, samples=(
-        S(V(1, 4, 2, 3), 2), S(V(9, 1, 2), 3), S(V(2, 1, 4, 2, 1), 2), S(V(0, 4, 2, 3), 2), S(V(2, 12, 13, 17), 2, big=True))),
-    F("pixel_unshuffle", pixel_unshuffle, dtypes=MOVED, ulp=0, half_ulp=0, samples=(
-        S(V(1, 2, 2, 4), 2), S(V(1, 3, 6), 3), S(V(0, 1, 4, 2), 2), S(V(2, 3, 26, 34), 2, big=True))),
+    F("pixel_shuffle", pixel_shuffle, dtypes=MOVED, ulp=0, half_ulp=0, no_empty=LEFT, samples=(
+        S(V(1, 4, 2, 3), 2), S(V(9, 1, 2), 3), S(V(2, 1, 4, 2, 1), 2), S(V(2, 12, 13, 17), 2, big=True))),
+    F("pixel_unshuffle", pixel_unshuffle, dtypes=MOVED, ulp=0, half_ulp=0, no_empty=LEFT, samples=(
+        S(V(1, 2, 2, 4), 2), S(V(1, 3, 6), 3), S(V(2, 3, 26, 34), 2, big=True))),
     F("channel_shuffle", channel_shuffle, dtypes=MOVED, ulp=0, half_ulp=0, samples=(
         S(V(1, 4, 2, 3), 2), S(V(2, 6, 2), 3), S(V(0, 4, 2), 2), S(V(2, 12, 13, 17), 4, big=True))),
     F("bilinear", bilinear, ulp=8, scale="terms", samples=(
