@@ -33,14 +33,6 @@ DIFFERS: dict[tuple[str, ...], str] = {
         (how, "take_along_dim"): "PyTorch flattens by a view"
         for how in ("transposed", "stepped", "padded", "expanded", "overlapping", "far")
     },
-    **dict.fromkeys(
-        [
-            ("empty", "instance_norm"),
-            ("empty", "pixel_unshuffle"),
-            *(("gradient", name) for name in ("instance_norm", "pixel_shuffle", "pixel_unshuffle")),
-        ],
-        "PyTorch fails on empty tensors, or loses their shape",
-    ),
     **{
         ("value", name, "float64"): "PyTorch keeps a factor of the rate in float32"
         for name in ("nadam_step", "asgd_step")

@@ -21,17 +21,11 @@ def ingot() -> Any:
     return pytest.importorskip("ingot")
 
 
-EMPTY = ("instance_norm", "pixel_unshuffle")
-"""Where PyTorch fails on empty tensors, or loses their shape."""
-
-
 @pytest.mark.parametrize("record", [r for r in RECORDS.values() if r.group != "random"], ids=str)
 def test_same_result(ingot: Any, torch: Any, record: Record) -> None:
     ours, theirs = Subject(ingot, "cpu"), Subject(torch, "cpu")
     dtype = record.main_dtype
     for sample in record.samples:
-        if record.name in EMPTY and sample.is_empty:
-            continue
         arrays = arrays_of(record, sample, dtype)
         results = []
         for subject in (ours, theirs):
