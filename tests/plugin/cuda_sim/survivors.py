@@ -43,6 +43,7 @@ EQUAL: tuple[Row, ...] = (
     ("max_pool1d", "swap strides", r".*x0\[o0 \+ \(\(\(r0 \+ \(i1_0 \* c\d+\)\) \+ \(t\d+ \* c\d+\)\) \+ c\d+\)\]",
      "the sum of both numbers is a place, so both have its stride"),
     ("permute", "swap strides", r"x1\[.* = x0\[", "axes that change places have a stride in common"),
+    ("roll", "swap strides", r"x1\[.* = .*x0\[", "where an operand lies as its result does, both have the same strides"),
     ("softmax|log_softmax", "swap strides", r"x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
 )
 """They compute what the original computes, or what is as right."""
