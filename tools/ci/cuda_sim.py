@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -29,16 +30,16 @@ from cuda_sim.collected import compile_folder  # noqa: E402
 from cuda_sim.use import environment  # noqa: E402
 
 ORDERS = ("forward", "reversed")
-OPS, ALL = "tests/device/test_ops.py", "tests/device"
+OPS, FUNCTIONS, ALL = "tests/device/test_ops.py", "tests/device/test_functions.py", "tests/device"
 BUDGET = 300.0
 PERCENT = re.compile(r"\[ *(\d+)%\]")  # at the end of a line of pytest
 COUNTED = re.compile(r"(\d+) (?:passed|failed)")  # in its closing line
 COLLECT, MUTANTS = 0.1, 0.25  # shares of a budget
 
 
-def pytest(tests: str, sample: list[str], said: Path, **settings: str) -> subprocess.Popen[bytes]:
+def pytest(tests: Sequence[str], sample: list[str], said: Path, **settings: str) -> subprocess.Popen[bytes]:
     """The suite on the simulated driver, in a process of its own, which writes to ``said``."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", tests, "--device", "cuda",
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", *tests, "--device", "cuda",
                "--cuda-driver", "simulated", *sample]  # fmt: skip
     given = {**os.environ, "INGOT_REQUIRE": "cuda", **settings}
     with said.open("wb") as out:
@@ -73,7 +74,7 @@ def suite(budget: float | None) -> bool:
         cache = str(Path(folder, "cache"))
         sample = ["--full"] if budget is None else ["--budget", str(budget * COLLECT)]
         gather = {"INGOT_CACHE_DIR": str(Path(folder, "none")), "INGOT_CUDA_SIM_GATHER": str(collected)}
-        collecting = pytest(OPS, sample, Path(folder, "collecting"), **gather)
+        collecting = pytest([OPS] if budget else [OPS, FUNCTIONS], sample, Path(folder, "collecting"), **gather)
         follow({"collecting": collecting}, Path(folder))
         said = Path(folder, "collecting").read_text(errors="replace")
         count, spent = compile_folder(collected, os.cpu_count() or 1), time.monotonic() - start
@@ -83,7 +84,7 @@ def suite(budget: float | None) -> bool:
             sample = ["--budget", str(max(15.0, budget * (1 - MUTANTS) - (time.monotonic() - start)))]
         tests = ALL if budget is None else OPS
         runs = {
-            o: pytest(tests, sample, Path(folder, o), INGOT_CUDA_SIM_ORDER=o, INGOT_CACHE_DIR=cache) for o in ORDERS
+            o: pytest([tests], sample, Path(folder, o), INGOT_CUDA_SIM_ORDER=o, INGOT_CACHE_DIR=cache) for o in ORDERS
         }
         follow(runs, Path(folder))
         good = count > 0
