@@ -44,17 +44,19 @@ EQUAL: tuple[Row, ...] = (
      "the sum of both numbers is a place, so both have its stride"),
     ("permute", "swap strides", r"x1\[.* = x0\[", "axes that change places have a stride in common"),
     ("roll", "swap strides", r"x1\[.* = .*x0\[", "where an operand lies as its result does, both have the same strides"),
-    ("gru_cell|lstm_cell|rnn_tanh_cell|rnn_relu_cell", "swap strides", r"s\d+_0 = s\d+_0 \+ \(x\d+\[.*\] \* x\d+\[",
+    ("gru_cell|lstm_cell|rnn_tanh_cell|rnn_relu_cell", "swap strides", r"s\d+_0 = s\d+_0 \+ \(.*x\d+\[.*\]\)? \* .*x\d+\[",
      "rows of both factors are as long as the sum"),
-    ("", "drop a mask|< to <=", r"left\d+\[e\d+\] = \(k_\d+ < n\d+\) \? .* : 0u?l?l?;", "it adds numbers times zero"),
+    ("", "drop a mask|< to <=", r"(left|right)\d+\[e\d+\] = \(k_\d+ < n\d+\) \? .* : 0u?l?l?;", "it adds numbers times zero"),
     ("softmax|log_softmax", "swap strides", r"x\d+\[.*\] = x\d+\[.*x\d+\[", "the operands of a gradient lie alike"),
 )
 """They compute what the original computes, or what is as right."""
 
 MISSED: tuple[Row, ...] = (
     ("", "drop a mask", r".* & \d+\) == 0\)", "a fresh output has offset 0, operands are shifted in an op's main dtype only"),
-    ("", "drop a mask|< to <=", r"left\d+\[e\d+\] = \(k_\d+ < n\d+\) \? .* : 0\.0;",
-     "it adds numbers times zero, and what is not finite is tried in an op's main dtype only"),
+    ("", "drop a mask|< to <=", r"(left|right)\d+\[e\d+\] = \(k_\d+ < n\d+\) \? .* : 0\.0f?;",
+     "it adds numbers times zero: only a last one that is not finite would tell"),
+    ("", "drop a mask", r"x\d+\[o\d+\] = \(x\d+\[o\d+\] \S+ \S+\) \? x\d+\[o\d+\] : ",
+     "a sample of one element is on one side of a choice"),
     ("bernoulli", "< to <=", r"[xv]\d+\[.* < [xv]\d+\[", "a word that is drawn is hardly ever equal to a probability"),
     ("randn|normal", "< to <=", r".*= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
 )
