@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from ingot_devices.context import state
@@ -127,11 +128,11 @@ def document(function: Callable[..., Any], name: str, text: str) -> Callable[...
 def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     """A method that does ``function`` in place: computed apart, then assigned."""
 
+    @wraps(function)  # whose signature it has
     def method(input: Any, *args: Any, **kwargs: Any) -> Any:
         assign(input, function(input, *args, **kwargs))
         return input
 
-    method.__wrapped__ = function  # type: ignore[attr-defined]  # whose signature it has
     return document(method, f"{function.__name__}_", f"``{function.__name__}`` in place.")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import dtypes as dt
 from ..layout import broadcast_shapes
-from ..opset.op import Op, parameters
+from ..opset.op import Named, Op, parameters
 from . import form as forms
 from .lower import Expression, rule_of
 from .origin import Origin, of_function, origin
@@ -65,18 +65,16 @@ def _check(rule: Rule, row: Op) -> None:
 
 def _share(function: Rule, k: int, count: int, row: Op) -> Rule:
     """One result of a function that returns all; what it launches is launched once (`autograd.eager.Once`)."""
-    asked = list(parameters(function))
 
-    def rule(*given: Any, **named: Any) -> Any:
-        made = function(*given, **named)
+    def rule(*given: Any) -> Any:
+        made = function(*given)
         if not isinstance(made, (tuple, list)) or len(made) != count:
             found = len(made) if isinstance(made, (tuple, list)) else 1
             of_function(function).refuse(f"the gradient of {row.name} has to return {count} values, one for each tensor "
                                          f"operand (None where there is none); it returned {found}")
         return made[k]
 
-    rule.names = asked  # type: ignore[attr-defined]
-    return rule
+    return Named(rule, parameters(function))
 
 
 def _checked(rule: Rule, row: Op, operand: str, place: Origin) -> Rule:
@@ -87,8 +85,7 @@ def _checked(rule: Rule, row: Op, operand: str, place: Origin) -> Rule:
     every = [*asked, *extra]
     at = every.index(spec)
 
-    def checked(*given: Any, **named: Any) -> Any:
-        values = (*given, *(named[p] for p in every[len(given) :]))
+    def checked(*values: Any) -> Any:
         made = rule(*values[: len(asked)])
         wanted = values[at]
         if made is not None and wanted is not None and not _sums_to(made.shape, wanted.shape):
@@ -96,8 +93,7 @@ def _checked(rule: Rule, row: Op, operand: str, place: Origin) -> Rule:
                          f"{list(wanted.shape)}, and the one does not sum to the other")
         return made
 
-    checked.names = every  # type: ignore[attr-defined]
-    return checked
+    return Named(checked, every)
 
 
 def _sums_to(shape: tuple[int, ...], wanted: tuple[int, ...]) -> bool:

@@ -17,7 +17,7 @@ from ..errors import DeclarationError
 from ..ir.definition import Define, Operand
 from ..ir.expr import Expr, const, substitute, walk
 from ..layout import broadcast_shapes
-from ..opset.op import Defaults, Op, Spec, Types, number_spec, promote_specs
+from ..opset.op import Defaults, Named, Op, Spec, Types, number_spec, promote_specs
 from .adjoint import NoDerivative, adjoint
 from .form import Form, Result, count, param
 
@@ -254,8 +254,7 @@ def rule_of(slope: Expression, e: Expression, names: Mapping[str, str]) -> Calla
     dropped = {f"g_{o}": r for o, r in zip(e.outputs, form.results, strict=True) if r.dropped and not r.keepdim}
     parameters = ["b", *asked, *(specs if dropped else ()), *e.attributes]
 
-    def rule(*given: Any, **named: Any) -> Any:
-        b, *values = (*given, *(named[p] for p in parameters[len(given) :]))
+    def rule(b: Any, *values: Any) -> Any:
         operands = list(values[: len(asked)])
         if dropped:
             shapes = [x.shape for x in values[len(asked) : len(asked) + len(specs)] if x is not None]
@@ -266,8 +265,7 @@ def rule_of(slope: Expression, e: Expression, names: Mapping[str, str]) -> Calla
                     operands[k] = b.view(operands[k], shape=_shape(kept, domain))
         return b.call(op, tuple(operands), tuple(values[len(parameters) - 1 - len(e.attributes) :]))
 
-    rule.names = parameters  # type: ignore[attr-defined]
-    return rule
+    return Named(rule, parameters)
 
 
 def _roots(form: Form) -> list[Expr]:

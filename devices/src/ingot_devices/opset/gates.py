@@ -16,7 +16,7 @@ from ..ir.definition import Define, Operand
 from ..ir.derive import derivative
 from ..ir.expr import Expr
 from .composite import need_float, wide
-from .op import Op, Spec, add_op
+from .op import Named, Op, Spec, add_op
 
 BINDINGS = 8
 """Buffers that a launch can have on every device."""
@@ -89,11 +89,7 @@ class _Slopes(Mapping[str, Callable[..., Any]]):
         position = list(self.operands).index(operand)
         names = [*(f"g_{k}" for k in self.outputs), *self.operands]
 
-        def rule(b: Any, *values: Any, **named: Any) -> Any:
-            return b.call(self.op, values or [named[k] for k in names], ())[position]
-
-        rule.names = ["b", *names]  # type: ignore[attr-defined]
-        return rule
+        return Named(lambda b, *values: b.call(self.op, values, ())[position], ["b", *names])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.operands)

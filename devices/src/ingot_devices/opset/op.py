@@ -80,8 +80,7 @@ def op_named(name: str) -> Op | None:
         found = OPS.get(first)
         for operand in steps:
             rule = None if found is None or found.gradient is None else found.gradient.get(operand)
-            row = getattr(rule, "row", None)
-            found = None if row is None else row()
+            found = rule.row() if isinstance(rule, Named) and rule.row is not None else None
     return found
 
 
@@ -240,11 +239,28 @@ def _floating(spec: Spec | None) -> bool:
     return spec is not None and spec.dtype.kind == "f"
 
 
+class Named:
+    """A function of positional values, as a rule whose parameters are called ``names``.
+
+    ``row()`` is the op that it launches, if that is one that can be asked for by name; ``op``, where it is set, the same for an
+    engine that launches it without the detour through the function.
+    """
+
+    op: Callable[[], Op]
+
+    def __init__(self, function: Callable[..., Any], names: Sequence[str], row: Callable[[], Op] | None = None) -> None:
+        self.function, self.names, self.row = function, tuple(names), row
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not kwargs:
+            return self.function(*args)
+        return self.function(*args, *(kwargs[n] for n in self.names[len(args) :]))
+
+
 def parameters(rule: Callable[..., Any]) -> tuple[str, ...]:
     """The names of a rule's parameters: a tenth of what `inspect.signature` costs, and there are hundreds at import."""
-    named = getattr(rule, "names", None)
-    if named is not None:
-        return tuple(named)
+    if isinstance(rule, Named):
+        return rule.names
     code = rule.__code__
     return tuple(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
 

@@ -18,7 +18,7 @@ from ..ir import scalar as s
 from ..ir.derive import derivative
 from ..ir.expr import Expr, const, unary
 from ..ir.scalar import like, where
-from .op import Op, Types, add_op, parameters
+from .op import Named, Op, Types, add_op, parameters
 
 SAME, FLOAT, BOOL = Types(), Types("float"), Types(out="bool")
 NUMERIC, INTEGRAL, TRUTH = Types(kinds="uif"), Types(kinds="bui"), Types("asis", out="bool")
@@ -76,10 +76,10 @@ class _Rule:
             if self.rule(probe) is probe:
                 return lambda b, g: g
         n = len(self.reads)
-        rule = _named(lambda b, *values: b.call(self.op(), values[:n], values[n:]), ["b", *self.reads, *self.attributes])
-        rule.row = self.op  # type: ignore[attr-defined]  # for who looks an op up by its name
+        names = ["b", *self.reads, *self.attributes]
+        rule = Named(lambda b, *values: b.call(self.op(), values[:n], values[n:]), names, self.op)
         if n <= 2 and not self.attributes:
-            rule.op = self.op  # type: ignore[attr-defined]  # an engine may launch it without the detour
+            rule.op = self.op
         return rule
 
 
@@ -108,7 +108,7 @@ class _Derived(Mapping[str, Callable[..., Any]]):
             slope = derivative(expr, values[position])
             return like(g, 0) if slope is None else g * slope
 
-        return _named(rule, ["g", *self._operands, *self._attributes])
+        return Named(rule, ["g", *self._operands, *self._attributes])
 
     def __getitem__(self, operand: str) -> Callable[..., Any]:
         return self._rules[operand]
@@ -118,18 +118,6 @@ class _Derived(Mapping[str, Callable[..., Any]]):
 
     def __len__(self) -> int:
         return len(self._rules)
-
-
-def _named(function: Callable[..., Any], names: list[str]) -> Callable[..., Any]:
-    """``function`` of positional values, with parameters that `op.parameters` reads as ``names``."""
-
-    def call(*args: Any, **kwargs: Any) -> Any:
-        if not kwargs:
-            return function(*args)
-        return function(*args, *(kwargs[n] for n in names[len(args) :]))
-
-    call.names = names  # type: ignore[attr-defined]
-    return call
 
 
 def _bits(op: str) -> Callable[[Expr, Expr], Expr]:
