@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ingot_devices.opset import adam as rows
 
-from ingot.optim.fused import Fused, Rule
+from ingot.optim.fused import Fused, Rule, decoupled
 from ingot.optim.optimizer import Params
 
 BETAS = (0.9, 0.999)
@@ -49,14 +49,15 @@ class Adam(Fused):
                 "maximize": maximize,
                 "decoupled_weight_decay": decoupled_weight_decay,
             },
+            foreach,
+            fused,
         )
-        self._share(foreach, fused)
 
     def _rule(self, group: Mapping[str, Any]) -> Rule:
-        name, attrs = "adamw" if group["decoupled_weight_decay"] else "adam", (group["maximize"],)
+        attrs = (group["maximize"],)
         if group["amsgrad"]:
-            return Rule(f"{name}_amsgrad_step", self.moments, attrs)
-        return Rule(f"{name}_step", self.moments[:2], attrs)
+            return Rule("adamw_amsgrad_step" if group["decoupled_weight_decay"] else "adam_amsgrad_step", self.moments, attrs)
+        return Rule(decoupled("adam", group), self.moments[:2], attrs)
 
     def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
         beta1, beta2 = group["betas"]

@@ -19,7 +19,7 @@ from ingot_devices.context import state as context
 from ingot_devices.opset.op import OPS
 
 import ingot
-from ingot.optim.optimizer import Closure, Optimizer
+from ingot.optim.optimizer import Closure, Optimizer, Params
 from ingot.optim.steps import Steps
 from ingot.tensor import Tensor
 
@@ -48,8 +48,10 @@ class Fused(Optimizer):
     _joined: bool | None = True
     _opt_called = False
 
-    def _share(self, foreach: bool | None, fused: bool | None = None) -> None:
-        """``foreach=False`` gives each parameter a launch of its own; else several share one."""
+    def __init__(
+        self, params: Params, defaults: dict[str, Any], foreach: bool | None = None, fused: bool | None = None
+    ) -> None:
+        super().__init__(params, defaults)
         if foreach and fused:
             raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
         self._joined = fused or foreach is not False
@@ -108,6 +110,11 @@ class Fused(Optimizer):
                 self._advance(group, state)
                 if recording:
                     context.recorder.counted(self, group, state)
+
+
+def decoupled(name: str, group: Mapping[str, Any]) -> str:
+    """The op ``name``_step, or the one whose decay is the parameter's own, if a group has it so."""
+    return f"{name}w_step" if group["decoupled_weight_decay"] else f"{name}_step"
 
 
 def decay_of(group: Mapping[str, Any]) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ingot_devices.opset import adam as rows
 
-from ingot.optim.fused import Fused, Rule, decay_of
+from ingot.optim.fused import Fused, Rule, decay_of, decoupled
 from ingot.optim.optimizer import Params
 
 
@@ -45,12 +45,11 @@ class NAdam(Fused):
                 "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
             },
+            foreach,
         )
-        self._share(foreach)
 
     def _rule(self, group: Mapping[str, Any]) -> Rule:
-        name = "nadamw_step" if group["decoupled_weight_decay"] else "nadam_step"
-        return Rule(name, self.moments, (group["maximize"],))
+        return Rule(decoupled("nadam", group), self.moments, (group["maximize"],))
 
     def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
         beta1, beta2 = group["betas"]
@@ -104,12 +103,11 @@ class RAdam(Fused):
                 "decoupled_weight_decay": decoupled_weight_decay,
                 "maximize": maximize,
             },
+            foreach,
         )
-        self._share(foreach)
 
     def _rule(self, group: Mapping[str, Any]) -> Rule:
-        name = "radamw_step" if group["decoupled_weight_decay"] else "radam_step"
-        return Rule(name, self.moments, (group["maximize"],))
+        return Rule(decoupled("radam", group), self.moments, (group["maximize"],))
 
     def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
         beta1, beta2 = group["betas"]
@@ -148,8 +146,8 @@ class Adamax(Fused):
         super().__init__(
             params,
             {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "maximize": maximize},
+            foreach,
         )
-        self._share(foreach)
 
     def _numbers(self, group: Mapping[str, Any], state: Mapping[str, Any]) -> tuple[Any, ...]:
         beta1, beta2 = group["betas"]

@@ -45,8 +45,8 @@ class RMSprop(Fused):
                 "weight_decay": weight_decay,
                 "maximize": maximize,
             },
+            foreach,
         )
-        self._share(foreach)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)
@@ -99,8 +99,9 @@ class Adagrad(Fused):
                 "initial_accumulator_value": initial_accumulator_value,
                 "maximize": maximize,
             },
+            foreach,
+            fused,
         )
-        self._share(foreach, fused)
         for group in self.param_groups:
             for parameter in group["params"]:
                 self.state[parameter] = self._begin(parameter, group, self._rule(group))
@@ -135,9 +136,8 @@ class Adadelta(Fused):
         maximize: bool = False,
     ) -> None:
         super().__init__(
-            params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}
+            params, {"lr": lr, "rho": rho, "eps": eps, "weight_decay": weight_decay, "maximize": maximize}, foreach
         )
-        self._share(foreach)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)
@@ -170,8 +170,7 @@ class Rprop(Fused):
         foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize})
-        self._share(foreach)
+        super().__init__(params, {"lr": lr, "etas": etas, "step_sizes": step_sizes, "maximize": maximize}, foreach)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)

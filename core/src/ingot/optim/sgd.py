@@ -45,8 +45,9 @@ class SGD(Fused):
                 "nesterov": nesterov,
                 "maximize": maximize,
             },
+            foreach,
+            fused,
         )
-        self._share(foreach, fused)
 
     def _check(self, group: Mapping[str, Any]) -> None:
         super()._check(group)
@@ -100,8 +101,8 @@ class ASGD(Fused):
                 "weight_decay": weight_decay,
                 "maximize": maximize,
             },
+            foreach,
         )
-        self._share(foreach)
 
     def _begin(self, parameter: Tensor, group: Mapping[str, Any], rule: Rule) -> dict[str, Any]:
         return {**super()._begin(parameter, group, rule), "eta": float(group["lr"])}

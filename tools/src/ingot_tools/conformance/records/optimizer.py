@@ -40,6 +40,22 @@ def stepper(kind: str) -> Callable[..., Any]:
     return call
 
 
+def directed(p: Any, g: Any, weight_decay: float = 0, maximize: bool = False) -> Any:
+    """The gradient to go down along, with the decay in it."""
+    g = -g if maximize else g
+    return g + weight_decay * p if weight_decay else g
+
+
+def decayed(p: Any, lr: float, weight_decay: float, decoupled: bool) -> tuple[Any, float]:
+    """The parameter, shrunk where the decay is decoupled, and the decay that is left."""
+    return (p * (1 - lr * weight_decay), 0) if decoupled else (p, weight_decay)
+
+
+def averaged(m: Any, v: Any, g: Any, betas: Any) -> tuple[Any, Any]:
+    """Adam's running means of the gradient and of its square."""
+    return betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+
+
 def sgd(
     p: Any,
     gradients: Any,
@@ -51,9 +67,8 @@ def sgd(
     maximize: bool = False,
 ) -> Any:
     velocity = None
-    for g in gradients:
-        g = -g if maximize else g
-        g = g + weight_decay * p if weight_decay else g
+    for given in gradients:
+        g = directed(p, given, weight_decay, maximize)
         if momentum:
             velocity = g if velocity is None else momentum * velocity + (1 - dampening) * g
             g = g + momentum * velocity if nesterov else velocity
@@ -74,12 +89,9 @@ def adam(
 ) -> Any:
     m, v, top = np.zeros_like(p), np.zeros_like(p), np.zeros_like(p)
     for k, given in enumerate(gradients, 1):
-        g = -given if maximize else given
-        if decoupled_weight_decay:
-            p = p * (1 - lr * weight_decay)
-        elif weight_decay:
-            g = g + weight_decay * p
-        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+        p, rest = decayed(p, lr, weight_decay, decoupled_weight_decay)
+        g = directed(p, given, rest, maximize)
+        m, v = averaged(m, v, g, betas)
         top = np.maximum(top, v) if amsgrad else v
         p = p - lr * (m / (1 - betas[0] ** k)) / (np.sqrt(top / (1 - betas[1] ** k)) + eps)
     return p

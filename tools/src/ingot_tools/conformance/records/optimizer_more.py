@@ -6,14 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .optimizer import W, steps
+from .optimizer import W, averaged, decayed, directed, steps
 from .record import Record, S, V
-
-
-def directed(p: Any, g: Any, weight_decay: float = 0, maximize: bool = False) -> Any:
-    """The gradient to go down along, with the decay in it."""
-    g = -g if maximize else g
-    return g + weight_decay * p if weight_decay else g
 
 
 def rmsprop(
@@ -81,11 +75,6 @@ def adamax(
     return p
 
 
-def decayed(p: Any, lr: float, weight_decay: float, decoupled: bool) -> tuple[Any, float]:
-    """The parameter, shrunk where the decay is decoupled, and the decay that is left."""
-    return (p * (1 - lr * weight_decay), 0) if decoupled else (p, weight_decay)
-
-
 def nadam(
     p: Any,
     gradients: Any,
@@ -103,7 +92,7 @@ def nadam(
         g = directed(p, given, rest, maximize)
         mu, following = (betas[0] * (1 - 0.96 ** (t * momentum_decay) / 2) for t in (k, k + 1))
         product *= mu
-        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+        m, v = averaged(m, v, g, betas)
         ahead = following * m / (1 - product * following) + (1 - mu) * g / (1 - product)
         p = p - lr * ahead / (np.sqrt(v / (1 - betas[1] ** k)) + eps)
     return p
@@ -123,7 +112,7 @@ def radam(
     for k, given in enumerate(gradients, 1):
         p, left = decayed(p, lr, weight_decay, decoupled_weight_decay)
         g = directed(p, given, left, maximize)
-        m, v = betas[0] * m + (1 - betas[0]) * g, betas[1] * v + (1 - betas[1]) * g * g
+        m, v = averaged(m, v, g, betas)
         rest = 1 - betas[1] ** k
         r = most - 2 * k * betas[1] ** k / rest
         scale = np.ones_like(p)
