@@ -179,8 +179,11 @@ def test_a_plateau_minds_groups_that_came_later() -> None:
 
 def test_schedules_refuse_what_makes_no_sense() -> None:
     optimizer = ingot.optim.SGD([nn.Parameter(ingot.ones(1))])
+    wrong: Any = 3
     with pytest.raises(TypeError, match="int is not an Optimizer"):
-        lr_scheduler.StepLR(3, 1)  # type: ignore[arg-type]
+        lr_scheduler.StepLR(wrong, 1)
+    with pytest.raises(TypeError, match="takes what was measured"):
+        lr_scheduler.ReduceLROnPlateau(optimizer).step()
     with pytest.raises(KeyError, match="initial_lr"):
         lr_scheduler.StepLR(optimizer, 1, last_epoch=3)
     with pytest.raises(ValueError, match="Expected 1 lr_lambdas, but got 2"):

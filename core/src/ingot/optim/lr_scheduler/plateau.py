@@ -72,8 +72,10 @@ class ReduceLROnPlateau(LRScheduler):
         bound = best * (1.0 + sign * self.threshold) if self.threshold_mode == "rel" else best + sign * self.threshold
         return a < bound if self.mode == "min" else a > bound
 
-    def step(self, metrics: SupportsFloat) -> None:  # type: ignore[override]
-        """Go on by one epoch, in which ``metrics`` (a number, or a tensor of one) was measured."""
+    def step(self, metrics: SupportsFloat | None = None) -> None:
+        """Go on by one epoch, in which ``metrics`` (a number, or a tensor of one) was measured; TypeError without it."""
+        if metrics is None:
+            raise TypeError("ReduceLROnPlateau.step() takes what was measured: step(loss)")
         current = float(metrics)
         if not self._recorded(partial(self._see, current)):
             self._see(current)
