@@ -62,8 +62,7 @@ from .generator import (
     set_rng_state,
 )
 from .layouts import Size
-from .ops import activation, catalog, creation, index, neural, pointwise, random, recurrent, reduce, shape, subscript
-from .ops import linalg as _products
+from .ops import catalog, creation, index, neural, pointwise
 from .ops.creation import tensor
 from .ops.named import named as _named
 from .ops.named import public as _public
@@ -184,9 +183,7 @@ __all__ = [
     "vision",
     "without_kernels",
 ]
-for _module in (
-    pointwise, activation, reduce, shape, index, subscript, _products, neural, recurrent, creation, random, *catalog.MODULES,
-):  # fmt: skip
+for _module in catalog.MODULES:
     globals().update(_public(_module.FUNCTIONS, pointwise.CHECKED))
     __all__.extend(_module.FUNCTIONS)
 __all__.sort()

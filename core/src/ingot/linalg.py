@@ -59,7 +59,8 @@ def matrix_norm(
     if ord == "fro":
         return into(out, run("norm", made, axes=tuple(sorted((row, column))), keepdim=keepdim, p=2.0))
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
-        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} is not supported; 'fro', 1, -1, inf and -inf are")
+        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} is not here: 2, -2 and 'nuc' take singular values, which "
+                                  "no device computes; 'fro', 1, -1, inf and -inf are")
     summed, over = (row, column) if abs(ord) == 1 else (column, row)
     sizes = sum(run("abs", made), summed, keepdim=True)
     found = (amax if ord > 0 else amin)(sizes, over, keepdim=True)

@@ -13,7 +13,7 @@ from ingot_devices.opset.op import OPS
 
 from . import dispatch
 from .inplace import make_inplace
-from .ops import activation, catalog, creation, index, linalg, neural, pointwise, random, reduce, shape, subscript
+from .ops import catalog, pointwise
 from .ops.common import run
 
 _FAST = {
@@ -45,25 +45,14 @@ def install(tensor: Any) -> None:
         setattr(tensor, method, make_inplace(OPS[name]))
     for method, name in (("__neg__", "neg"), ("__abs__", "abs"), ("__invert__", "bitwise_not")):
         setattr(tensor, method, dispatch.make_unary(OPS[name]))
-    skipped = {"tensor", "as_tensor", "asarray", "from_numpy", "broadcast_tensors", "stack", "cat", "concat", "concatenate",
-               "hstack", "vstack", "meshgrid", "where", "linear", "einsum", "result_type", "dropout", "selu", "celu", "rrelu",
-               "threshold"}  # fmt: skip
-    for module in (pointwise, activation, reduce, shape, index, subscript, linalg, neural):
-        for name, function in module.FUNCTIONS.items():
-            if name not in skipped and name not in tensor.__dict__:
-                setattr(tensor, name, function)
     for module in catalog.MODULES:
         for name, function in module.FUNCTIONS.items():
             if name not in module.ALONE and name not in tensor.__dict__:
                 setattr(tensor, name, function)
-    for module in (
-        pointwise, activation, reduce, shape, index, subscript, linalg, creation, random, *catalog.MODULES,
-    ):  # fmt: skip
+    for module in catalog.MODULES:
         for name, function in module.METHODS.items():
             setattr(tensor, name, function)
     tensor.where = lambda self, condition, other: pointwise.where(condition, self, other)
-    tensor.multinomial = random.multinomial
-    tensor.bernoulli = random.bernoulli
     for name, dtype in (("float", dt.float32), ("half", dt.float16), ("bfloat16", dt.bfloat16), ("double", dt.float64),
                         ("int", dt.int32), ("long", dt.int64), ("bool", dt.bool_), ("short", dt.int16), ("char", dt.int8),
                         ("byte", dt.uint8)):  # fmt: skip

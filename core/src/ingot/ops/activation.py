@@ -119,4 +119,5 @@ def threshold(input: Any, threshold: float, value: float, inplace: bool = False)
 FUNCTIONS = {
     f.__name__: f for f in (gelu, softplus, elu, selu, celu, leaky_relu, prelu, rrelu, hardshrink, threshold)
 }
+ALONE = frozenset({"celu", "rrelu", "selu", "threshold"})
 METHODS = {f"{f.__name__}_": inplace_method(f) for f in (gelu, softplus, elu, leaky_relu)}

@@ -271,4 +271,5 @@ def new_tensor(self: Any, data: Any, *, dtype: Any = None, device: Any = None, r
     return tensor(data, requires_grad=requires_grad, **_like(self, dtype, device))
 
 
+ALONE = frozenset(FUNCTIONS)
 METHODS = {f.__name__: f for f in (new_empty, new_zeros, new_ones, new_full, new_tensor)}

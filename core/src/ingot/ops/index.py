@@ -179,4 +179,5 @@ def index_add_(self: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) 
     return _index_add(over, self, dim, index, source, alpha)
 
 
+ALONE: frozenset[str] = frozenset()
 METHODS = {f.__name__: f for f in (scatter_, scatter_add_, index_add_)}

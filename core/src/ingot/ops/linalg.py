@@ -102,5 +102,6 @@ def addmm_(self: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
     return into(self, addmm(self, mat1, mat2, beta=beta, alpha=alpha))
 
 
-METHODS = {"addmm_": addmm_}
 FUNCTIONS = {f.__name__: f for f in (matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum)}
+ALONE = frozenset({"einsum", "linear"})
+METHODS = {"addmm_": addmm_}

@@ -250,3 +250,5 @@ FUNCTIONS = {
     for f in (softmax, log_softmax, layer_norm, cross_entropy, nll_loss, mse_loss, l1_loss, binary_cross_entropy_with_logits,
               scaled_dot_product_attention)
 }  # fmt: skip
+ALONE: frozenset[str] = frozenset()
+METHODS: dict[str, Any] = {}

@@ -148,7 +148,9 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Any = None) -> A
     """Values below ``min`` or above ``max`` (numbers or tensors) replaced by them."""
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    return into(out, run("clamp", input, _reached(min, input), _reached(max, input)))
+    if input._layout.dtype.kind in "iu":
+        min, max = _reached(min, input), _reached(max, input)
+    return into(out, run("clamp", input, min, max))
 
 
 def _reached(value: Any, input: Any) -> Any:
@@ -343,6 +345,7 @@ def masked_fill_(self: Any, mask: Any, value: Any) -> Any:
     return call_(OPS["where"], (_bool_mask(mask), value, self), at=2)
 
 
+ALONE = frozenset({"result_type", "where"})  # `where` takes another order as a method
 METHODS: dict[str, Callable[..., Any]] = (
     {f"{n}_": _unary_(n) for n in (*UNARY, "round")}
     | {f"{n}_": _binary_(n) for n in BINARY}

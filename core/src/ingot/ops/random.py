@@ -238,4 +238,5 @@ def random_(self: Any, low: int = 0, high: int | None = None, *, generator: Gene
     return into(self, randint(low, high, self._layout.shape, dtype=self.dtype, device=self.device, generator=generator))
 
 
+ALONE = frozenset(FUNCTIONS) - {"bernoulli", "multinomial"}
 METHODS = {f.__name__: f for f in (uniform_, normal_, bernoulli_, random_)}

@@ -56,3 +56,5 @@ def gru_cell(input: Any, hx: Any, w_ih: Any, w_hh: Any, b_ih: Any = None, b_hh: 
 
 
 FUNCTIONS = {f.__name__: f for f in (_rnn_cell("tanh"), _rnn_cell("relu"), lstm_cell, gru_cell)}
+ALONE = frozenset(FUNCTIONS)
+METHODS: dict[str, Any] = {}

@@ -236,4 +236,5 @@ FUNCTIONS = {
     for f in (sum, mean, prod, amax, amin, max, min, argmax, argmin, any, all, var, std, var_mean, norm, logsumexp,
               count_nonzero, cumsum, cumprod, cummax, cummin, sort, argsort, topk, unique, searchsorted, bincount)
 }  # fmt: skip
+ALONE: frozenset[str] = frozenset()
 METHODS = {f"{f.__name__}_": inplace(f) for f in (cumsum, cumprod)}

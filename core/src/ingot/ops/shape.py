@@ -483,5 +483,6 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
     return self
 
 
+ALONE = frozenset("broadcast_tensors cat concat concatenate hstack meshgrid stack vstack".split())
 METHODS = {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, repeat, contiguous, fill_diagonal_)}
 METHODS |= {f"{f.__name__}_": inplace(f) for f in (tril, triu)}

@@ -348,4 +348,5 @@ def index_put_(self: Any, indices: Any, values: Any, accumulate: bool = False) -
 
 
 FUNCTIONS = {"index_put": index_put}
+ALONE: frozenset[str] = frozenset()
 METHODS = {"index_put_": index_put_}
