@@ -128,9 +128,9 @@ def test_other_failures_are_not_taken_for_lack_of_memory() -> None:
     assert device.pool.stats()[:2] == (0, 0)
 
 
-def test_a_handle_that_is_none_is_said_to_be_none() -> None:
+def test_a_handle_that_is_none_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch) -> None:
     device = PretendDevice()
-    device.allocate = lambda nbytes: None  # type: ignore[method-assign, assignment, return-value]
+    monkeypatch.setattr(device, "allocate", lambda nbytes: None)
     for ask in (device.pool.allocate, device.pool.raw):
         with pytest.raises(ContractError, match=r"PretendDevice\.allocate\(\d+\) returned None; it must return a handle"):
             ask(64)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from functions_table import NAN, C, F, I, M, Row, X
+from functions_table import NAN, C, F, M, N, Row, X
 
 
 def pieces(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,7 +97,7 @@ def on_diagonal(x: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1)
     part[...] = src
 
 
-PLACES = I([[0, 1, 2, 0], [2, 0, 0, 1], [0, 0, 2, 1]])
+PLACES = N([[0, 1, 2, 0], [2, 0, 0, 1], [0, 0, 2, 1]])
 ROWS: list[Row] = [
     # ---- turning, stacking, splitting ------------------------------------------------------------
     C("fliplr", np.fliplr, X(2, 3)),
@@ -143,27 +143,27 @@ ROWS: list[Row] = [
     C("combinations", choices, X(4), r=3, with_replacement=True),
     C("combinations", choices, X(4), r=1),
     C("combinations", choices, X(2), r=3),
-    C("argwhere", np.argwhere, I([[0, 2], [3, 0]]), grad=False),
-    C("argwhere", np.argwhere, I(3), grad=False),
+    C("argwhere", np.argwhere, N([[0, 2], [3, 0]]), grad=False),
+    C("argwhere", np.argwhere, N(3), grad=False),
     C("logspace", np.logspace, -1, 2, 5, grad=False),
     C("logspace", np.logspace, 0, 3, 4, base=2.0, grad=False),
     C("vander", np.vander, X(3)),
     C("vander", np.vander, X(3), N=4, increasing=True),
     # ---- positions -------------------------------------------------------------------------------
-    C("take", np.take, X(3, 4), I([[0, -1], [5, 5]])),
-    C("take", np.take, X(3), I([])),
-    C("index_copy", written(slices), X(3, 4), 1, I([3, 0]), X(3, 2)),
-    C("index_copy", written(slices), X(3, 4), 0, I([]), X(0, 4)),
-    C("index_fill", written(slices), X(3, 4), 1, I([3, 0]), 2.5),
-    C("index_fill", written(slices), X(3, 4), -2, I([1]), F(0.5)),
+    C("take", np.take, X(3, 4), N([[0, -1], [5, 5]])),
+    C("take", np.take, X(3), N([])),
+    C("index_copy", written(slices), X(3, 4), 1, N([3, 0]), X(3, 2)),
+    C("index_copy", written(slices), X(3, 4), 0, N([]), X(0, 4)),
+    C("index_fill", written(slices), X(3, 4), 1, N([3, 0]), 2.5),
+    C("index_fill", written(slices), X(3, 4), -2, N([1]), F(0.5)),
     *(
         C("scatter_reduce", scatter_reduce, X(3, 4), dim, PLACES, X(3, 4), reduce, include_self=own)
         for reduce in ("sum", "mean", "amax", "amin")
         for dim in (0, 1)
         for own in (True, False)
     ),
-    C("scatter_reduce", scatter_reduce, I([5, 3, 1]), 0, I([0, 2, 0]), I([9, -4, 2]), "amin", grad=False),
-    C("scatter_reduce", scatter_reduce, F([1.0, 5.0, NAN]), 0, I([0, 1, 0]), F([NAN, 7.0, 2.0]), "amin", grad=False),
+    C("scatter_reduce", scatter_reduce, N([5, 3, 1]), 0, N([0, 2, 0]), N([9, -4, 2]), "amin", grad=False),
+    C("scatter_reduce", scatter_reduce, F([1.0, 5.0, NAN]), 0, N([0, 1, 0]), F([NAN, 7.0, 2.0]), "amin", grad=False),
     C("masked_scatter", written(masked), X(2, 3), M([[True, False, True], [False, True, False]]), X(4)),
     C("select_scatter", written(select), X(3, 4), X(3), 1, -1),
     C("slice_scatter", written(sliced), X(5, 2), X(2, 2), start=1, end=5, step=2),

@@ -1,7 +1,7 @@
 """Functions that are made of ops: how to call each, and NumPy's answer in float64: what `test_functions` is made from.
 
 A row is ``C(name, reference, *args, **kwargs)``: the reference is called with the same arguments, arrays for operands.
-``X(3, 4)`` is a float operand of distinct values, ``F(…)`` one of these floats, ``I(…)`` of these integers, ``M(…)`` of these
+``X(3, 4)`` is a float operand of distinct values, ``F(…)`` one of these floats, ``N(…)`` of these integers, ``M(…)`` of these
 truth values. ``grad=False`` where PyTorch has no gradient either.
 """
 
@@ -69,7 +69,7 @@ def F(values: Any) -> Given:
     return Given(np.array(values, np.float64))
 
 
-def I(values: Any) -> Given:  # noqa: E743 - as X and M
+def N(values: Any) -> Given:
     """These integers."""
     return Given(np.array(values, np.int64))
 
@@ -94,17 +94,17 @@ ROWS: list[Row] = [
     C("diff", ref.diff, X(5)),
     C("diff", ref.diff, X(3, 4), n=2, dim=0),
     C("diff", ref.diff, X(3, 4), prepend=X(3, 1), append=X(3, 2)),
-    C("diff", ref.diff, I([3, 1, 4]), grad=False),
+    C("diff", ref.diff, N([3, 1, 4]), grad=False),
     C("diff", lambda x: x[1:] ^ x[:-1], M([True, True, False]), grad=False),
     C("diff", ref.diff, X(0)),
     C("diff", lambda x, n: x[:0], X(2), n=3),
     C("trace", np.trace, X(3, 4)),
     C("trace", np.trace, X(0, 3)),
-    C("trace", np.trace, I([[1, 2], [3, 4]]), grad=False),
+    C("trace", np.trace, N([[1, 2], [3, 4]]), grad=False),
     C("nansum", ref.along(np.nansum), F(HOLES)),
     C("nansum", ref.along(np.nansum), F(HOLES), dim=1, keepdim=True),
     C("nansum", ref.along(np.nansum), X(0, 3), dim=0),
-    C("nansum", ref.along(np.nansum), I([1, 2]), grad=False),
+    C("nansum", ref.along(np.nansum), N([1, 2]), grad=False),
     C("nanmean", ref.along(np.nanmean), F(HOLES)),
     C("nanmean", ref.along(np.nanmean), F(HOLES), dim=0),
     C("aminmax", ref.pairs(np.min, np.max), X(3, 4)),
@@ -118,8 +118,8 @@ ROWS: list[Row] = [
     C("cov", ref.cov, X(3, 5)),
     C("cov", ref.cov, X(5)),
     C("cov", ref.cov, X(3, 5), correction=0),
-    C("cov", ref.cov, X(2, 4), fweights=I([1, 2, 3, 1])),
-    C("cov", ref.cov, X(2, 4), fweights=I([2, 1, 1, 1]), aweights=F([0.5, 1, 1.5, 2])),
+    C("cov", ref.cov, X(2, 4), fweights=N([1, 2, 3, 1])),
+    C("cov", ref.cov, X(2, 4), fweights=N([2, 1, 1, 1]), aweights=F([0.5, 1, 1.5, 2])),
     C("corrcoef", np.corrcoef, X(3, 6)),
     C("corrcoef", np.corrcoef, X(6)),
     C("trapezoid", ref.trapezoid, X(3, 4)),
@@ -134,15 +134,15 @@ ROWS: list[Row] = [
     C("median", ref.median, X(2, 3, 4), dim=0, keepdim=True),
     C("median", ref.median, F(HOLES), dim=1),
     C("median", lambda x: x, X()),
-    C("median", ref.median, I(TIES[:1]), dim=0, grad=False),
+    C("median", ref.median, N(TIES[:1]), dim=0, grad=False),
     C("nanmedian", ref.nanmedian, F(HOLES)),
     C("nanmedian", lambda x, dim: (F([0.5, 0.25, 0.75]).values, np.array([2, 3, 3])), F(HOLES), dim=1),
     C("kthvalue", ref.kth, X(3, 5), 2),
     C("kthvalue", ref.kth, X(3, 5), 3, dim=0, keepdim=True),
-    C("kthvalue", ref.kth, I([4, 9, 2]), 1, grad=False),
+    C("kthvalue", ref.kth, N([4, 9, 2]), 1, grad=False),
     C("mode", ref.mode, F(TIES), grad=False),
     C("mode", ref.mode, X(3, 4)),
-    C("mode", ref.mode, I(TIES), dim=0, grad=False),
+    C("mode", ref.mode, N(TIES), dim=0, grad=False),
     *(
         C("quantile", ref.quantile(np.quantile), X(3, 5), 0.3, dim=1, interpolation=how)
         for how in ("linear", "lower", "higher", "midpoint", "nearest")
@@ -155,11 +155,11 @@ ROWS: list[Row] = [
     C("nanquantile", ref.quantile(np.nanquantile), F(HOLES), 0.5),
     C("msort", lambda x: np.sort(x, axis=0), X(4, 3)),
     C("msort", lambda x: np.sort(x, axis=0), X(0, 3)),
-    C("unique_consecutive", ref.runs, I([1, 1, 2, 2, 2, 1, 3]), return_inverse=True, return_counts=True, grad=False),
+    C("unique_consecutive", ref.runs, N([1, 1, 2, 2, 2, 1, 3]), return_inverse=True, return_counts=True, grad=False),
     C(
         "unique_consecutive",
         ref.runs,
-        I([[1, 1, 2], [1, 1, 2], [0, 1, 2]]),
+        N([[1, 1, 2], [1, 1, 2], [0, 1, 2]]),
         return_inverse=True,
         return_counts=True,
         dim=0,
@@ -168,20 +168,20 @@ ROWS: list[Row] = [
     C(
         "unique_consecutive",
         ref.runs,
-        I([[1, 1, 2], [1, 1, 2], [0, 0, 2]]),
+        N([[1, 1, 2], [1, 1, 2], [0, 0, 2]]),
         return_inverse=True,
         return_counts=True,
         dim=1,
         grad=False,
     ),
-    C("unique_consecutive", ref.runs, I([]), return_inverse=True, return_counts=True, grad=False),
+    C("unique_consecutive", ref.runs, N([]), return_inverse=True, return_counts=True, grad=False),
     C("bucketize", ref.bucketize, X(3, 4), F([-1.0, 0.0, 1.0]), grad=False),
-    C("bucketize", ref.bucketize, I([[1, 5], [3, 9]]), I([1, 3, 5]), right=True, out_int32=True, grad=False),
-    C("isin", ref.isin, I([[1, 2], [3, 4]]), I([4, 2, 9]), grad=False),
+    C("bucketize", ref.bucketize, N([[1, 5], [3, 9]]), N([1, 3, 5]), right=True, out_int32=True, grad=False),
+    C("isin", ref.isin, N([[1, 2], [3, 4]]), N([4, 2, 9]), grad=False),
     C("isin", ref.isin, X(3, 4), F([0.5]), invert=True, grad=False),
-    C("isin", ref.isin, I([1, 2, 3]), 2, grad=False),
-    C("isin", ref.isin, I([1, 2]), I([]), grad=False),
-    C("isin", ref.isin, I([]), I([1]), grad=False),
+    C("isin", ref.isin, N([1, 2, 3]), 2, grad=False),
+    C("isin", ref.isin, N([1, 2]), N([]), grad=False),
+    C("isin", ref.isin, N([]), N([1]), grad=False),
     # ---- products --------------------------------------------------------------------------------
     C("tensordot", np.tensordot, X(2, 3, 4), X(3, 4, 2)),
     C("tensordot", ref.tensordot, X(2, 3, 4), X(4, 2, 5), dims=([0, 2], [1, 0])),

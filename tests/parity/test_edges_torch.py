@@ -18,11 +18,6 @@ BEYOND = (-INF, -1e4, -100.0, -50.0, -30.0, 30.0, 50.0, 100.0, 1e4, INF, NAN)
 Make = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def ingot() -> Any:
-    return pytest.importorskip("ingot")
-
-
 def result(t: Any, call: Make, arrays: Sequence[Any], dtype: str, fixed: Sequence[Any] = ()) -> tuple[Any, list[Any]]:
     """What ``call(F, *tensors)`` gives, and the gradients of a weighted sum of it by ``arrays``."""
     kind = getattr(t, dtype)

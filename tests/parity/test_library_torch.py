@@ -18,11 +18,6 @@ DIFFERS = {
 }
 
 
-@pytest.fixture(scope="session")
-def ingot() -> Any:
-    return pytest.importorskip("ingot")
-
-
 # ---- names and defaults --------------------------------------------------------------------------
 
 PLACES = (

@@ -17,11 +17,6 @@ DTYPES = {"float32": 4e-6, "float64": 1e-12}
 KINDS = list(dict.fromkeys(kind for kind, _ in CASES))
 
 
-@pytest.fixture(scope="session")
-def ingot() -> Any:
-    return pytest.importorskip("ingot")
-
-
 def bound(kind: str, dtype: str) -> float:
     return max(DTYPES[dtype], 1e-7 if kind in ROUNDED else 0)
 

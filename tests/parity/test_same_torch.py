@@ -16,11 +16,6 @@ from ingot_tools.conformance.records.record import Record
 pytestmark = pytest.mark.torch
 
 
-@pytest.fixture(scope="session")
-def ingot() -> Any:
-    return pytest.importorskip("ingot")
-
-
 @pytest.mark.parametrize("record", [r for r in RECORDS.values() if r.group != "random"], ids=str)
 def test_same_result(ingot: Any, torch: Any, record: Record) -> None:
     ours, theirs = Subject(ingot, "cpu"), Subject(torch, "cpu")

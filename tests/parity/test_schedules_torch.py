@@ -14,11 +14,6 @@ pytestmark = pytest.mark.torch
 Make = Callable[[Any, Any], Any]
 
 
-@pytest.fixture(scope="session")
-def ingot() -> Any:
-    return pytest.importorskip("ingot")
-
-
 def warm_then_cosine(s: Any, o: Any) -> Any:
     return s.SequentialLR(o, [s.LinearLR(o, 0.1, 1, 4), s.CosineAnnealingLR(o, 9)], [4])
 

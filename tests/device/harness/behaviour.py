@@ -13,7 +13,7 @@ from ingot_devices import dtypes
 
 
 @contextmanager
-def refused(t: Any, error: type[BaseException], *words: str) -> Iterator[None]:
+def refused(t: Any, error: type[BaseException] | tuple[type[BaseException], ...], *words: str) -> Iterator[None]:
     """The body raises ``error``; ingot's message has every one of ``words`` (PyTorch's may be
     worded otherwise)."""
     with pytest.raises(error) as caught:
