@@ -15,6 +15,14 @@ def pairs(*functions: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **kwargs: tuple(f(*args, **kwargs) for f in functions)
 
 
+def rsub(x: Any, other: Any, alpha: float = 1) -> Any:
+    return other - alpha * x
+
+
+def isclose(x: Any, other: Any, **kwargs: Any) -> Any:
+    return np.isclose(x.astype(np.float64), other.astype(np.float64), **kwargs)
+
+
 def median(x: Any, dim: int, keepdim: bool = False) -> Any:
     """The lower one, and where it is; NaN and its first place where there is one."""
     order = np.argsort(x, axis=dim, kind="stable")

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import functions_numpy as ref
 import numpy as np
 from functions_table import NAN, C, F, M, N, Row, X
 
@@ -100,6 +101,23 @@ def on_diagonal(x: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1)
 PLACES = N([[0, 1, 2, 0], [2, 0, 0, 1], [0, 0, 2, 1]])
 ROWS: list[Row] = [
     # ---- turning, stacking, splitting ------------------------------------------------------------
+    C("t", np.transpose, X(2, 3)),
+    C("t", np.transpose, X(3)),
+    C("movedim", np.moveaxis, X(2, 3, 4), (0, 1), (-1, 0)),
+    C("broadcast_to", np.broadcast_to, X(3, 1), (2, 3, 4)),
+    C("broadcast_tensors", np.broadcast_arrays, X(3, 1), X(4), X()),
+    C("ravel", np.ravel, X(2, 3)),
+    C("hstack", np.hstack, (X(2, 1), X(2, 3))),
+    C("hstack", np.hstack, [X(2), X(), X(3)]),
+    C("vstack", np.vstack, (X(3), X(2, 3))),
+    C("repeat_interleave", np.repeat, X(2, 3), 2),
+    C("repeat_interleave", ref.along(np.repeat), X(2, 3), N([1, 0, 2]), dim=1),
+    C("repeat_interleave", np.repeat, X(3), N([2, 0, 1])),
+    C("repeat_interleave", np.repeat, X(2, 2), N([2])),
+    C("repeat_interleave", lambda x, n, dim, output_size: np.repeat(x, n, dim), X(2, 3), N([1, 3]), dim=0, output_size=4),
+    C("meshgrid", np.meshgrid, X(2), X(3), indexing="ij"),
+    C("meshgrid", np.meshgrid, X(2), X(3), X(1), indexing="xy"),
+    C("meshgrid", np.meshgrid, X(2), X(0), indexing="xy"),
     C("fliplr", np.fliplr, X(2, 3)),
     C("flipud", np.flipud, X(3)),
     C("flipud", np.flipud, X(0, 3)),
@@ -127,6 +145,9 @@ ROWS: list[Row] = [
     C("diag_embed", diag_embed, X(2, 3)),
     C("diag_embed", diag_embed, X(2, 3), offset=-1, dim1=0, dim2=2),
     C("diag_embed", diag_embed, X(0)),
+    C("diag", np.diag, X(3), -1),
+    C("diag", np.diag, X(3, 4), 1),
+    C("diag", np.diag, X(3, 4), -7),
     C("diagflat", np.diagflat, X(2, 2)),
     C("diagflat", np.diagflat, X(3), 1),
     *(

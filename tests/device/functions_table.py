@@ -86,10 +86,26 @@ def C(name: str, reference: Callable[..., Any], *args: Any, grad: bool = True, *
 
 NAN = float("nan")
 HOLES = [[1.5, NAN, 0.5, -1.0], [NAN, NAN, 2.0, 0.25], [3.0, 1.0, -2.0, 0.75]]
+EDGES = [NAN, np.inf, -np.inf, np.inf, 0.0, 1.0, 1.0]
+OTHERS = [NAN, np.inf, np.inf, 1.0, 1e-9, np.inf, 1.0 + 2**-17]
 TIES = [[1, 2, 2, 3, 1], [5, 4, 5, 4, 0], [7, 7, 7, 1, 2]]
 
 
 ROWS: list[Row] = [
+    # ---- elements --------------------------------------------------------------------------------
+    C("rsub", ref.rsub, X(3, 1), X(4), alpha=0.5),
+    C("rsub", ref.rsub, X(3), 2),
+    C("rsub", ref.rsub, N([1, 5]), N([3, 3]), alpha=2, grad=False),
+    C("clamp_min", np.maximum, X(3, 4), 0.25),
+    C("clamp_min", np.maximum, X(3, 4), X(4)),
+    C("clamp_max", np.minimum, X(3, 4), 0.25),
+    C("clamp_max", np.minimum, N([1, 5]), 2, grad=False),
+    *(C("isclose", ref.isclose, F(EDGES), F(OTHERS), equal_nan=same, grad=False) for same in (False, True)),
+    C("isclose", ref.isclose, F([[1.0], [2.0]]), F([1.5, 1.75, 2.25]), rtol=0.0, atol=0.5, grad=False),
+    C("isclose", ref.isclose, F([3.0, 3.0]), F([4.0, 2.0]), rtol=0.25, atol=0.0, grad=False),
+    C("isclose", ref.isclose, N([100_000_000, 5]), N([100_000_001, 6]), grad=False),
+    C("isclose", ref.isclose, N([1, 2]), N([1, 3]), rtol=0.0, atol=0.0, grad=False),
+    C("isclose", ref.isclose, M([True, True]), M([True, False]), grad=False),
     # ---- sums and differences, continued ---------------------------------------------------------
     C("diff", ref.diff, X(5)),
     C("diff", ref.diff, X(3, 4), n=2, dim=0),
@@ -109,6 +125,8 @@ ROWS: list[Row] = [
     C("nanmean", ref.along(np.nanmean), F(HOLES), dim=0),
     C("aminmax", ref.pairs(np.min, np.max), X(3, 4)),
     C("aminmax", ref.along(ref.pairs(np.min, np.max)), X(3, 4), dim=1, keepdim=True),
+    C("var_mean", ref.pairs(ref.along(np.var, ddof=1), np.mean), X(3, 4)),
+    C("var_mean", ref.pairs(ref.along(np.var, ddof=1), ref.along(np.mean)), X(3, 4), dim=0, keepdim=True),
     C("std_mean", ref.pairs(ref.along(np.std, ddof=1), ref.along(np.mean)), X(3, 4), dim=1),
     C("logcumsumexp", ref.logcumsumexp, X(3, 4), 1),
     C("logcumsumexp", ref.logcumsumexp, X(3, 0), 0),
@@ -191,6 +209,8 @@ ROWS: list[Row] = [
     C("inner", np.inner, X(2, 3), X(4, 3)),
     C("inner", np.inner, X(), X(2, 3)),
     C("vdot", np.vdot, X(4), X(4)),
+    C("mv", np.matmul, X(3, 4), X(4)),
+    C("mv", np.matmul, X(2, 0), X(0)),
     C("ger", np.outer, X(3), X(4)),
     C("ger", np.outer, X(0), X(4)),
     C("addr", ref.added(np.outer), X(3, 4), X(3), X(4), beta=0.5, alpha=2),

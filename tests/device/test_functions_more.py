@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from functions_table import NAN
 from harness.behaviour import near, needs, ours_only, refused, same
 from ingot_tools.conformance.records import RECORDS
 from test_functions import ROWS
@@ -18,12 +19,12 @@ def test_every_function_is_tested(t: Any) -> None:
     """By a row, by a record of its op, or here."""
     ours_only(t, "its tables")
     rows = {row.name for row in ROWS} | set(RECORDS) | set(QUESTIONS) | set(REFUSED)
+    of: dict[Any, set[str]] = {}
     for module in t.ops.catalog.MODULES:
-        of: dict[int, set[str]] = {}
         for name, function in module.FUNCTIONS.items():
-            of.setdefault(id(function), set()).add(name)
-        plain = [names for names in of.values() if not any(n.endswith("_") for n in names)]
-        assert [names for names in plain if not names & rows] == []
+            of.setdefault(function, set()).add(name)
+    plain = [names for names in of.values() if not any(n.endswith("_") for n in names)]
+    assert [names for names in plain if not names & rows] == []
     assert {f"linalg.{name}" for name in t.linalg.__all__} <= rows
 
 
@@ -177,11 +178,40 @@ def test_medians_of_halves_and_infinities(t: Any, device: str) -> None:
     assert float(made.detach()) == float("inf") and made.dtype == t.float16
 
 
+def drawn(x: Any, like: Any, low: float, high: float, mean: float) -> bool:
+    """Whether ``x`` is like ``like``, with 500 draws from ``low`` to below ``high`` whose mean is within some deviations."""
+    values = x.cpu().numpy().astype(np.float64)
+    alike = x.shape == like.shape and x.dtype == like.dtype and x.device == like.device
+    return alike and bool(low <= values.min() and values.max() < high and abs(values.mean() - mean) < 0.3)
+
+
 # ---- questions ---------------------------------------------------------------------------------------------------------
 QUESTIONS: dict[str, list[Callable[[Any, str], Any]]] = {
     "broadcast_shapes": [lambda t, d: t.broadcast_shapes((2, 1), (3,), 1) == (2, 3), lambda t, d: t.broadcast_shapes() == ()],
     "can_cast": [lambda t, d: t.can_cast(t.int64, t.float16), lambda t, d: not t.can_cast(t.float32, t.int64),
                  lambda t, d: t.can_cast(t.int64, t.uint8), lambda t, d: not t.can_cast(t.uint8, t.bool)],
+    "allclose": [lambda t, d: t.allclose(t.ones(2, device=d), t.tensor([1.0, 1 + 1e-6], device=d)),
+                 lambda t, d: not t.ones(2, device=d).allclose(t.tensor([1.0, 1.001], device=d)),
+                 lambda t, d: t.allclose(t.ones(2, device=d), t.zeros(1, device=d), atol=1.0),
+                 lambda t, d: t.allclose(t.ones(0, device=d), t.ones(0, device=d))],
+    "equal": [lambda t, d: t.equal(t.ones(2, device=d), t.tensor([1, 1], device=d)),
+              lambda t, d: not t.ones(2, device=d).equal(t.ones(1, device=d)),
+              lambda t, d: not t.equal(t.tensor([np.nan], device=d), t.tensor([np.nan], device=d)),
+              lambda t, d: t.equal(t.ones(0, 3, device=d), t.ones(0, 3, device=d))],
+    "result_type": [lambda t, d: t.result_type(t.ones(2, device=d, dtype=t.int32), 1.5) == t.float32,
+                    lambda t, d: t.result_type(1, 2.0) == t.get_default_dtype()],
+    "tensor": [lambda t, d: t.tensor([[1, 2]], device=d).dtype == t.int64, lambda t, d: t.tensor(2.5, device=d).shape == ()],
+    "as_tensor": [lambda t, d: t.as_tensor(x := t.ones(2, device=d)) is x,
+                  lambda t, d: t.asarray([1.0, 2.0], device=d).tolist() == [1.0, 2.0]],
+    "from_numpy": [lambda t, d: t.from_numpy(a := np.zeros(2, np.float32)).add_(1).tolist() == a.tolist() == [1.0, 1.0]],
+    "scalar_tensor": [lambda t, d: (x := t.scalar_tensor(3, device=d)).shape == () and x.dtype == t.get_default_dtype(),
+                      lambda t, d: float(t.scalar_tensor(3, dtype=t.int32, device=d)) == 3.0],
+    "rand_like": [lambda t, d: drawn(t.rand_like(like := t.zeros(500, device=d)), like, 0, 1, 0.5)],
+    "randn_like": [lambda t, d: drawn(t.randn_like(like := t.zeros(500, device=d)), like, -8, 8, 0.0)],
+    "randint_like": [lambda t, d: drawn(t.randint_like(like := t.zeros(500, device=d), 3, 6), like, 3, 6, 4.0),
+                     lambda t, d: set(t.randint_like(t.zeros(99, device=d), 2).tolist()) == {0.0, 1.0}],
+    "repeat_interleave": [lambda t, d: t.repeat_interleave(t.tensor([1, 0, 2], device=d)).tolist() == [0, 2, 2],
+                          lambda t, d: t.repeat_interleave(t.zeros(3, device=d).int()).dtype == t.int32],
     "is_complex": [lambda t, d: not t.is_complex(t.ones(1, device=d))],
     "is_nonzero": [lambda t, d: t.is_nonzero(t.ones(1, 1, device=d)), lambda t, d: not t.zeros((), device=d).is_nonzero()],
     "is_same_size": [lambda t, d: t.is_same_size(t.ones(2, 1, device=d), t.zeros(2, 1, device=d)),
@@ -206,6 +236,22 @@ def test_questions(t: Any, device: str, name: str, k: int) -> None:
 
 # ---- refusals ----------------------------------------------------------------------------------------------------------
 REFUSED: dict[str, list[Callable[[Any], Any]]] = {
+    "isclose": [lambda t: t.isclose(t.ones(2), t.ones(2), rtol=-1.0), lambda t: t.isclose(t.ones(2), t.ones(2), atol=NAN),
+                lambda t: t.isclose(t.ones(2), t.tensor([1, 1])), lambda t: t.ones(2).isclose(t.ones(3))],
+    "allclose": [lambda t: t.allclose(t.ones(2), t.ones(2), atol=-1.0), lambda t: t.allclose(t.ones(2), t.tensor([1, 1]))],
+    "repeat_interleave": [lambda t: t.ones(2).repeat_interleave(-1), lambda t: t.ones(2).repeat_interleave(2, output_size=5),
+                          lambda t: t.ones(2).repeat_interleave(t.tensor([1, 2, 3])),
+                          lambda t: t.ones(2).repeat_interleave(1.5),
+                          lambda t: t.ones(2).repeat_interleave(t.tensor([1, -1])),
+                          lambda t: t.ones(2).repeat_interleave(t.ones(2)), lambda t: t.repeat_interleave(t.ones(2, 2).int())],
+    "meshgrid": [lambda t: t.meshgrid(), lambda t: t.meshgrid(t.ones(2), t.ones(1, 2), indexing="ij"),
+                 lambda t: t.meshgrid(t.ones(2), t.ones(2).int(), indexing="ij"),
+                 lambda t: t.meshgrid(t.ones(2), t.ones(3), indexing="ji")],
+    "movedim": [lambda t: t.movedim(t.ones(2, 3), (0, 1), (0,)), lambda t: t.movedim(t.ones(2, 3), (0, 0), (0, 1)),
+                lambda t: t.movedim(t.ones(2, 3), (0, 1), (1, 1))],
+    "mv": [lambda t: t.mv(t.ones(2), t.ones(2)), lambda t: t.mv(t.ones(2, 3), t.ones(2))],
+    "randint_like": [lambda t: t.randint_like(t.ones(2), 3, 3)], "from_numpy": [lambda t: t.from_numpy([1])],
+    "scalar_tensor": [lambda t: t.scalar_tensor([1])], "diag": [lambda t: t.diag(t.ones(1, 1, 1))],
     "heaviside": [lambda t: t.heaviside(t.ones(2), t.tensor([1]))],
     "positive": [lambda t: t.positive(t.tensor([True]))],
     "float_power": [lambda t: t.ones(2).float_power_(2)],

@@ -62,6 +62,8 @@ def bmm(input: Any, mat2: Any) -> Any:
 
 def mv(input: Any, vec: Any) -> Any:
     """A matrix times a vector."""
+    if input.ndim != 2 or vec.ndim != 1:
+        raise RuntimeError(f"mv expects a matrix and a vector, got {input.ndim}D and {vec.ndim}D tensors")
     return _matmul(input, vec)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ingot_devices import dtypes as dt
-from ingot_devices.opset.op import OPS
+from ingot_devices.opset.op import OPS, Defaults
 
 from .. import dispatch
 from ..base import TensorBase
@@ -226,14 +226,30 @@ def _bool_mask(mask: Any) -> Any:
 
 
 def isclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Any:
-    """|input − other| ≤ atol + rtol·|other|, element by element."""
-    near = (input - other).abs() <= atol + rtol * other.abs() if input.dtype.kind == "f" else input == other
-    near = (input == other) | (near & other.isfinite())
-    return near | (input.isnan() & other.isnan()) if equal_nan else near
+    """|input − other| ≤ atol + rtol·|other|, element by element; integers are compared as numbers of the default dtype.
+
+    Infinities are close to themselves, NaN with ``equal_nan`` too. RuntimeError for operands of two dtypes, and for
+    tolerances below zero.
+    """
+    for name, bound in (("rtol", rtol), ("atol", atol)):
+        if not bound >= 0:
+            raise RuntimeError(f"isclose: {name} is {bound}, but must be 0 or more")
+    if input.dtype is not other.dtype:
+        both = f"{input.dtype!r} and {other.dtype!r}"
+        raise RuntimeError(f"isclose: operands are of one dtype, not {both}; convert one of them with .to()")
+    same = input == other
+    if equal_nan:
+        same = same | (input.isnan() & other.isnan())
+    if rtol == atol == 0:
+        return same
+    if input.dtype.kind != "f":
+        input, other = (run("cast", x, dtype=Defaults.float) for x in (input, other))
+    error = (input - other).abs()
+    return same | ((error <= atol + (rtol * other).abs()) & error.isfinite())
 
 
 def allclose(input: Any, other: Any, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """True when all elements are close (`isclose`)."""
+    """True when all elements are close (`isclose`, whose errors are its errors)."""
     return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 

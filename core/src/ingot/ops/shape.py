@@ -121,8 +121,15 @@ def t(input: Any) -> Any:
 def movedim(input: Any, source: Any, destination: Any) -> Any:
     """Axes ``source`` moved to the places ``destination``."""
     n = input.ndim
-    sources = [axis_of(d, n) % n for d in (source if isinstance(source, (tuple, list)) else (source,))]
-    targets = [axis_of(d, n) % n for d in (destination if isinstance(destination, (tuple, list)) else (destination,))]
+    sources, targets = (
+        [axis_of(d, n) % n for d in (given if isinstance(given, (tuple, list)) else (given,))]
+        for given in (source, destination)
+    )
+    if len(sources) != len(targets):
+        raise RuntimeError(f"movedim takes as many sources as destinations, got {source} and {destination}")
+    for given in (sources, targets):
+        if len(set(given)) != len(given):
+            raise RuntimeError(f"movedim: repeated dim in {given}, from {source} and {destination}")
     rest = iter(k for k in range(n) if k not in sources)
     order = [sources[targets.index(k)] if k in targets else next(rest) for k in range(n)]
     return permute(input, *order)
@@ -398,16 +405,6 @@ def tile(input: Any, *dims: Any) -> Any:
     return run("repeat", input, repeats=(1,) * (input.ndim - len(counts)) + counts)
 
 
-def repeat_interleave(input: Any, repeats: int, dim: int | None = None) -> Any:
-    """Each element ``repeats`` times, one after the other."""
-    if dim is None:
-        input, dim = ravel(input), 0
-    k = axis_of(dim, input.ndim) + input.ndim
-    shape = input._layout.shape
-    wide = expand(unsqueeze(input, k + 1), (*shape[: k + 1], repeats, *shape[k + 1 :]))
-    return reshape(wide, (*shape[:k], shape[k] * repeats, *shape[k + 1 :]))
-
-
 def pad(input: Any, pad: Sequence[int], mode: str = "constant", value: Any = None) -> Any:
     """Edges around the last axes: ``pad`` is (before, after) from the last axis on. Negative numbers crop."""
     if mode != "constant":
@@ -451,24 +448,11 @@ def contiguous(input: Any, memory_format: Any = None) -> Any:
     return input if input._layout.is_dense else run("copy", input)
 
 
-def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Any, ...]:
-    """Grids of coordinates."""
-    if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)):
-        tensors = tuple(tensors[0])
-    n = len(tensors)
-    shape = tuple(x.numel() for x in tensors)
-    grids = [expand(reshape(x, (1,) * k + (-1,) + (1,) * (n - k - 1)), shape) for k, x in enumerate(tensors)]
-    if indexing == "xy" and n >= 2:
-        grids = [transpose(g, 0, 1) for g in meshgrid(tensors[1], tensors[0], *tensors[2:])]
-        grids[0], grids[1] = grids[1], grids[0]
-    return tuple(grids)
-
-
 FUNCTIONS = {
     f.__name__: f
     for f in (reshape, permute, transpose, t, movedim, broadcast_to, broadcast_tensors, squeeze, unsqueeze, flatten, ravel,
               unflatten, narrow, select, diagonal, as_strided, flip, roll, cat, stack, hstack, vstack, split, chunk, unbind,
-              tile, repeat_interleave, tril, triu, diag, clone, meshgrid, unfold, pad)
+              tile, tril, triu, diag, clone, unfold, pad)
 }  # fmt: skip
 FUNCTIONS |= {"concat": cat, "concatenate": cat, "swapaxes": transpose, "swapdims": transpose}
 
@@ -483,6 +467,6 @@ def fill_diagonal_(self: Any, fill_value: Any, wrap: bool = False) -> Any:
     return self
 
 
-ALONE = frozenset("broadcast_tensors cat concat concatenate hstack meshgrid stack vstack".split())
+ALONE = frozenset("broadcast_tensors cat concat concatenate hstack stack vstack".split())
 METHODS = {f.__name__: f for f in (view, view_as, reshape_as, expand, expand_as, repeat, contiguous, fill_diagonal_)}
 METHODS |= {f"{f.__name__}_": inplace(f) for f in (tril, triu)}
