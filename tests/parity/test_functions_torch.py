@@ -55,7 +55,7 @@ METHODS_TOO = (
     "elu_ gelu_ isfinite_ isinf_ isnan_ leaky_relu_ maximum_ minimum_ rsub searchsorted silu_ softplus_ var_mean"
 ).split()
 """Methods of ingot's tensors alone."""
-WITHOUT = set("as_strided_ celu_ dropout_ rrelu_ selu_ threshold_".split())
+WITHOUT = {"as_strided_"}
 """PyTorch's, which ingot does not have."""
 
 

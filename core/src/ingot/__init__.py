@@ -70,12 +70,14 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import compiler, library, linalg, nn, optim, profiler, streams, utils, vision
+    from . import amp, compiler, library, linalg, nn, optim, profiler, streams, utils, vision
+    from .amp import autocast, get_autocast_dtype, is_autocast_enabled
     from .compiler import compile
     from .library import use_kernel, without_kernels
     from .nn.functional import cosine_similarity, pairwise_distance
     from .serialization import load, save
     from .streams import Event, Stream
+    from .typeinfo import finfo, iinfo
 
 dtype = DType
 float = float32
@@ -102,6 +104,8 @@ __all__ = [
     "Stream",
     "Tensor",
     "accelerator",
+    "amp",
+    "autocast",
     "autograd",
     "backends",
     "bfloat16",
@@ -122,16 +126,19 @@ __all__ = [
     "embedding",
     "enable_grad",
     "fallback",
+    "finfo",
     "float",
     "float16",
     "float32",
     "float64",
     "from_dlpack",
+    "get_autocast_dtype",
     "get_default_device",
     "get_default_dtype",
     "get_float32_matmul_precision",
     "get_rng_state",
     "half",
+    "iinfo",
     "inf",
     "inference_mode",
     "initial_seed",
@@ -140,6 +147,7 @@ __all__ = [
     "int16",
     "int32",
     "int64",
+    "is_autocast_enabled",
     "is_floating_point",
     "is_grad_enabled",
     "is_inference_mode_enabled",
@@ -238,8 +246,10 @@ def from_dlpack(source: Any) -> Tensor:
 
 
 _LAZY = {
+    "amp": "amp", "autocast": "amp", "get_autocast_dtype": "amp", "is_autocast_enabled": "amp",
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
     "compiler": "compiler", "library": "library", "linalg": "linalg", "profiler": "profiler", "vision": "vision",
+    "finfo": "typeinfo", "iinfo": "typeinfo",
     "use_kernel": "library", "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
     "cosine_similarity": "nn.functional", "pairwise_distance": "nn.functional",
 }  # fmt: skip

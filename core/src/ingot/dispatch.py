@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
-from ingot_devices.context import Context, on_change, state
+from ingot_devices.context import Context, on_change, scope, state
 from ingot_devices.ir.expr import Expr
 from ingot_devices.opset.op import OPS, Op
 
@@ -24,7 +24,7 @@ from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import default_device, device_of
-from .lazy import heard, resolution
+from .lazy import casting, heard, resolution
 
 if TYPE_CHECKING:
     from ingot_devices.layout import Layout
@@ -204,6 +204,10 @@ def call(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...] = (), device: A
                attrs, context, device)  # fmt: skip
     entry = _plans.get(key)
     if entry is None:
+        if context.autocast:
+            cast = casting.operands(op, operands, context)
+            if cast is not None:
+                return call(op, cast, attrs, device)
         if op.decompose is not None and op.gradient is None and _wants_grad(context, operands):
             return _decomposed(op, operands, attrs)
         if context.recording:
@@ -302,7 +306,8 @@ def _decomposed(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...]) -> Any:
 
     from .autograd.eager import builder  # the builder calls this module
 
-    return decompose(op, builder, operands, attrs)
+    with scope(autocast=()):  # its operands were cast, and its parts are not ops of the program
+        return decompose(op, builder, operands, attrs)
 
 
 # ---- recording -------------------------------------------------------------------------------------------------------
@@ -428,7 +433,7 @@ def make_binary(op: Op) -> Callable[[Any, Any], Any]:
         kind = TensorBase.kind
         if not isinstance(y, tensors) and type(y) not in _NUMBERS and not isinstance(y, (np.generic, *_NUMBERS)):
             return NotImplemented
-        if context.recording:
+        if context.recording or (context.autocast and casting.touches(op)):
             return call(op, (x, y))
         entry, operands = find(op, (x, y), (), context, None)
         if entry.single is not None and operands[0] is x and operands[1] is y:
@@ -455,7 +460,7 @@ def make_unary(op: Op, attrs: tuple[Any, ...] = ()) -> Callable[[Any], Any]:
         context = state.context
         entry = get((x._layout, context))
         if entry is None:
-            if context.recording:
+            if context.recording or (context.autocast and casting.touches(op)):
                 return call(op, (x,), attrs)
             entry, _ = find(op, (x,), attrs, context, None)
             if entry.single is None:

@@ -19,6 +19,7 @@ class LazyModule:
         return value
 
 
+casting = LazyModule("ingot.amp.casting")
 heard = LazyModule("ingot.heard")
 discovery = LazyModule("ingot_devices.discovery")
 interchange = LazyModule("ingot.interchange")

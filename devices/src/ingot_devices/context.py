@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-_FIELDS = ("grad", "inference", "anomaly", "deterministic", "fallback", "overrides", "recording")
+_FIELDS = ("grad", "inference", "anomaly", "deterministic", "fallback", "overrides", "recording", "autocast")
 
 
 class Context:
@@ -21,7 +21,8 @@ class Context:
     ``grad``: record for autograd. ``inference``: no version counters. ``anomaly``: check each gradient.
     ``deterministic``: refuse what is not. ``fallback``: "error", "warn", "allow" or "" (the environment's).
     ``overrides``: kernels that win over all others, innermost first. ``recording``: the thread's ``recorder`` is told
-    of every plan that runs; no plan is kept under such a context, so that the fast paths need not ask.
+    of every plan that runs; no plan is kept under such a context, so that the fast paths need not ask. ``autocast``: pairs of a
+    device's kind and the short dtype that its products take.
     """
 
     __slots__ = (*_FIELDS, "_changed")
@@ -33,6 +34,7 @@ class Context:
     fallback: str
     overrides: tuple[Any, ...]
     recording: bool
+    autocast: tuple[Any, ...]
 
     _interned: ClassVar[dict[tuple[Any, ...], Context]] = {}
 
@@ -61,7 +63,7 @@ class Context:
 
 
 class _State(threading.local):
-    context: Context = Context.of(True, False, False, False, "", (), False)
+    context: Context = Context.of(True, False, False, False, "", (), False, ())
     recorder: Any = None  # what listens while a context says ``recording`` (the core's compiler)
 
 

@@ -32,7 +32,7 @@ def backward(
     ``keep``: leave the graph usable; ``create``: record the walk itself.
     """
     before = state.context
-    state.context = before.change(grad=create)
+    state.context = before.change(grad=create, autocast=())
     try:
         return _Walk(keep, create, targets).run(roots, grads)
     finally:

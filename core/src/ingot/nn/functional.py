@@ -86,6 +86,7 @@ from ingot.ops.activation import (
     softplus,
     threshold,
 )
+from ingot.ops.common import with_inplace
 from ingot.ops.named import named
 from ingot.tensor import Tensor
 
@@ -273,4 +274,7 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
     return input / input.norm(p, dim, keepdim=True).clamp_min(eps)
 
 
+_OVER = ("celu", "elu", "hardtanh", "leaky_relu", "relu", "rrelu", "selu", "threshold")
+globals().update({f"{name}_": with_inplace(globals()[name]) for name in _OVER})
+__all__ += [f"{name}_" for name in _OVER]
 globals().update({name: named(globals()[name]) for name in __all__})

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from ingot_devices import dtypes as dt
+from ingot_devices.context import state
 
 from ..dispatch import make_binary, make_unary
 from ..inplace import call_, number_in
@@ -76,6 +77,8 @@ def prelu(input: Any, weight: Any) -> Any:
     shape = input._layout.shape
     if weight.ndim > 1:
         raise RuntimeError(f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}")
+    if weight.dtype is not input.dtype and state.context.autocast:
+        weight = run("cast", weight, dtype=input.dtype)
     if weight.dtype is not input.dtype:
         raise RuntimeError(f"prelu: Type promoting not supported. Got {input.dtype.name} and {weight.dtype.name}")
     if weight.numel() == 1:

@@ -136,6 +136,16 @@ def inplace(function: Callable[..., Any]) -> Callable[..., Any]:
     return document(method, f"{function.__name__}_", f"``{function.__name__}`` in place.")
 
 
+def with_inplace(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` with ``inplace=True``."""
+
+    @wraps(function)
+    def call(input: Any, *args: Any, **kwargs: Any) -> Any:
+        return function(input, *args, **kwargs, inplace=True)
+
+    return document(call, f"{function.__name__}_", f"``{function.__name__}`` in place.")
+
+
 def recorded(*tensors: Any) -> bool:
     """True where a gradient of one of ``tensors`` is wanted."""
     return state.context.grad and any(x._edge is not None for x in tensors)

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from ..becoming import become
-from . import pointwise, shape, special, subscript
+from . import activation, pointwise, random, shape, special, subscript
+from .common import with_inplace
 
 _WRITE: dict[str, Callable[..., Any]] = {**pointwise.METHODS, **special.METHODS}
 
@@ -55,5 +56,9 @@ def index_put_(input: Any, indices: Any, values: Any, accumulate: bool = False) 
 
 
 FUNCTIONS = {f"{n}_": _WRITE[f"{n}_"] for n in NAMES}
+FUNCTIONS |= {
+    f"{f.__name__}_": with_inplace(f)
+    for f in (activation.celu, random.dropout, activation.rrelu, activation.selu, activation.threshold)
+}
 FUNCTIONS |= {f.__name__: f for f in (detach_, fill_, index_put_, zero_)}
 ALONE = frozenset(FUNCTIONS)

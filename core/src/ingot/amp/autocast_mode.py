@@ -1,0 +1,99 @@
+"""``autocast``: ops choose their dtype, so that products run in a short one and sums in float32 (Micikevicius et al., 2018)."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from ingot_devices import dtypes as dt
+from ingot_devices.context import state
+from ingot_devices.dtypes import DType
+
+from ..autograd.modes import _Mode
+from ..devices import device, open_device
+from ..lazy import discovery
+from .casting import SHORT, kept
+
+
+class autocast(_Mode):
+    """Inside, products of tensors on devices of ``device_type`` run in ``dtype``, and sums, powers and losses in float32.
+
+    ``dtype``: float16 or bfloat16; without it bfloat16, or float16 where the device has no bfloat16. ``enabled=False`` makes
+    a part of an autocast block ordinary again. ``cache_enabled``: a parameter that is used twice is cast once. The rows are in
+    `ingot_devices.opset.precision`. Forward passes and losses belong inside; a backward pass runs in the dtypes that its
+    forward pass chose wherever it is called. Ops in place, integers and float64 are left alone. A context manager and a
+    decorator.
+    """
+
+    def __init__(
+        self, device_type: Any, dtype: DType | None = None, enabled: bool = True, cache_enabled: bool | None = None
+    ) -> None:
+        super().__init__()
+        self.device, self.enabled, self.cache = _kind(device_type), bool(enabled), cache_enabled
+        if discovery.record(self.device) is None:
+            open_device(self.device)  # which says what there is
+        if self.enabled and not discovery.is_available(self.device):
+            warnings.warn(f"autocast({self.device!r}) does nothing: no such device is ready", stacklevel=2)
+            self.enabled = False
+        self.fast_dtype = _short(self.device, dtype) if self.enabled else dtype
+
+    def _changes(self) -> dict[str, Any]:
+        others = [pair for pair in state.context.autocast if pair[0] != self.device]
+        return {"autocast": tuple(sorted([*others, (self.device, self.fast_dtype)] if self.enabled else others, key=str))}
+
+    def _clone(self) -> autocast:
+        return autocast(self.device, self.fast_dtype, self.enabled, self.cache)
+
+    def __enter__(self) -> autocast:
+        super().__enter__()
+        self._outer.append(kept.enabled)
+        kept.enabled = kept.enabled if self.cache is None else bool(self.cache)
+        kept.depth += 1
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        kept.depth -= 1
+        kept.enabled = self._outer.pop()
+        if not kept.depth:
+            kept.casts.clear()
+        super().__exit__(*exc)
+
+
+def _kind(device_type: Any) -> str:
+    if not isinstance(device_type, str | device):
+        raise TypeError(f"autocast takes a device's type such as 'cpu', not {type(device_type).__name__}")
+    return device(device_type).type
+
+
+def _short(kind: str, dtype: Any) -> DType:
+    """``dtype``, or the first of those that devices of ``kind`` have; RuntimeError where they have it not."""
+    limits = open_device(kind).limits
+    has = [d for d in (dt.bfloat16, dt.float16) if limits.dtype_class(d).kind != "refused"]
+    if dtype is None and has:
+        return has[0]
+    if dtype not in has:
+        allowed = " or ".join(map(repr, has)) or "none: the device has no short float"
+        given = f"{dtype!r}" if dtype in SHORT or dtype is None else f"{dtype!r} is no short float, and"
+        raise RuntimeError(f"autocast on {kind} takes {allowed}; {given} was given")
+    return dtype
+
+
+def is_autocast_enabled(device_type: Any = None) -> bool:
+    """True inside ``autocast`` for devices of that type, or for any."""
+    on = [kind for kind, _ in state.context.autocast]
+    return bool(on) if device_type is None else _kind(device_type) in on
+
+
+def get_autocast_dtype(device_type: Any) -> DType:
+    """The dtype of the autocast that this is inside of, or the one it would have by default."""
+    kind = _kind(device_type)
+    return dict(state.context.autocast).get(kind) or _short(kind, None)
+
+
+def is_autocast_available(device_type: Any) -> bool:
+    """True where a device of that type is ready and has a short float."""
+    kind = _kind(device_type)
+    if not discovery.is_available(kind):
+        return False
+    limits = open_device(kind).limits
+    return any(limits.dtype_class(d).kind != "refused" for d in SHORT)
