@@ -4,12 +4,14 @@
 
 1. The op tests run once without kernels (`suite.judge_nothing`), which tells what each test launches.
 2. Every kernel's source is mutated (`mutate`); a sample takes mutants of all operators and ops in turn, drawn by the seed.
-   (A mask of aligned offsets is dropped only in kernels that some test gives unaligned operands.)
+   (A mask of aligned offsets is dropped only in kernels that some test gives unaligned operands, and strides are swapped only
+   in those that some test gives operands that lie otherwise: the suite has such tests for an op's main dtype.)
 3. All mutants are compiled, many in one call.
-4. A forked child for each mutant runs tests that launch its kernel, in both orders of threads, until one fails: an assertion, a
-   finding of the driver, an error, a crash, or no end. First a few (`TESTS`), then for what survives those, and nobody knows
-   why, more (`FURTHER`). The same tests pass with the original, which is tried too. A kernel that only the run without kernels
-   launched (its sizes follow from values, which were not there) has no mutants.
+4. A forked child for each mutant runs tests that launch its kernel, in both orders of threads, until one fails: an assertion,
+   a finding of the driver, an error, a crash, or no end. First a few (`TESTS`), then for what survives those, and nobody knows
+   why, more (`FURTHER`), and last those of the op that the kernel is named after, which a sample may not have. The same tests
+   pass with the original, which is tried too. A kernel that only the run without kernels launched (its sizes follow from
+   values, which were not there) has no mutants.
 
 A survivor is listed with its line. `EQUAL` has those that compute what the original does: they are counted apart. `MISSED` has
 others of which it is known why. Of the rest there should be no more than one in twenty (`WANTED`); a run fails where there are
@@ -41,7 +43,9 @@ TESTS, FURTHER, SECONDS, TOGETHER = 6, 60, 30, 60
 LEAST = 10  # mutants that are tried however little time there is
 COLLECT = 0.4  # share of the time for finding out which test launches what
 DEVICE = "cuda:0"
+KERNEL = re.compile(r"\bingot_(\w+)\(")
 ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  # a branch for aligned offsets, and its test
+LAID = frozenset("transposed stepped padded expanded far overlapping second_order".split())  # what lays operands otherwise
 ORDERS = ("forward", "reversed")  # of threads
 UNUSED = "no test launches it"
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
@@ -210,6 +214,8 @@ def chosen(suite: Suite, count: int | None, seed: str) -> list[Tried]:
         for mutant in mutants(suite.sources[key]):
             if ALIGNMENT.search(mutant.was) and not any(c[0].name == SHIFTED for c in cases):
                 continue  # the suite shifts operands in an op's main dtype only: what other dtypes do is not held
+            if mutant.operator == "swap strides" and not any(c[0].name in LAID for c in cases):
+                continue  # and so it is with strides
             some = of_each_check(cases)[:FURTHER]
             strata[mutant.operator, cases[0][1].name].append(Tried(mutant, cases[0][1].name, key, some))
     for group in strata.values():
@@ -277,9 +283,12 @@ def attempt(
     False where none launches its kernel. ``launched`` keeps which do, by what they do with the original.
     """
     met = False
-    for cases, seconds in ((one.cases[:TESTS], SECONDS), (one.cases[TESTS:], 10 * SECONDS)):
-        if one.by or one.reason or not cases:
+    last = [case for case in of_each_check(own(one)) if case not in one.cases]
+    for cases, seconds in ((one.cases[:TESTS], SECONDS), (one.cases[TESTS:], 10 * SECONDS), (last, 20 * SECONDS)):
+        if one.by or one.reason:
             break
+        if not cases:
+            continue
         if (one.key, seconds) not in launched:
             launched[one.key, seconds] = passes(simulator, one, cases, right)
         if not launched[one.key, seconds]:
@@ -292,6 +301,17 @@ def attempt(
             why = reason(one.op, one.mutant, EQUAL)
             one.equal, one.reason = bool(why), why or reason(one.op, one.mutant, MISSED)
     return met
+
+
+def own(one: Tried) -> list[Case]:
+    """The tests of the op that the mutant's kernel is named after, as a composite's tests launch the kernels of others."""
+    from ingot_tools.conformance.harness.suite import each_case
+    from ingot_tools.conformance.records import RECORDS
+
+    name = KERNEL.search(one.mutant.source)
+    words = name.group(1).split("_") if name else []  # where_dx is where's
+    found = next((r for k in range(len(words), 0, -1) if (r := RECORDS.get("_".join(words[:k])))), None)
+    return [] if found is None else list(each_case([found]))
 
 
 def passes(simulator: Simulator, one: Tried, cases: Sequence[Case], setting: dict[str, str]) -> bool:

@@ -18,6 +18,8 @@ STRIDE = re.compile(r"\* (c\d+)\)")
 CONDITION = re.compile(r"\bif \((.*)\) \{")
 GROUP = re.compile(r"__launch_bounds__\((\d+) \* ")  # work-items along x
 FIRST = re.compile(r"\(int\)threadIdx\.x < (\d+)")
+ALIAS = re.compile(r"\w+ \*(x\d+) = \(\w+ \*\)(x\d+);")  # a result that is written over an operand
+PLACE = re.compile(r"(x\d+)\[([^\]]*)\]")
 CHOICE = re.compile(r"= \(([^?;]*)\) \? (?=\w+\[)")  # a load with a condition
 PHILOX = (0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85)  # its multipliers, and what its key grows by
 CONSTANT = re.compile(rf"\b({'|'.join(map(str, PHILOX))})u?\b")
@@ -89,10 +91,16 @@ def _bounds(source: str, start: int) -> Iterator[tuple[int, str]]:
 
 
 def _strides(source: str, start: int) -> Iterator[tuple[int, str]]:
-    """Two strides of one address change places, in one line."""
+    """Two strides of one address change places, in one line; but not those of one memory under two names, which are equal."""
+    names = dict(ALIAS.findall(source, start))
     for number, line in _lines(source, start):
         found = sorted(set(STRIDE.findall(line)))
+        lie = {array: STRIDE.findall(at) for array, at in PLACE.findall(line)}
+        twice = [zip(lie.get(new, ()), lie.get(old, ()), strict=False) for new, old in names.items()]
+        equal = {frozenset(pair) for pairs in twice for pair in pairs}
         for a, b in pairwise(found):
+            if frozenset((a, b)) in equal:
+                continue
             swapped = b.join(re.sub(rf"\b{b}\b", a, part) for part in re.split(rf"\b{a}\b", line))
             yield number, _edit(source, number, number + len(line), swapped)
 

@@ -14,6 +14,8 @@ from .mutate import Mutant
 Row = tuple[str, str, str, str]
 IN_LOOP = r"if \(.*\n.*\n?.*for .*\n(?:\s*const int t\d+ = .*\n)?\s*"  # a mask, and the loop over what it hides
 ZERO_TIMES = r"\((?:\(unsigned long long\))?0u \* (?:\(unsigned long long\))?"
+ROW = r"(x\d+)\[o\d+ \+ \(+r\d+ \* (\w+)\)"  # an element of an operand, and the stride of its rows
+ROW_TOO = r"\1\[o\d+ \+ \(+r\d+ \* "
 EQUAL: tuple[Row, ...] = (
     ("bincount", "< to <=", r".*>= 0\) & \(", "it makes as many places as its operand needs: none is asked for beyond them"),
     ("masked_select", "< to <=", r".*>= 0\) & \(", "it makes as many places as elements are true"),
@@ -32,6 +34,15 @@ EQUAL: tuple[Row, ...] = (
     ("max|min|argmax|argmin", "drop a mask|< to <=",
      IN_LOOP + r"(?:const \w+ t\d+ = .*\n\s*)?(a\d+_0\[l\d\]) = ig_minimum_int64\(\1, \(\(",
      "a place behind the last comes after every other"),
+    ("max|argmax|amax", "drop a mask|< to <=",
+     IN_LOOP + r"(?:const \w+ t\d+ = .*\n\s*)?(a\d+_0\[l\d\]) = ig_maximum_uint\d+\(\1, v",
+     "zero is the least number without a sign"),
+    ("binary_cross_entropy", "drop a mask|< to <=", IN_LOOP + r"const \w+ t\d+ = v\d+\[t\d+\];\n.* = v\d+\[t\d+\];",
+     "the loss of 0 where 0 is wanted is 0"),
+    ("border", "swap strides", r".*\? \(\(t\d+ \* c\d+\) \+ c\d+\) : t\d+\)\) \+ \(\(t\d+ >=",
+     "all axes are continued in one way, so both factors are the same"),
+    ("gru_cell|lstm_cell", "swap strides", rf".*{ROW}.*{ROW_TOO}(\w+)\)(?s:.*)\n[^\n]*{ROW_TOO}\3\)[^\n]*{ROW_TOO}\2\)",
+     "gates are parts of one operand, and lie alike"),
     ("", "drop a mask", r"if \(\(int\)threadIdx\.x == 0\) \{\n\s*x\d+\[[^=]*\] = r\d+_\d+;",
      "each thread has what the tree came to, and writes the same"),
     ("", "drop a mask|< to <=",
@@ -57,6 +68,8 @@ MISSED: tuple[Row, ...] = (
      "it adds numbers times zero: only a last one that is not finite would tell"),
     ("", "drop a mask", r"x\d+\[o\d+\] = \(x\d+\[o\d+\] \S+ \S+\) \? x\d+\[o\d+\] : ",
      "a sample of one element is on one side of a choice"),
+    ("binary_cross_entropy", "swap strides", r"const \w+ t\d+ = x\d+\[o\d+ \+ \(\(r\d+ \* c\d+\) \+ ",
+     "what is no probability lies dense where it is to be refused"),
     ("bernoulli", "< to <=", r"[xv]\d+\[.* < [xv]\d+\[", "a word that is drawn is hardly ever equal to a probability"),
     ("randn|normal", "< to <=", r".*= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
 )

@@ -14,7 +14,8 @@ import numpy as np
 from ..records.record import Record, Sample
 from .checks import describe, float_results, ordinary, samples_of
 from .compare import rules
-from .data import arrays_of, evaluate, wide
+from .data import arrays_of, evaluate, numpy_dtype, wide
+from .layouts import dense, padded
 from .numeric import jvp, second, vjp
 from .subject import Subject
 
@@ -24,13 +25,14 @@ MAX_ELEMENTS = 64
 
 
 class Case:
-    """One differentiable call: leaves, results with a gradient, and the same function of arrays."""
+    """One differentiable call: leaves, lying as ``put`` has it, results with a gradient, and the same function of arrays."""
 
-    def __init__(self, subject: Subject, record: Record, sample: Sample, dtype: str) -> None:
+    def __init__(self, subject: Subject, record: Record, sample: Sample, dtype: str, put: Any = dense) -> None:
         self.record, self.sample, self.dtype, self.subject = record, sample, dtype, subject
         self.arrays = [wide(a) for a in arrays_of(record, sample, dtype)]
         self.wanted = [k for k, o in enumerate(sample.operands()) if o.dtype is None and o.grad]
-        self.tensors = [subject.tensor(a) for a in arrays_of(record, sample, dtype)]
+        self.put = dense if record.dense_only else put
+        self.tensors = [self.put(subject, a, k) for k, a in enumerate(arrays_of(record, sample, dtype))]
         self.leaves = [self.tensors[k].requires_grad_() for k in self.wanted]
         results = subject.call(record, sample, self.tensors, dtype)
         self.kept = float_results(record, len(results), dtype)
@@ -44,7 +46,9 @@ class Case:
         return [results[k] for k in self.kept]
 
     def constants(self, arrays: list[Any]) -> list[Any]:
-        return [self.subject.tensor(a, self.dtype) for a in arrays]
+        """Arrays of the dtype under test, which lie further apart than the operands do."""
+        kind = numpy_dtype(self.dtype)
+        return [self.put(self.subject, a.astype(kind), len(self.tensors) + k) for k, a in enumerate(arrays)]
 
     def compare(self, got: Any, expected: list[Any], tolerance: float, what: str) -> None:
         """Gradients (None counts as zero) against numbers, relative to the largest of them."""
@@ -94,9 +98,9 @@ def gradient(subject: Subject, record: Record, dtype: str) -> None:
 
 def second_order(subject: Subject, record: Record, dtype: str) -> None:
     """Products with the derivative of the gradient, by the operands and by the incoming
-    gradient."""
+    gradient. Rows of all of them lie apart, each by another distance: `gradient` has them dense."""
     for sample in filter(ordinary, differentiable(subject, record, dtype)):
-        case = Case(subject, record, sample, dtype)
+        case = Case(subject, record, sample, dtype, padded)
         seeds = [c.requires_grad_() for c in case.constants(case.cotangents)]
         first = grads(subject, case.outputs, case.leaves, seeds, create_graph=True)
         got = grads(subject, first, [*case.leaves, *seeds], case.constants(case.tangents))

@@ -102,9 +102,11 @@ def adamw(p: Any, gradients: Any, weight_decay: float = 1e-2, **kwargs: Any) -> 
 
 
 def steps(*kwargs: dict[str, Any]) -> tuple[Any, ...]:
-    """Samples: each of ``kwargs`` on a matrix, the first also on a scalar and on nothing."""
+    """Samples: each of ``kwargs`` on a matrix, the first also on a scalar and on nothing, the last on five elements, which
+    leave one over."""
     each = tuple(S(V(3, 4), [V(3, 4)] * 3, **k) for k in kwargs)
-    return (*each, S(V(), [V()] * 2, **kwargs[0]), S(V(0, 2), [V(0, 2)], **kwargs[0]))
+    tail = S(V(5), [V(5)] * 3, **kwargs[-1])
+    return (*each, tail, S(V(), [V()] * 2, **kwargs[0]), S(V(0, 2), [V(0, 2)], **kwargs[0]))
 
 
 # fmt: off
