@@ -62,8 +62,12 @@ class Expr:
     @staticmethod
     def of(op: str, args: tuple[Expr, ...] = (), dtype: DType = dt.index, value: Any = None) -> Expr:
         """The one node with these fields."""
-        key = (op, args, dtype, value, type(value), str(value) if op == "const" else "")
-        found = Expr._interned.get(key)
+        key: tuple[Any, ...] = (op, args, dtype, value, type(value), str(value) if type(value) is float else "")
+        try:
+            found = Expr._interned.get(key)
+        except TypeError:  # a size that is traced (`codegen.sizes`) has no hash
+            key = (op, args, dtype, _hashable(value))
+            found = Expr._interned.get(key)
         if found is None:
             if len(Expr._interned) > 200_000:
                 Expr._interned.clear()  # structure is then compared as unequal: a slower miss, never a wrong hit
@@ -165,7 +169,9 @@ class Expr:
 
 def const(value: Number, dtype: DType) -> Expr:
     """A literal of ``dtype``. Integers wrap to the type's width; a float literal keeps NaN and infinity."""
-    if dtype.kind == "b":
+    if hasattr(value, "trace") and (dtype is dt.index or dtype.kind == "f"):
+        pass  # a size of `codegen.sizes`
+    elif dtype.kind == "b":
         value = bool(value)
     elif dtype.kind == "f":
         value = float(value)
@@ -177,6 +183,13 @@ def const(value: Number, dtype: DType) -> Expr:
             if dtype.kind == "i" and value >> (bits - 1):
                 value -= 1 << bits
     return Expr.of("const", (), dtype, value)
+
+
+def _hashable(value: Any) -> Any:
+    """A key for a value with traced sizes in it: which trace, and what they are in it."""
+    if isinstance(value, tuple):
+        return tuple(map(_hashable, value))
+    return (id(value.trace), value.code) if hasattr(value, "trace") else value
 
 
 def as_expr(value: Expr | Number, dtype: DType) -> Expr:

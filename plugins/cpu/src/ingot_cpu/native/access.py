@@ -14,6 +14,7 @@ from typing import Any
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported
 from ingot_devices.codegen.bind import STATUS, Loops
+from ingot_devices.codegen.sizes import Size
 from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr, walk
 
@@ -62,7 +63,7 @@ class Access:
         self._variables = 0
 
     # ---- what a launch brings ------------------------------------------------------------------------------------------
-    def constant(self, key: Any, value: int) -> Value:
+    def constant(self, key: Any, value: Any) -> Value:
         """An integer of the launch; ``key`` says which one, so that equal values are no other class."""
         if key not in self._places:
             k = len(self.constants)
@@ -153,6 +154,8 @@ class Access:
 
     def _node(self, scope: Scope, node: Expr) -> Value:
         match node.op:
+            case "const" if isinstance(node.value, Size) and node.dtype.kind == "f":  # a count is no part of the text
+                return rows.cast(self.f, self.constant(("number", node), node.value), node.dtype)
             case "const":
                 return self.f.const(node.value, node.dtype)
             case "param":

@@ -1,9 +1,10 @@
 """What a definition becomes, as plain data: the text of each of its nests, their constants, how their work is shared.
 
-    definition + layouts ─ `key_of` ─▶ kept? ─ no ─▶ `lower` ─▶ Loops ─▶ a product by BLAS, a `Nest` for each group ─▶ Recipe
+    definition + layouts ─ `Shape` ─▶ kept? ─ no ─▶ `lower` ─▶ Loops ─▶ a product by BLAS, a `Nest` for each group ─▶ Recipe
 
-Called by `kernel`, which turns a recipe into a function. Writing a recipe takes some milliseconds of Python, so recipes are
-kept in memory and on disk, under a key of everything that they follow from, the code that writes them included.
+Called by `kernel`, which turns a recipe into a function. Writing a recipe takes some milliseconds of Python, so it is written
+once for all sizes that make the same decisions (`ingot_devices.codegen.sizes`), and kept in memory and on disk, under a key of
+everything that it follows from, the code that writes it included.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ from ingot_devices.codegen.collapse import collapse
 from ingot_devices.codegen.legalize import legalize
 from ingot_devices.codegen.nest import Nest as Reach
 from ingot_devices.codegen.schedules import check_order, split
+from ingot_devices.codegen.sizes import Formula, Shape
 from ingot_devices.ir.definition import Definition
-from ingot_devices.ir.expr import Expr, walk
+from ingot_devices.ir.expr import walk
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
@@ -54,6 +56,8 @@ itself; and into how many parts work between the two is cut."""
 NANOSECONDS = {"light": 0.06, "heavy": 0.5}
 """What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
 REMEMBERED = 4096
+MOST_FORMULAS = 24
+"""Formulas of one structure at most: one whose every size is another kernel is not worth more."""
 
 
 @dataclass(frozen=True)
@@ -81,49 +85,60 @@ class Recipe:
     refused: str = ""
 
 
-_memory: dict[str, Recipe] = {}
+_memory: dict[tuple[str, tuple[int, ...], Jit], Recipe] = {}
+_classes: dict[tuple[str, Jit], Class] = {}
+
+
+class Class:
+    """The recipes of one structure: formulas, each for the sizes that meet its conditions. They are kept on disk, too."""
+
+    def __init__(self, structure: str, made: Jit) -> None:
+        self.jit, self.untraced = made, ""
+        blas = str(sorted(b.name for b in gemm.blas()))
+        self.name = key("recipes", structure, made.fingerprint(), _code(), blas)
+        data = Cache("cpu").get(self.name)
+        self.formulas = [Formula(*source) for source in json.loads(data)] if data else []
+
+    def recipe(self, shape: Shape, aliased: frozenset[int]) -> Recipe:
+        """The recipe for the sizes of ``shape``, by a formula if there is one, else written."""
+        for formula in self.formulas:
+            if formula.holds(shape.numbers):
+                return _recipe(formula.made(shape.numbers))
+        if not self.untraced and len(self.formulas) < MOST_FORMULAS:
+            try:
+                self.formulas.append(self.trace(shape, aliased))
+            except (TypeError, AttributeError, SyntaxError, RecursionError, MemoryError) as e:
+                self.untraced = f"{type(e).__name__}: {e}"  # then each size is written by itself
+            else:
+                Cache("cpu").put(self.name, json.dumps([f.source for f in self.formulas]).encode())
+                return _recipe(self.formulas[-1].made(shape.numbers))
+        return _fresh(shape.definition, shape.layouts, aliased, self.jit)
+
+    def trace(self, shape: Shape, aliased: frozenset[int]) -> Formula:
+        """The formula of a writing with sizes for numbers."""
+        trace, definition, layouts = shape.symbolic()
+        return trace.formula(_plain(_fresh(definition, layouts, aliased, self.jit)))
 
 
 def recipe(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> Recipe:
     """The recipe of a definition for operands that lie so; `Unsupported` says why there is none."""
-    name = key_of(definition, layouts, aliased, made)
-    found = _memory.get(name)
+    shape = Shape.of(definition, layouts, aliased)
+    found = _memory.get((shape.structure, shape.numbers, made))
     if found is None:
-        store = Cache("cpu")
-        found = _read(store.get(name))
-        if found is None:
-            found = _read(_written(_fresh(definition, layouts, aliased, made)))
-            assert found is not None
-            store.put(name, _written(found))
-        if len(_memory) >= REMEMBERED:
-            _memory.clear()
-        _memory[name] = found
+        kept = _classes.get((shape.structure, made))
+        if kept is None:
+            kept = _classes[shape.structure, made] = Class(shape.structure, made)
+        found = kept.recipe(shape, aliased)
+        for remembered in (_memory, _classes):
+            if len(remembered) >= REMEMBERED:
+                remembered.clear()
+        _memory[shape.structure, shape.numbers, made] = found
     if found.refused:
         raise Unsupported(found.refused)
     return found
 
 
 # ---- keeping -----------------------------------------------------------------------------------------------------------
-def key_of(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Jit) -> str:
-    """A name for all that a recipe follows from."""
-    numbers: dict[Expr, int] = {}
-    lines = []
-    for node in walk(*definition.roots()):
-        args = [numbers[a] for a in node.args]
-        numbers[node] = len(numbers)
-        lines.append(f"{node.op} {node.dtype.name} {node.value!r} {args}")
-    d = definition
-    lines.append(repr((d.axes, [(n, t.name) for n, t in d.params], sorted(aliased))))
-    lines += [repr((s.kind, s.monoid, s.over, [numbers[v] for v in s.values])) for s in d.stages]
-    for t in d.stores:
-        valid = None if t.valid is None else numbers[t.valid]
-        lines.append(repr((t.operand, [numbers[a] for a in t.at], numbers[t.value], t.axes, t.combine, valid)))
-    lines += [repr((numbers[c.condition], c.axes)) for c in d.checks]
-    lines += [repr((o.number, o.dtype.name, o.shape, o.output, o.input)) for o in d.operands]
-    lines += [repr((n, x.shape, x.strides, x.dtype.name)) for n, x in sorted(layouts.items())]
-    return key("recipe", "\n".join(lines), made.fingerprint(), _code(), str(sorted(b.name for b in gemm.blas())))
-
-
 @cache
 def _code() -> str:
     """A digest of the code that writes recipes."""
@@ -135,15 +150,14 @@ def _code() -> str:
     return digest.hexdigest()
 
 
-def _written(made: Recipe) -> bytes:
+def _plain(made: Recipe) -> list[Any]:
+    """A recipe as lists of texts and numbers."""
     parts = [[p.text, p.constants, p.units, p.grain, p.cost, p.product] for p in made.parts]
-    return json.dumps([made.kinds, parts, made.trees, made.refused]).encode()
+    return [made.kinds, parts, made.trees, made.refused]
 
 
-def _read(data: bytes | None) -> Recipe | None:
-    if data is None:
-        return None
-    kinds, parts, trees, refused = json.loads(data)
+def _recipe(plain: Any) -> Recipe:
+    kinds, parts, trees, refused = plain
     made = tuple(Part(text, tuple(constants), *rest) for text, constants, *rest in parts)
     return Recipe(tuple(kinds), made, trees, refused)
 

@@ -118,7 +118,7 @@ class Tile:
         self.trees: list[Any] = [("product", "in order", plan.x.dtype.name, walked)]
         d = plan.x.dtype
         vector = 64 // d.itemsize
-        vectors = min(4, -(-loops.extents[plan.columns] // vector)) if target.wide else 1
+        vectors = int(min(4, -(-loops.extents[plan.columns] // vector))) if target.wide else 1
         self.lanes, self.rows = vector * vectors, ROWS[vectors] if target.wide else NARROW_ROWS
         strips = d.kind == "i" and not plan.packed and plan.batch < 0
         batch = loops.extents[plan.batch] if plan.batch >= 0 else 1
