@@ -10,9 +10,10 @@ typedef struct {
   int c2;
   int o5;
   int o6;
+  int c3;
   float p3;
   int o4;
-  int c3;
+  int c4;
   int o1;
 } Arguments;
 __kernel __attribute__((reqd_work_group_size(1, 1, 1)))
@@ -27,9 +28,10 @@ void ingot_layer_norm(__global const float *restrict x0, __global const float *r
   const int c2 = args.c2;
   const int o5 = args.o5;
   const int o6 = args.o6;
+  const int c3 = args.c3;
   const float p3 = args.p3;
   const int o4 = args.o4;
-  const int c3 = args.c3;
+  const int c4 = args.c4;
   const int o1 = args.o1;
   const int start0 = (int)get_global_id(0) * each;
   const int end0 = start0 + each;
@@ -98,9 +100,9 @@ void ingot_layer_norm(__global const float *restrict x0, __global const float *r
     }
     const float s1_0 = a1_0[0];
     x5[o5 + q0] = s0_0 / (float)c2;
-    x6[o6 + q0] = rsqrt(((s1_0 / 100.0f) + p3));
+    x6[o6 + q0] = rsqrt(((s1_0 / (float)c3) + p3));
     for (int i1_2 = 0; i1_2 < n1; i1_2++) {
-      x4[o4 + ((q0 * c3) + i1_2)] = ((x0[o0 + ((q0 * c1) + i1_2)] - (s0_0 / (float)c2)) * rsqrt(((s1_0 / 100.0f) + p3))) * x1[o1 + i1_2];
+      x4[o4 + ((q0 * c4) + i1_2)] = ((x0[o0 + ((q0 * c1) + i1_2)] - (s0_0 / (float)c2)) * rsqrt(((s1_0 / (float)c3) + p3))) * x1[o1 + i1_2];
     }
   }
 }

@@ -62,6 +62,7 @@ class CRenderer:
 
     def __init__(self, dialect: Dialect) -> None:
         self.dialect = dialect
+        self.sizes = True
         self.rows: frozenset[str] | None = frozenset(_INFIX) | frozenset(_BASIC) | frozenset(dialect.rows)
 
     def __call__(self, program: Program) -> str:

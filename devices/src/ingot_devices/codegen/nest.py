@@ -18,6 +18,7 @@ from ..ir.expr import Expr, const, walk, where
 from ..ir.program import Assign, Buffer, For, If, Let, Local, Put, Scalar, Statement
 from . import Unsupported, monoids
 from .bind import STATUS, Loops, Write
+from .sizes import Size
 
 ZERO, ONE = const(0, dt.index), const(1, dt.index)
 _LEAVES = frozenset({"const", "var", "special"})
@@ -119,6 +120,13 @@ class Nest:
     def _coefficient(self, key: tuple[Expr, int, int | None], value: int) -> Expr:
         if key not in self.forms:
             self.forms[key] = self.number(value)
+        return self.forms[key]
+
+    def count(self, node: Expr) -> Expr:
+        """A float literal that follows from sizes, as an argument."""
+        key = (node, 0, None)
+        if key not in self.forms:
+            self.forms[key] = Expr.of("cast", (self.number(node.value),), node.dtype)
         return self.forms[key]
 
     # ---- memory ----------------------------------------------------------------------------------------------------
@@ -229,6 +237,8 @@ class Scope:
         match node.op:
             case "index":
                 return self.axes[node.value]
+            case "const" if isinstance(node.value, Size) and node.dtype.kind == "f":  # a count is no part of the text
+                return self.nest.count(node)
             case "stage":
                 number, component = node.value
                 held: Expr = self.stages[number][component]

@@ -3,6 +3,9 @@
     Definition + layouts ─ bind ─ collapse ─ legalize ─ schedules.plan ─ late ─ emulate ─▶ Launch (Program, grid, scalars)
                          ─ renderer ─▶ source ─ device.build ─▶ entry ─▶ a Python function that packs and launches
 
+Planning takes milliseconds of Python. Where the renderer writes text, it is done once for all sizes that make the same
+decisions (`planned`), with other numbers for the scalars and the grid.
+
 `ScheduleCodegen` is parametrised by the renderer: a function from `Program` to what ``device.build`` takes (C source;
 the program itself for an interpreter), with ``rows``, the operators that it knows (None: all). Kernels are kept per
 device by that source: sizes, strides and offsets are arguments, so one source serves a whole class of layouts.
@@ -14,6 +17,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
@@ -31,6 +35,7 @@ from .emulate import emulate
 from .late import expand_late
 from .legalize import legalize
 from .nest import Slot, memory_name
+from .planned import Planned, known
 from .schedules import Launch, Plan, plan
 from .together import Section, together
 
@@ -46,7 +51,8 @@ MANY = 12
 
 
 class Renderer(Protocol):
-    """What turns a program into what the device builds."""
+    """What turns a program into what the device builds. ``sizes``, where it is there and true: it only writes the numbers in
+    a program down (``str``, ``float``), so that they may be `sizes.Size`."""
 
     rows: frozenset[str] | None
 
@@ -77,6 +83,7 @@ class _Cache:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.entries: dict[Any, Any] = {}
+        self.planned: dict[str, list[Planned]] = {}
         self.statistics = Statistics()
 
 
@@ -90,6 +97,8 @@ class ScheduleCodegen:
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
+        self.untraced: dict[str, str] = {}
+        """What could not be planned for several sizes, and why: nothing should be here."""
         self._caches: WeakKeyDictionary[Device, _Cache] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -101,10 +110,12 @@ class ScheduleCodegen:
         aliased: frozenset[int] = frozenset(),
     ) -> Compiled:
         """A launch of ``definition`` with each tensor operand (by number) in its layout. See `Codegen`."""
-        loops = monoids.rewrite(bind(definition, layouts))
-        if not loops.writes:
-            return Compiled(_nothing, f"// {definition.name}: no element to write", 0)
-        kernel = _Kernel(self, definition, collapse(loops), layouts, device, aliased)
+        kernel = known(self, definition, layouts, device, aliased) if getattr(self.renderer, "sizes", False) else None
+        if kernel is None:
+            loops = monoids.rewrite(bind(definition, layouts))
+            if not loops.writes:
+                return Compiled(_nothing, f"// {definition.name}: no element to write", 0)
+            kernel = Kernel(self, definition, layouts, device, aliased, collapse(loops))
         self.cache(device).statistics.compiled += 1
         call = kernel.call()
         return Compiled(call, "\n".join(kernel.sources), kernel.count())
@@ -115,7 +126,7 @@ class ScheduleCodegen:
         kernels = []
         for launch, numbers in members:
             loops = collapse(monoids.rewrite(bind(launch.definition, launch.layouts)))
-            kernels.append((_Kernel(self, launch.definition, loops, launch.layouts, device, launch.aliased), numbers))
+            kernels.append((Kernel(self, launch.definition, launch.layouts, device, launch.aliased, loops), numbers))
         joint = _Joint(kernels)
         self.cache(device).statistics.compiled += 1
         call = joint.call()
@@ -141,39 +152,41 @@ class ScheduleCodegen:
 
     def entry(self, device: Device, program: Program) -> tuple[Any, Any]:
         """The built kernel of ``program`` and its source; built at most once per device and source."""
-        cache = self.cache(device)
         source = self.renderer(program)
+        return self.built(device, source, program.name), source
+
+    def built(self, device: Device, source: Any, name: str) -> Any:
+        """The kernel of a source."""
+        cache = self.cache(device)
         found = cache.entries.get(source)
         if found is None:
             with cache.lock:
                 found = cache.entries.get(source)
                 if found is None:
-                    found = cache.entries[source] = device.build(source, program.name)
+                    found = cache.entries[source] = device.build(source, name)
                     cache.statistics.built += 1
-                    cache.statistics.kernels[program.name] = cache.statistics.kernels.get(program.name, 0) + 1
-        return found, source
+                    cache.statistics.kernels[name] = cache.statistics.kernels.get(name, 0) + 1
+        return found
 
 
 def _nothing(*operands: Any) -> None:
     """The launch of a definition without elements."""
 
 
-class _Kernel:
+class Kernel:
     """One definition over one set of layouts: its variants by index width and by which operands share a handle."""
 
     def __init__(
         self,
         codegen: ScheduleCodegen,
         definition: Definition,
-        loops: Loops,
-        layouts: Mapping[int, Layout],
+        layouts: Mapping[int, Any],
         device: Device,
         aliased: frozenset[int],
+        loops: Loops,
     ) -> None:
-        self.codegen, self.definition, self.loops = codegen, definition, loops
-        self.device, self.aliased = device, aliased
-        self.plans: dict[tuple[int, bool], Plan] = {}
-        self.sources: list[str] = []  # of the usual variant, for people
+        self.begin(codegen, definition, layouts, device, aliased)
+        self.loops = loops
         used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
         self.used = sorted(used - {STATUS})
         self.outputs = sorted({w.operand for w in loops.writes} - {STATUS})
@@ -183,14 +196,35 @@ class _Kernel:
             if nbytes > device.limits.max_binding:
                 raise Unsupported(f"operand {n} spans {nbytes} bytes; a binding of {device.name} reaches "
                                   f"{device.limits.max_binding}")  # fmt: skip
-        small = self.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in self._plan(32).launches) < SMALL
+        small = self.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in self.plan(32).launches) < SMALL
         self.bits = 32 if small else 64
         if not small and device.limits.index_bits < 64:
             raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
+
+    def begin(
+        self,
+        codegen: ScheduleCodegen,
+        definition: Definition,
+        layouts: Mapping[int, Any],
+        device: Device,
+        aliased: frozenset[int],
+    ) -> None:
+        """What needs no planning."""
+        self.codegen, self.definition, self.layouts = codegen, definition, layouts
+        self.device, self.aliased = device, aliased
         self.params = dict(definition.params)
+        self.plans: dict[tuple[int, bool], Plan] = {}
+        self.usual: Plan | None = None  # that of sizes like these, without what its programs do
+        self.written: list[str] = []  # the sources of that
+        self.sources: list[str] = []  # of the usual variant, for people
         self.variants: dict[tuple[int, bool, tuple[int, ...]], Callable[..., None]] = {}
 
-    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+    @cached_property
+    def loops(self) -> Loops:
+        """What it is planned from."""
+        return collapse(monoids.rewrite(bind(self.definition, self.layouts)))
+
+    def plan(self, bits: int, aligned: bool = True) -> Plan:
         if (bits, aligned) not in self.plans:
             limits = self.device.limits
             loops = replace(legalize(self.loops, limits, self.codegen.renderer.rows, bits), aligned=aligned)
@@ -202,14 +236,15 @@ class _Kernel:
 
     def count(self) -> int:
         """Launches of one call."""
-        return len(self._plan(self.bits).launches)
+        return len((self.usual or self.plan(self.bits)).launches)
 
     def call(self) -> Callable[..., Any]:
         """The function that launches: the usual case straight, the others through `_general`."""
         room = SMALL - self.span if self.bits == 32 else None
-        self.multiples = _multiples(self._plan(self.bits))
+        plan = self.usual or self.plan(self.bits)
+        self.multiples = _multiples(plan)
         unusual = _unusual(self.used, self.outputs, room, self.multiples)
-        return self._variant(self.bits, True, tuple(range(len(self.used))), unusual)
+        return self._variant(plan, tuple(range(len(self.used))), unusual)
 
     def _general(self, *operands: Any) -> None:
         """A call in which operands share a handle, or begin at an odd element, or beyond what 32 bits reach."""
@@ -226,18 +261,17 @@ class _Kernel:
         key = (64 if far else self.bits, aligned, tuple(pattern))
         found = self.variants.get(key)
         if found is None:
-            found = self.variants[key] = self._variant(*key)
+            bits, aligned, _ = key
+            found = self.variants[key] = self._variant(self.plan(bits, aligned), key[2])
         found(*operands)
 
-    def _variant(
-        self, bits: int, aligned: bool, pattern: tuple[int, ...], unusual: str = ""
-    ) -> Callable[..., None]:
-        """The launches for one index width, alignment and pattern of shared handles, as one Python function.
+    def _variant(self, plan: Plan, pattern: tuple[int, ...], unusual: str = "") -> Callable[..., None]:
+        """The launches of a plan (for one index width and alignment) and a pattern of shared handles, as one Python function.
 
         ``unusual`` is a Python expression over the operands; where it holds, the call goes to `_general`.
         """
         owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
-        plan, device = self._plan(bits, aligned), self.device
+        device = self.device
         names: dict[str, Any] = {
             "device": device, "word": status.word, "ticket": status.ticket, "general": self._general,
             "codes": [c.code for c in self.definition.checks], "op": self.definition.name,
@@ -252,15 +286,19 @@ class _Kernel:
             names["allocate"] = device.pool.allocate
             lines += [f"    {memory_name(n)} = allocate({size})" for n, size in plan.workspaces.items()]
         for number, launch in enumerate(plan.launches):
-            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), names))
+            source = self.written[number] if plan is self.usual else None
+            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), source, names))
         exec("\n".join(lines), names)
         made: Callable[..., None] = names["call"]
         return made
 
-    def _launch_text(self, number: int, launch: Launch, names: dict[str, Any]) -> str:
-        """One launch as a Python statement over ``names``."""
+    def _launch_text(self, number: int, launch: Launch, source: Any, names: dict[str, Any]) -> str:
+        """One launch as a Python statement over ``names``; ``source``, where it is written already."""
         program = launch.program
-        entry, source = self.codegen.entry(self.device, program)
+        if source is None:
+            entry, source = self.codegen.entry(self.device, program)
+        else:
+            entry = self.codegen.built(self.device, source, program.name)
         self.sources.append(str(source))
         bindings = _bindings(launch)
         names[f"launch{number}"] = self.device.launcher(
@@ -271,24 +309,24 @@ class _Kernel:
         return f"launch{number}({', '.join(given)})"
 
 
-class _Joint(_Kernel):
+class _Joint(Kernel):
     """Several kernels side by side, each with its operand numbers → those of the joint call."""
 
-    def __init__(self, kernels: Sequence[tuple[_Kernel, Mapping[int, int]]]) -> None:
+    def __init__(self, kernels: Sequence[tuple[Kernel, Mapping[int, int]]]) -> None:
         first, _ = kernels[0]
         self.kernels = kernels
         self.codegen, self.device, self.definition = first.codegen, first.device, first.definition
-        self.plans, self.sources, self.variants = {}, [], {}
+        self.plans, self.sources, self.variants, self.usual = {}, [], {}, None
         self.used = sorted({numbers[n] for k, numbers in kernels for n in k.used})
         self.outputs = sorted({numbers[n] for k, numbers in kernels for n in k.outputs})
         self.params = {numbers[n]: dtype for k, numbers in kernels for n, dtype in k.params.items()}
         self.span, self.bits = max(k.span for k, _ in kernels), max(k.bits for k, _ in kernels)
 
-    def _plan(self, bits: int, aligned: bool = True) -> Plan:
+    def plan(self, bits: int, aligned: bool = True) -> Plan:
         if (bits, aligned) not in self.plans:
             sections = []
             for kernel, numbers in self.kernels:
-                made = kernel._plan(bits, aligned)
+                made = kernel.plan(bits, aligned)
                 if len(made.launches) != 1:
                     raise Unsupported(f"{kernel.definition.name} takes {len(made.launches)} launches")
                 sections.append(Section(made.launches[0], numbers))

@@ -37,7 +37,7 @@ class Traced:
         self.conditions: dict[str, None] = {}
 
     def formula(self, result: Any) -> Formula:
-        """What ``result`` (a nest of tuples and lists with sizes in it) is for other numbers."""
+        """What ``result`` (a nest of tuples, lists and dicts with sizes in it) is for other numbers."""
         return Formula(" and ".join(self.conditions) or "True", _source(result))
 
 
@@ -55,6 +55,8 @@ class Formula:
 def _source(item: Any) -> str:
     if isinstance(item, Size):
         return item.code
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{k!r}: {_source(v)}" for k, v in item.items()) + "}"
     if isinstance(item, tuple | list):
         inner = ", ".join(map(_source, item))
         return f"[{inner}]" if isinstance(item, list) else f"({inner}{',' * (len(item) == 1)})"
@@ -113,6 +115,10 @@ class Size:
 
     def __abs__(self) -> Size:
         return Size(self.trace, abs(self.value), f"abs({self.code})", 0)
+
+    def bit_length(self) -> Size:
+        """As an int's."""
+        return Size(self.trace, self.value.bit_length(), f"{self.code}.bit_length()", 0)
 
     def __round__(self, digits: int | None = None) -> Size:
         return Size(self.trace, round(self.value), f"round({self.code})")
@@ -196,6 +202,16 @@ class Lies:
         for n in self.shape:
             total = total * n
         return total
+
+    @property
+    def span(self) -> Any:
+        """Elements from the lowest to one past the highest."""
+        span: Any = 1
+        for n, stride in zip(self.shape, self.strides, strict=True):
+            if n == 0:
+                return 0
+            span = span + (n - 1) * stride
+        return span
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,11 @@ def step_along(form: Expr, axis: int) -> int | None:
 def _rest(form: Expr, axis: int) -> int:
     """The bits of an offset that are not steps along ``axis``, as one number: it is a multiple of a power of two where
     all of them are."""
-    found = abs(form.value[0])
+    found: int = abs(form.value[0])
     for atom, c in zip(form.args, form.value[1], strict=True):
         if not (atom.op == "index" and atom.value == axis):
             found |= abs(c)
-    return int(found)
+    return found
 
 
 def depends(root: Expr, axis: int) -> bool:

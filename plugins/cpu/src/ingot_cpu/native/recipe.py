@@ -56,7 +56,7 @@ itself; and into how many parts work between the two is cut."""
 NANOSECONDS = {"light": 0.06, "heavy": 0.5}
 """What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
 REMEMBERED = 4096
-MOST_FORMULAS = 24
+MOST_FORMULAS = 64
 """Formulas of one structure at most: one whose every size is another kernel is not worth more."""
 
 
