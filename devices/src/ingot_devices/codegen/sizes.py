@@ -26,7 +26,7 @@ from ..ir.expr import Expr, substitute, walk
 from ..layout import Layout
 
 COUNT = 16
-"""Whole floats up to this are an op's own numbers."""
+"""Whole floats up to this are an op's own numbers, whatever its sizes are."""
 
 
 class Traced:
@@ -225,11 +225,13 @@ class Shape:
     layouts: Mapping[int, Layout]
     structure: str
     numbers: tuple[int, ...]
+    counts: frozenset[int]
 
     @staticmethod
     def of(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int]) -> Shape:
         """Take apart."""
         places: dict[int, int] = {}
+        counts = _counts(definition)
 
         def mark(n: int) -> str:
             return str(n) if n < 2 else f"s{places.setdefault(n, len(places))}"
@@ -239,7 +241,7 @@ class Shape:
         for node in walk(*definition.roots()):
             args = [numbers[a] for a in node.args]
             numbers[node] = len(numbers)
-            value = mark(int(node.value)) if _is_size(node) else repr(node.value)
+            value = mark(int(node.value)) if _is_size(node, counts) else repr(node.value)
             lines.append(f"{node.op} {node.dtype.name} {value} {args}")
         d = definition
         lines.append(repr(([mark(n) for n in d.axes], [(n, t.name) for n, t in d.params], sorted(aliased))))
@@ -251,7 +253,7 @@ class Shape:
         lines += [repr((o.number, o.dtype.name, [mark(n) for n in o.shape], o.output, o.input)) for o in d.operands]
         for n, x in sorted(layouts.items()):
             lines.append(repr((n, [mark(k) for k in x.shape], [mark(k) for k in x.strides], x.dtype.name)))
-        return Shape(definition, layouts, "\n".join(lines), tuple(places))
+        return Shape(definition, layouts, "\n".join(lines), tuple(places), counts)
 
     def symbolic(self) -> tuple[Traced, Definition, Mapping[int, Any]]:
         """The definition and the layouts with sizes for numbers, and what notes the conditions."""
@@ -259,7 +261,7 @@ class Shape:
         sizes: dict[int, Any] = dict(zip(self.numbers, trace.sizes, strict=True))
 
         def rule(node: Expr) -> Expr | None:
-            return Expr.of("const", (), node.dtype, sizes[int(node.value)]) if _is_size(node) else None
+            return Expr.of("const", (), node.dtype, sizes[int(node.value)]) if _is_size(node, self.counts) else None
 
         memo: dict[Expr, Expr] = {}
 
@@ -285,10 +287,18 @@ class Shape:
         return trace, made, {n: Lies(each(x.shape), each(x.strides), x.dtype) for n, x in self.layouts.items()}
 
 
-def _is_size(node: Expr) -> bool:
-    """Constants of index arithmetic, and whole numbers among floats, which are mostly how many elements a mean is of."""
+def _counts(definition: Definition) -> frozenset[int]:
+    """How many elements a mean, or a variance, may be of."""
+    axes = definition.axes
+    walks = [*((a,) for a in range(len(axes))), *(s.over for s in definition.stages), tuple(range(len(axes)))]
+    found = [math.prod(axes[a] for a in walk) for walk in walks]
+    return frozenset(n - less for n in found for less in (0, 1) if n - less > COUNT)
+
+
+def _is_size(node: Expr, counts: frozenset[int]) -> bool:
+    """Constants of index arithmetic, and floats that say how many elements there are."""
     if node.op != "const":
         return False
     if node.dtype is dt.index:
         return type(node.value) is int and node.value > 1
-    return node.dtype.kind == "f" and COUNT < node.value < 1 << 53 and float(node.value).is_integer()
+    return node.dtype.kind == "f" and node.value in counts
