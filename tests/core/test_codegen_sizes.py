@@ -104,3 +104,16 @@ def test_a_renderer_that_does_more_than_write_gets_numbers() -> None:
     (definition,) = defined("softmax", [shaped(30, 40)], axis=-1)
     made = device.codegen.compile(definition, dense(definition, device), device)
     assert made.launches == 1 and not device.codegen.cache(device).planned
+
+
+def test_what_is_computed_in_place_is_built_once() -> None:
+    """Its usual case is that the result has the handle of an operand; where it has not, that is another kernel."""
+    device = NullDevice(GPU)
+    for n in (70, 130):
+        (definition,) = defined("add", [shaped(n, 4), shaped(n, 4)])
+        made = device.codegen.compile(definition, dense(definition, device), device, frozenset({0}))
+        x, y = bytearray(4), bytearray(4)
+        made.call((x, 0), (y, 0), (x, 0))
+    assert len(device.sources) == 1 and len(device.launches) == 2
+    made.call((x, 0), (y, 0), (bytearray(4), 0))
+    assert len(device.sources) == 2 and len(device.launches) == 3

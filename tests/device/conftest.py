@@ -6,8 +6,9 @@ repeatable, chooses others). ``INGOT_REQUIRE=cpu,opencl`` fails the run where on
 
 The op tests of one device have a budget of seconds, and so have those of functions made of ops. They
 run in an order drawn from the commit, such that every beginning of it spreads over all ops, and stop
-when the budget is spent: the summary says "ran n of N". ``--full`` lifts the budgets, ``--budget
-SECONDS`` sets them, ``INGOT_TEST_SEED`` replaces the commit.
+when the budget is spent: the summary says "ran n of N". With ``--others SECONDS`` all other tests have
+one, too, file by file in an order drawn as well, and those that are about no device are left out.
+``--full`` lifts the budgets, ``--budget SECONDS`` sets them, ``INGOT_TEST_SEED`` replaces the commit.
 """
 
 from __future__ import annotations
@@ -28,12 +29,13 @@ from ingot_devices.precision import exact
 
 BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
 OTHERWISE = 120.0
-SHARES = {"op": 1.0, "function": 0.5}
+SHARES = {"op": 1.0, "function": 0.5, "other": float("inf")}
 """Of a budget that nobody has set."""
 
 
 class Case(NamedTuple):
-    """A test of which a sample may do: of an op or a function ``kind``, called ``name``, by a ``check``."""
+    """A test of which a sample may do: of an op or a function ``kind``, called ``name``, by a ``check``; or an "other" one of a
+    file."""
 
     device: str
     kind: str
@@ -54,6 +56,7 @@ class Tally:
         self.ran: Counter[tuple[tuple[str, str], str]] = Counter()
         self.skipped: Counter[tuple[tuple[str, str], str]] = Counter()
         self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self.begun: Path | None = None  # the module of the last test that ran
 
 
 TALLY = pytest.StashKey[Tally]()
@@ -71,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--budget", type=float, metavar="SECONDS", help="time for the op tests of each device, and for those of functions"
     )
+    group.addoption("--others", type=float, metavar="SECONDS", help="time for the other tests of each device")
     group.addoption(
         "--cuda-driver",
         choices=("real", "simulated"),
@@ -86,6 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
         # begun in the background by a shell: children would inherit that, and those that are sent a Ctrl-C not notice it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[TALLY] = Tally()
+    config.pluginmanager.register(Workers(config.stash[TALLY]))
     if config.getoption("--cuda-driver") == "simulated":
         sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
         from cuda_sim.suite import Simulated
@@ -138,12 +143,14 @@ def t() -> Any:
 
 
 def case_of(item: pytest.Item) -> Case | None:
-    """What a test is about, if it is an op test or one of the rows of functions; None for any other."""
+    """What a test is about, if it is an op test, a row of functions, or any other where those have a budget; else None."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     if {"device", "record", "check"} <= set(params):
         return Case(params["device"], "op", params["record"].name, str(params["check"]))
     if {"device", "row"} <= set(params):
         return Case(params["device"], "function", params["row"].name, getattr(item, "originalname", "").removeprefix("test_"))
+    if "device" in params and item.config.getoption("--others") is not None:
+        return Case(params["device"], "other", item.path.stem, item.path.stem.removeprefix("test_"))
     return None
 
 
@@ -165,34 +172,43 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     on; and those of functions."""
     tally, salt = config.stash[TALLY], seed(config.rootpath)
     cases = [(item, case) for item in items if (case := case_of(item)) is not None]
-    cases.sort(key=lambda pair: hashlib.sha256((salt + pair[0].name).encode()).digest())
+
+    def drawn(pair: tuple[pytest.Item, Case]) -> bytes:
+        item, case = pair
+        return hashlib.sha256((salt + (case.name if case.kind == "other" else item.name)).encode()).digest()
+
+    cases.sort(key=drawn)
     rounds: Counter[tuple[str, str, str]] = Counter()
     order: list[tuple[str, str, int, int, pytest.Item]] = []
     for item, case in cases:
-        rounds[*case.group, case.name] += 1
+        rounds[*case.group, case.name] += case.kind != "other"  # files are run one after the other
         order.append((case.kind, case.device, rounds[*case.group, case.name], len(order), item))
         tally.collected[case.group, case.check] += 1
     chosen = {id(item) for item, _ in cases}
-    items[:] = [i for i in items if id(i) not in chosen] + [
-        entry[-1] for entry in sorted(order, key=lambda e: e[:4])
-    ]
+    rest = [i for i in items if id(i) not in chosen]
+    if config.getoption("--others") is not None:
+        config.hook.pytest_deselected(items=rest)
+        rest = []
+    items[:] = rest + [entry[-1] for entry in sorted(order, key=lambda e: e[:4])]
 
 
 def budget(config: pytest.Config, case: Case) -> float:
     if config.getoption("--full"):
         return float("inf")
-    given = config.getoption("--budget")
+    given = config.getoption("--others" if case.kind == "other" else "--budget")
     usual = BUDGETS.get(case.device.split(":", maxsplit=1)[0], OTHERWISE) * SHARES[case.kind]
     return usual if given is None else float(given)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-    """Passes over a test whose group has no time left; but for the last of its module, which then is torn down."""
+    """Passes over a test whose group has no time left; but for the last of a module that was begun, which then is torn down."""
     case, tally = case_of(item), item.config.stash[TALLY]
-    if case is None or tally.seconds[case.group] < budget(item.config, case):
-        return None
-    return None if nextitem is not None and nextitem.path != item.path else True
+    over = case is not None and tally.seconds[case.group] >= budget(item.config, case)
+    if over and not (tally.begun == item.path and nextitem is not None and nextitem.path != item.path):
+        return True
+    tally.begun = item.path
+    return None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -211,6 +227,33 @@ def pytest_runtest_makereport(
 
 
 # ---- the summary ---------------------------------------------------------------------------------
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of several hands its counts over."""
+    told = getattr(session.config, "workeroutput", None)
+    if told is not None:
+        tally = session.config.stash[TALLY]
+        told["tally"] = [list(tally.collected.items()), list(tally.ran.items()), list(tally.skipped.items()),
+                         list(tally.seconds.items())]  # fmt: skip
+
+
+class Workers:
+    """Takes them: each worker collects all tests and runs a part of them."""
+
+    def __init__(self, tally: Tally) -> None:
+        self.tally = tally
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        collected, ran, skipped, seconds = getattr(node, "workeroutput", {}).get("tally", ((), (), (), ()))
+        for (group, check), n in collected:
+            self.tally.collected[tuple(group), check] = n
+        for counts, given in ((self.tally.ran, ran), (self.tally.skipped, skipped)):
+            for (group, check), n in given:
+                counts[tuple(group), check] += n
+        for group, spent in seconds:
+            self.tally.seconds[tuple(group)] += spent
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -20,7 +20,7 @@ from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
 
 pytestmark = pytest.mark.skipif(not kernel.usable(), reason="no LLVM")
-RECORDS = 24
+RECORDS = 12
 
 
 # ---- a size ------------------------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ def test_a_formula_gives_what_is_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
                     BY_NAME[check].run(subject, ALL[name], case)
                 except Refused:
                     continue
-    assert seen["written"] > 100 and seen["formula"] > 50, seen
+    assert seen["written"] > 50 and seen["formula"] > 20, seen
 
 
 SIZES = (17, 23, 40, 57, 63, 100, 129, 250, 999, 1000, 1001, 4097)

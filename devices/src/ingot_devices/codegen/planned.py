@@ -104,10 +104,9 @@ def _planned(trace: Traced, given: Given) -> Planned | None:
     if not loops.writes:
         return None
     kernel = Kernel(*given, collapse(loops))
-    plan = kernel.plan(kernel.bits)
-    sources = [codegen.renderer(launch.program) for launch in plan.launches]  # which pins what it writes down
-    launches = []
-    for launch in plan.launches:
+    plan, launches, sources = kernel.plan(kernel.bits), [], []
+    for launch in (kernel.shared(x, kernel.pattern) for x in plan.launches):
+        sources.append(codegen.renderer(launch.program))  # which pins what it writes down
         x, y, z = launch.program.workgroup
         program = replace(launch.program, body=(), workgroup=(int(x), int(y), int(z)))
         launches.append(replace(launch, program=program))

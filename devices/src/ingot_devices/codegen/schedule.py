@@ -243,8 +243,24 @@ class Kernel:
         room = SMALL - self.span if self.bits == 32 else None
         plan = self.usual or self.plan(self.bits)
         self.multiples = _multiples(plan)
-        unusual = _unusual(self.used, self.outputs, room, self.multiples)
-        return self._variant(plan, tuple(range(len(self.used))), unusual)
+        unusual = _unusual(self.used, self.outputs, self.inside, room, self.multiples)
+        return self._variant(plan, self.pattern, unusual)
+
+    @property
+    def inside(self) -> frozenset[int]:
+        """The operands that are expected to share the handle of the one result: it is computed in place."""
+        return self.aliased & frozenset(self.used) if len(self.outputs) == 1 and len(self.used) <= MANY else frozenset()
+
+    @property
+    def pattern(self) -> tuple[int, ...]:
+        """Which operands share a handle in the usual case: the place of the first that has it, for each."""
+        together = self.inside | frozenset(self.outputs if self.inside else ())
+        first = min((k for k, n in enumerate(self.used) if n in together), default=0)
+        return tuple(first if n in together else k for k, n in enumerate(self.used))
+
+    def shared(self, launch: Launch, pattern: tuple[int, ...]) -> Launch:
+        """A launch with one binding for operands that share a handle."""
+        return _with_shared(launch, {n: self.used[pattern[k]] for k, n in enumerate(self.used)})
 
     def _general(self, *operands: Any) -> None:
         """A call in which operands share a handle, or begin at an odd element, or beyond what 32 bits reach."""
@@ -270,7 +286,6 @@ class Kernel:
 
         ``unusual`` is a Python expression over the operands; where it holds, the call goes to `_general`.
         """
-        owner = {n: self.used[pattern[k]] for k, n in enumerate(self.used)}
         device = self.device
         names: dict[str, Any] = {
             "device": device, "word": status.word, "ticket": status.ticket, "general": self._general,
@@ -287,7 +302,7 @@ class Kernel:
             lines += [f"    {memory_name(n)} = allocate({size})" for n, size in plan.workspaces.items()]
         for number, launch in enumerate(plan.launches):
             source = self.written[number] if plan is self.usual else None
-            lines.append("    " + self._launch_text(number, _with_shared(launch, owner), source, names))
+            lines.append("    " + self._launch_text(number, self.shared(launch, pattern), source, names))
         exec("\n".join(lines), names)
         made: Callable[..., None] = names["call"]
         return made
@@ -315,7 +330,7 @@ class _Joint(Kernel):
     def __init__(self, kernels: Sequence[tuple[Kernel, Mapping[int, int]]]) -> None:
         first, _ = kernels[0]
         self.kernels = kernels
-        self.codegen, self.device, self.definition = first.codegen, first.device, first.definition
+        self.codegen, self.device, self.definition, self.aliased = first.codegen, first.device, first.definition, frozenset()
         self.plans, self.sources, self.variants, self.usual = {}, [], {}, None
         self.used = sorted({numbers[n] for k, numbers in kernels for n in k.used})
         self.outputs = sorted({numbers[n] for k, numbers in kernels for n in k.outputs})
@@ -374,13 +389,17 @@ def _multiples(plan: Plan) -> dict[int, int]:
     return found
 
 
-def _unusual(used: Sequence[int], outputs: Sequence[int], room: int | None, multiples: Mapping[int, int]) -> str:
-    """Python text that is true where an operand shares an output's handle, or an offset does not fit."""
+def _unusual(
+    used: Sequence[int], outputs: Sequence[int], inside: frozenset[int], room: int | None, multiples: Mapping[int, int]
+) -> str:
+    """Python text that is true where an operand shares an output's handle (or one of those ``inside`` does not), or where an
+    offset does not fit."""
     if len(used) > MANY:
         tests = [f"len({{{', '.join(f'id(h{n})' for n in used)}}}) < {len(used)}"]
         tests += [f"max({', '.join(f'o{n}' for n in used)}) >= {room}"] if room is not None else []
     else:
-        tests = [f"h{a} is h{b}" for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+        pairs = [(a, b) for b in outputs for a in used if a != b and (a not in outputs or a < b)]
+        tests = [f"h{a} is {'not ' * (a in inside)}h{b}" for a, b in pairs]
         tests += [f"o{n} >= {room}" for n in used] if room is not None else []
     for m in sorted(set(multiples.values())):
         together = " | ".join(f"o{n}" for n, k in multiples.items() if k == m)
