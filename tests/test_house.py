@@ -124,6 +124,14 @@ def test_a_module_says_what_it_is_for(path: Path) -> None:
     assert len((ast.get_docstring(tree(path)) or "").split()) > 3
 
 
+@EACH_MODULE
+def test_no_text_is_executed(path: Path) -> None:
+    """A Ctrl-C within ``exec`` of a text ends the process with a signal, whoever catches it; with compiled code it does not."""
+    calls = [n for n in ast.walk(tree(path)) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+    run = [n.args[0] for n in calls if isinstance(n.func, ast.Name) and n.func.id in ("exec", "eval")]
+    assert all(isinstance(x, ast.Call) for x in run), [ast.unparse(x) for x in run]
+
+
 @pytest.mark.parametrize("folder", ["core", "devices", "plugins", "tools", "tests"])
 def test_no_file_is_too_long(folder: str) -> None:
     sizes = {str(p.relative_to(ROOT)): len(p.read_text("utf-8").splitlines()) for p in (ROOT / folder).rglob("*.py")}

@@ -303,7 +303,7 @@ class Kernel:
         for number, launch in enumerate(plan.launches):
             source = self.written[number] if plan is self.usual else None
             lines.append("    " + self._launch_text(number, self.shared(launch, pattern), source, names))
-        exec("\n".join(lines), names)
+        exec(compile("\n".join(lines), f"<ingot launch of {self.definition.name}>", "exec"), names)
         made: Callable[..., None] = names["call"]
         return made
 

@@ -47,7 +47,8 @@ class Formula:
     def __init__(self, condition: str, result: str) -> None:
         self.source = condition, result
         made: dict[str, Any] = {"inf": math.inf, "nan": math.nan}
-        exec(f"def holds(s): return {condition}\ndef made(s): return {result}", made)
+        source = f"def holds(s): return {condition}\ndef made(s): return {result}"
+        exec(compile(source, "<ingot sizes>", "exec"), made)  # a text alone would end the process if a Ctrl-C came meanwhile
         self.holds: Callable[[Sequence[int]], bool] = made["holds"]
         self.made: Callable[[Sequence[int]], Any] = made["made"]
 
