@@ -31,7 +31,7 @@ DIFFERS: dict[tuple[str, ...], str] = {
     ("nonfinite", "binary_cross_entropy_with_logits"): "PyTorch makes NaN of an infinite logit",
     **{
         (how, "take_along_dim"): "PyTorch flattens by a view"
-        for how in ("transposed", "stepped", "padded", "expanded", "overlapping", "far")
+        for how in ("transposed", "stepped", "padded", "expanded", "overlapping", "far", "second_order")
     },
     **{
         ("value", name, "float64"): "PyTorch keeps a factor of the rate in float32"
