@@ -13,6 +13,7 @@ from ingot_devices.codegen.bind import bind
 from ingot_devices.codegen.collapse import collapse
 from ingot_devices.codegen.planned import known
 from ingot_devices.codegen.schedule import Identity, Kernel, ScheduleCodegen
+from ingot_devices.ir.expr import Expr
 from ingot_devices.layout import Layout
 from null_device import CPU, GPU, NullDevice, defined, dense, shaped
 
@@ -59,6 +60,7 @@ def strided(definition: Any, device: Any, draw: random.Random) -> dict[int, Layo
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("name", OPS)
 def test_launches_are_those_of_each_size(name: str, kind: str) -> None:
+    Expr._interned.clear()  # which it does when it is full: texts would differ then in what is written once
     device, draw = NullDevice(LIMITS[kind]), random.Random(name)
     codegen = device.codegen
     assert isinstance(codegen, ScheduleCodegen)
