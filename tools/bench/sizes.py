@@ -48,7 +48,7 @@ def main() -> int:
     found = rounds(__file__, {"torch": CASES, "ingot": CASES}, options.rounds)
     ratios = {case: (f"torch {case}", f"ingot {case}", 0.0, 0.2) for case in CASES}
     extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}
-    return report("Sizes never seen before, ingot beside torch", found, ratios, "torch softmax", options, extra)
+    return report("Sizes never seen before, ingot beside torch", found, ratios, "torch step", options, extra)
 
 
 if __name__ == "__main__":
