@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import ingot_devices
 import numpy as np
 import pytest
-from harness.behaviour import ours_only, refused, same
+from harness.behaviour import needs, ours_only, refused, same
 
 Short = tuple[str, Any]
 
@@ -17,10 +16,8 @@ Short = tuple[str, Any]
 @pytest.fixture(params=["bfloat16", "float16"])
 def short(request: pytest.FixtureRequest, t: Any, device: str) -> Short:
     """The device's kind, and a short dtype that it has."""
-    dtype = getattr(t, request.param)
-    if t.__name__ == "ingot" and ingot_devices.open_device(device).limits.dtype_class(dtype).kind == "refused":
-        pytest.skip(f"{device} has no {request.param}")
-    return device.partition(":")[0], dtype
+    needs(t, device, request.param)
+    return device.partition(":")[0], getattr(t, request.param)
 
 
 def drawn(t: Any, device: str, *shape: int, seed: int = 0) -> Any:
@@ -84,13 +81,17 @@ def test_recurrent_layers_are_short(t: Any, device: str, short: Short, name: str
     del state
 
 
-def test_integers_and_float64_are_left_alone(t: Any, device: str, short: Short) -> None:
+def test_integers_are_left_alone(t: Any, device: str, short: Short) -> None:
     n = t.tensor([[1, 2], [3, 4]], device=device)
     with t.autocast(*short):
         assert t.bincount(n.reshape(-1)).dtype == t.int64 and n.sum().dtype == t.int64 and (n + n).dtype == t.int64
-        if t.__name__ != "ingot" or ingot_devices.open_device(device).limits.dtype_class(t.float64).kind != "refused":
-            x = drawn(t, device, 4, 4).double()
-            assert (x @ x).dtype == t.float64
+
+
+def test_float64_is_left_alone(t: Any, device: str, short: Short) -> None:
+    needs(t, device, "float64")
+    x = drawn(t, device, 4, 4).double()
+    with t.autocast(*short):
+        assert (x @ x).dtype == t.float64 and x.exp().dtype == t.float64
 
 
 def test_prelu_and_norms_take_weights_of_float32(t: Any, device: str, short: Short) -> None:
@@ -214,21 +215,25 @@ def test_what_it_refuses(t: Any, device: str) -> None:
     kind = device.partition(":")[0]
     with refused(t, RuntimeError, kind, "float32", "16"):
         t.autocast(kind, dtype=t.float32)
-    with refused(t, TypeError, "device"):
-        t.autocast(5)
-    with refused(t, RuntimeError, "toaster"):
-        t.autocast("toaster")
+    for make in (t.autocast, t.amp.GradScaler):
+        with refused(t, TypeError, "device"):
+            make(5)
+        with refused(t, RuntimeError, "toaster"):
+            make("toaster")
 
 
-def test_a_device_that_is_not_there(t: Any, device: str) -> None:
+def test_a_device_that_is_not_there(t: Any, device: str, short: Short, monkeypatch: pytest.MonkeyPatch) -> None:
     ours_only(t, "its devices are others")
-    if ingot_devices.is_available("cuda"):
-        pytest.skip("there is one")
-    with pytest.warns(UserWarning, match="cuda"):
-        scope = t.autocast("cuda")
+    from ingot.lazy import discovery
+
+    monkeypatch.setattr(discovery, "is_available", lambda kind: False)
+    with pytest.warns(UserWarning, match=f"{short[0]}.*does nothing"):
+        scope = t.autocast(*short)
     with scope:
-        assert not t.is_autocast_enabled("cuda")
-    assert not t.amp.is_autocast_available("cuda")
+        assert not t.is_autocast_enabled(short[0]) and drawn(t, device, 2, 2).exp().dtype == t.float32
+    assert not t.amp.is_autocast_available(short[0])
+    with pytest.warns(UserWarning, match=f"GradScaler.*{short[0]}.*does nothing"):
+        assert not t.amp.GradScaler(short[0]).is_enabled()
 
 
 # ---- compiled ----------------------------------------------------------------------------------------------------------
@@ -348,9 +353,8 @@ def test_what_a_scaler_refuses(t: Any, device: str) -> None:
 
 # ---- and it learns -----------------------------------------------------------------------------------------------------
 def test_a_net_learns_in_float16_with_a_scaler(t: Any, device: str) -> None:
+    needs(t, device, "float16")
     kind = device.partition(":")[0]
-    if t.__name__ == "ingot" and ingot_devices.open_device(device).limits.dtype_class(t.float16).kind == "refused":
-        pytest.skip(f"{device} has no float16")
     t.manual_seed(0)
     model = t.nn.Sequential(t.nn.Linear(8, 32), t.nn.ReLU(), t.nn.Linear(32, 1)).to(device)
     optimizer, scaler = t.optim.AdamW(model.parameters(), lr=1e-2), t.amp.GradScaler(kind)

@@ -17,7 +17,7 @@ class finfo:
         kept = _checked(dtype or Defaults.float, "f", "finfo", "floating point", "iinfo")
         import ml_dtypes  # has NumPy's formats, too
 
-        found: Any = ml_dtypes.finfo(kept.numpy)  # type: ignore[no-untyped-call]
+        found: Any = ml_dtypes.finfo(kept.numpy)
         self.dtype, self.bits = kept.name, 8 * kept.itemsize
         self.eps, self.max, self.min = float(found.eps), float(found.max), float(found.min)
         self.smallest_normal = self.tiny = float(found.smallest_normal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from ingot_devices import dtypes as dt
 from ingot_devices.context import state
 from ingot_devices.dtypes import DType
 
@@ -29,12 +28,8 @@ class autocast(_Mode):
         self, device_type: Any, dtype: DType | None = None, enabled: bool = True, cache_enabled: bool | None = None
     ) -> None:
         super().__init__()
-        self.device, self.enabled, self.cache = _kind(device_type), bool(enabled), cache_enabled
-        if discovery.record(self.device) is None:
-            open_device(self.device)  # which says what there is
-        if self.enabled and not discovery.is_available(self.device):
-            warnings.warn(f"autocast({self.device!r}) does nothing: no such device is ready", stacklevel=2)
-            self.enabled = False
+        self.device, self.cache = _kind(device_type), cache_enabled
+        self.enabled = bool(enabled) and is_ready(self.device, "autocast")
         self.fast_dtype = _short(self.device, dtype) if self.enabled else dtype
 
     def _changes(self) -> dict[str, Any]:
@@ -59,16 +54,26 @@ class autocast(_Mode):
         super().__exit__(*exc)
 
 
+def is_ready(device_type: Any, asker: str) -> bool:
+    """True where a device of that type is ready; a warning where none is, DeviceUnavailable where no backend has the name."""
+    kind = _kind(device_type)
+    if discovery.record(kind) is None:
+        open_device(kind)  # which says what there is
+    if not discovery.is_available(kind):
+        warnings.warn(f"{asker}({kind!r}) does nothing: no such device is ready", stacklevel=3)
+        return False
+    return True
+
+
 def _kind(device_type: Any) -> str:
     if not isinstance(device_type, str | device):
-        raise TypeError(f"autocast takes a device's type such as 'cpu', not {type(device_type).__name__}")
+        raise TypeError(f"a device's type is text such as 'cpu', not {type(device_type).__name__}")
     return device(device_type).type
 
 
 def _short(kind: str, dtype: Any) -> DType:
     """``dtype``, or the first of those that devices of ``kind`` have; RuntimeError where they have it not."""
-    limits = open_device(kind).limits
-    has = [d for d in (dt.bfloat16, dt.float16) if limits.dtype_class(d).kind != "refused"]
+    has = _has(kind)
     if dtype is None and has:
         return has[0]
     if dtype not in has:
@@ -76,6 +81,12 @@ def _short(kind: str, dtype: Any) -> DType:
         given = f"{dtype!r}" if dtype in SHORT or dtype is None else f"{dtype!r} is no short float, and"
         raise RuntimeError(f"autocast on {kind} takes {allowed}; {given} was given")
     return dtype
+
+
+def _has(kind: str) -> list[DType]:
+    """The short floats of devices of ``kind``, the first choice first."""
+    limits = open_device(kind).limits
+    return [d for d in SHORT if limits.dtype_class(d).kind != "refused"]
 
 
 def is_autocast_enabled(device_type: Any = None) -> bool:
@@ -93,7 +104,4 @@ def get_autocast_dtype(device_type: Any) -> DType:
 def is_autocast_available(device_type: Any) -> bool:
     """True where a device of that type is ready and has a short float."""
     kind = _kind(device_type)
-    if not discovery.is_available(kind):
-        return False
-    limits = open_device(kind).limits
-    return any(limits.dtype_class(d).kind != "refused" for d in SHORT)
+    return discovery.is_available(kind) and bool(_has(kind))

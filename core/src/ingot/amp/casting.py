@@ -18,7 +18,7 @@ from ingot_devices.opset.precision import FLOAT32, LOWER
 from .. import dispatch
 from ..base import TensorBase
 
-SHORT = (dt.float16, dt.bfloat16)
+SHORT = (dt.bfloat16, dt.float16)
 
 
 class Kept(threading.local):

@@ -11,8 +11,8 @@ from typing import Any
 from ingot_devices import dtypes as dt
 
 from ..autograd.modes import no_grad
-from ..devices import device as device_name
 from ..tensor import Tensor
+from .autocast_mode import is_ready
 
 
 class _Stage(Enum):
@@ -27,12 +27,13 @@ class GradScaler:
         scaler.scale(loss).backward(); scaler.step(optimizer); scaler.update()
 
     The scale begins at ``init_scale``, shrinks (by ``backoff_factor``, below 1) after a step that was left out, and grows by
-    ``growth_factor`` after ``growth_interval`` steps that were not. ``enabled=False``: all of it does nothing.
+    ``growth_factor`` after ``growth_interval`` steps that were not. With ``enabled=False``, or a ``device`` of which none is
+    ready, all of it does nothing.
     """
 
     def __init__(
         self,
-        device: Any = "auto",
+        device: Any = None,
         init_scale: float = 2.0**16,
         growth_factor: float = 2.0,
         backoff_factor: float = 0.5,
@@ -43,7 +44,7 @@ class GradScaler:
             raise ValueError(f"The growth factor must be > 1.0, not {growth_factor}")
         if enabled and not 0.0 < backoff_factor < 1.0:
             raise ValueError(f"The backoff factor must be between 0 and 1, not {backoff_factor}")
-        self._device, self._enabled = device_name(device).type, bool(enabled)
+        self._enabled = bool(enabled) and (device is None or is_ready(device, "GradScaler"))
         self._scale, self._good, self._used = float(init_scale), 0, False
         self._growth, self._backoff, self._interval = growth_factor, backoff_factor, growth_interval
         self._stages: dict[int, tuple[Any, _Stage, bool]] = {}  # by optimizer: itself, where it is, whether all was not finite

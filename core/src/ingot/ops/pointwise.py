@@ -179,7 +179,7 @@ def nan_to_num(input: Any, nan: float | None = 0.0, posinf: float | None = None,
         return input.clone()
     import ml_dtypes
 
-    info: Any = ml_dtypes.finfo(input.dtype.numpy)  # type: ignore[no-untyped-call]
+    info: Any = ml_dtypes.finfo(input.dtype.numpy)
     high = float(info.max) if posinf is None else posinf
     low = float(info.min) if neginf is None else neginf
     return run("nan_to_num", input, 0.0 if nan is None else nan, high, low)

@@ -14,7 +14,7 @@ from ..records.record import Record
 from .data import is_float, numpy_dtype
 from .subject import Subject
 
-FINFO = {"bfloat16": ml_dtypes.finfo("bfloat16")}  # type: ignore[no-untyped-call]
+FINFO = {"bfloat16": ml_dtypes.finfo("bfloat16")}
 
 
 def spacing(magnitude: Any, dtype: str) -> Any:
