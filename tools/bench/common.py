@@ -21,6 +21,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from typing import Any
 LIMIT = 0.15
 PAUSE = 0.02  # seconds; OpenMP's threads spin for milliseconds after their work
 Cases = Mapping[str, tuple[Callable[[], Any], int]]
+Bounds = Mapping[str, tuple[float, float]]
 
 
 def parser(doc: str) -> argparse.ArgumentParser:
@@ -64,6 +66,17 @@ def serve(cases: Cases, warm: bool = True) -> int:
             function()
         print((time.perf_counter() - start) / calls * 1e6, flush=True)
     return 0
+
+
+def beside_torch(file: str, doc: str, title: str, make: Callable[[Any], Cases], bounds: Bounds, control: str) -> int:
+    """A whole benchmark of the cases that ``make(library)`` has, ingot beside PyTorch: ``bounds`` say how many times as fast
+    each must be, and should be; ``control`` is PyTorch's case that tells whether the machine was quiet."""
+    options = parser(doc).parse_args()
+    if options.serve:
+        return serve(make(import_module(options.serve)))
+    found = rounds(file, {"torch": [*bounds], "ingot": [*bounds]}, options.rounds)
+    ratios = {case: (f"torch {case}", f"ingot {case}", must, aim) for case, (must, aim) in bounds.items()}
+    return report(title, found, ratios, f"torch {control}", options, versions("torch", "ingot", "numpy"))
 
 
 def rounds(file: str, libraries: Mapping[str, list[str]], count: int) -> dict[str, list[float]]:

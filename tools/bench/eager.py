@@ -4,11 +4,9 @@ training step."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
-from common import parser, report, rounds, serve
+from common import beside_torch
 
 
 def small(lib: Any) -> dict[str, tuple[Callable[[], Any], int]]:
@@ -48,21 +46,20 @@ def training(lib: Any) -> Callable[[], Any]:
     return step
 
 
+def cases(lib: Any) -> dict[str, tuple[Callable[[], Any], int]]:
+    """All of them."""
+    return {**small(lib), "MLP step": (training(lib), 100)}
+
+
+BOUNDS = {
+    "add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "views": (0.7, 1.0), "elements": (0.5, 1.0),
+    "write": (0.4, 1.0), "new": (0.3, 1.0), "MLP step": (1.0, 1.5),
+}  # fmt: skip
+
+
 def main() -> int:
     """Run and report."""
-    options = parser(__doc__ or "").parse_args()
-    if options.serve:
-        lib = import_module(options.serve)
-        return serve({**small(lib), "MLP step": (training(lib), 100)})
-    cases = ["add", "add recorded", "backward", "views", "elements", "write", "new", "MLP step"]
-    found = rounds(__file__, {"torch": cases, "ingot": cases}, options.rounds)
-    bounds = {
-        "add": (1.05, 1.2), "add recorded": (1.3, 1.5), "backward": (2.0, 4.0), "MLP step": (1.0, 1.5),
-        "views": (0.7, 1.0), "elements": (0.5, 1.0), "write": (0.4, 1.0), "new": (0.3, 1.0),
-    }  # fmt: skip
-    ratios = {case: (f"torch {case}", f"ingot {case}", must, aim) for case, (must, aim) in bounds.items()}
-    extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}
-    return report("Eager overhead, ingot beside torch", found, ratios, "torch add", options, extra)
+    return beside_torch(__file__, __doc__ or "", "Eager overhead, ingot beside torch", cases, BOUNDS, "add")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
-from common import parser, report, rounds, serve
-
-CASES = ["softmax", "step"]
+from common import beside_torch
 
 
 def softmax(lib: Any) -> Callable[[], Any]:
@@ -39,16 +35,15 @@ def step(lib: Any) -> Callable[[], Any]:
     return run
 
 
+def cases(lib: Any) -> dict[str, tuple[Callable[[], Any], int]]:
+    """All of them."""
+    return {"softmax": (softmax(lib), 20), "step": (step(lib), 5)}
+
+
 def main() -> int:
     """Run and report."""
-    options = parser(__doc__ or "").parse_args()
-    if options.serve:
-        lib = import_module(options.serve)
-        return serve({"softmax": (softmax(lib), 20), "step": (step(lib), 5)})
-    found = rounds(__file__, {"torch": CASES, "ingot": CASES}, options.rounds)
-    ratios = {case: (f"torch {case}", f"ingot {case}", 0.0, 0.2) for case in CASES}
-    extra = {"torch": version("torch"), "ingot": version("ingot"), "numpy": version("numpy")}
-    return report("Sizes never seen before, ingot beside torch", found, ratios, "torch step", options, extra)
+    title, bounds = "Sizes never seen before, ingot beside torch", {"softmax": (0.02, 0.2), "step": (0.15, 0.5)}
+    return beside_torch(__file__, __doc__ or "", title, cases, bounds, "step")
 
 
 if __name__ == "__main__":
