@@ -31,10 +31,10 @@ GPU = Limits(lanes=32, compute_units=16, dtypes=KEPT)
 class NullDevice(Device):
     """Keeps the sources that it is asked to build and the launches that it is asked to make."""
 
-    def __init__(self, limits: Limits = CPU, **changes: Any) -> None:
+    def __init__(self, limits: Limits = CPU, renderer: Any = None, **changes: Any) -> None:
         self.name, self.kind = "null:0", "null"
         self.limits = dataclasses.replace(limits, **changes)
-        self.codegen = ScheduleCodegen(CRenderer(DIALECT))  # type: ignore[misc]
+        self.codegen = ScheduleCodegen(renderer or CRenderer(DIALECT))  # type: ignore[misc]  # one for each device, not for the class
         self.sources: list[str] = []
         self.launches: list[tuple[str, tuple[int, int, int], tuple[int, int, int], Arguments]] = []
         self.pool = Pool(self)

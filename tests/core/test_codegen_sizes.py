@@ -11,8 +11,8 @@ from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported, monoids
 from ingot_devices.codegen.bind import bind
 from ingot_devices.codegen.collapse import collapse
-from ingot_devices.codegen.planned import known
-from ingot_devices.codegen.schedule import Identity, Kernel, ScheduleCodegen
+from ingot_devices.codegen.planned import Asked, known
+from ingot_devices.codegen.schedule import Identity, Kernel
 from ingot_devices.ir.expr import Expr
 from ingot_devices.layout import Layout
 from null_device import CPU, GPU, NullDevice, defined, dense, shaped
@@ -63,21 +63,20 @@ def test_launches_are_those_of_each_size(name: str, kind: str) -> None:
     Expr._interned.clear()  # which it does when it is full: texts would differ then in what is written once
     device, draw = NullDevice(LIMITS[kind]), random.Random(name)
     codegen = device.codegen
-    assert isinstance(codegen, ScheduleCodegen)
     sizes = [*SIZES, *((draw.randint(1, 300), draw.randint(1, 300)) for _ in range(20))]
     for m, n in sizes:
         make, attrs = OPS[name]
         for definition in defined(name, specs_of(make(m, n)), **attrs):
             for layouts in (dense(definition, device), strided(definition, device, draw)):
-                loops = collapse(monoids.rewrite(bind(definition, layouts)))
+                asked = Asked(codegen, definition, layouts, device)
                 try:
-                    plain = Kernel(codegen, definition, layouts, device, frozenset(), loops)
+                    plain = Kernel.of(asked, collapse(monoids.rewrite(bind(definition, layouts))))
                 except Unsupported:
                     with pytest.raises(Unsupported):
-                        known(codegen, definition, layouts, device, frozenset())
+                        known(asked)
                     continue
-                made = known(codegen, definition, layouts, device, frozenset())
-                assert made is not None and made.usual is not None, codegen.untraced
+                made = known(asked)
+                assert made is not None and made.usual is not None
                 assert (made.used, made.outputs, made.bits, made.span) == (plain.used, plain.outputs, plain.bits, plain.span)
                 wanted = plain.plan(plain.bits)
                 assert made.usual.workspaces == wanted.workspaces
@@ -88,7 +87,7 @@ def test_launches_are_those_of_each_size(name: str, kind: str) -> None:
                         assert (one.slots, one.operands, one.reach, one.multiples) == (
                             other.slots, other.operands, other.reach, other.multiples)  # fmt: skip
                         assert source == codegen.renderer(other.program)
-    assert not codegen.untraced
+    assert not any(written.untraced for written in codegen.cache(device).planned.values())
 
 
 def test_a_mean_of_another_number_is_the_same_kernel() -> None:
@@ -101,8 +100,7 @@ def test_a_mean_of_another_number_is_the_same_kernel() -> None:
 
 
 def test_a_renderer_that_does_more_than_write_gets_numbers() -> None:
-    device = NullDevice(GPU)
-    device.codegen = ScheduleCodegen(Identity())  # type: ignore[misc]
+    device = NullDevice(GPU, Identity())
     (definition,) = defined("softmax", [shaped(30, 40)], axis=-1)
     made = device.codegen.compile(definition, dense(definition, device), device)
     assert made.launches == 1 and not device.codegen.cache(device).planned

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import random
 from collections import Counter
@@ -11,15 +12,18 @@ from typing import Any
 
 import pytest
 from ingot_cpu.native import kernel, recipe
+from ingot_cpu.native.codegen import CpuCodegen
 from ingot_devices import dtypes as dt
 from ingot_devices import open_device
-from ingot_devices.codegen.sizes import Formula, Shape, Size, Traced
+from ingot_devices.codegen.sizes import Shape
 from ingot_devices.ir.definition import Definition
 from ingot_devices.ir.expr import Expr, const
+from ingot_devices.ir.size import Formula, Size, Traced
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
 
-pytestmark = pytest.mark.skipif(not kernel.usable(), reason="no LLVM")
+REASON = CpuCodegen().available()
+pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
 RECORDS = 12
 
 
@@ -66,7 +70,7 @@ def test_a_size_is_no_key() -> None:
 def test_sizes_of_two_writings_do_not_meet() -> None:
     (m,), (n,) = Traced((12,)).sizes, Traced((12,)).sizes
     with pytest.raises(TypeError, match="another"):
-        m == n  # noqa: B015
+        operator.eq(m, n)
 
 
 def test_expressions_of_two_writings_are_two() -> None:
@@ -86,13 +90,11 @@ def checked(seen: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
     def both(definition: Definition, layouts: Mapping[int, Layout], aliased: frozenset[int], made: Any) -> Any:
         shape = Shape.of(definition, layouts, aliased)
-        kind = recipe.Class(shape.structure, made)
-        if (shape.structure, made) in recipe._classes:
-            kind = recipe._classes[shape.structure, made]
-        known = any(f.holds(shape.numbers) for f in kind.formulas)
-        found = kind.recipe(shape, aliased)
-        recipe._classes[shape.structure, made] = kind
-        assert not kind.untraced, f"{definition.name}: {kind.untraced}"
+        kind = recipe._structures.get((shape.structure, made)) or recipe.Recipes(shape.structure, made)
+        recipe._structures[shape.structure, made] = kind
+        known = kind.written.at(shape.numbers) is not None
+        found = kind.of(shape, aliased)
+        assert not kind.written.untraced, f"{definition.name}: {kind.written.untraced}"
         alone = kind.trace(shape, aliased).made(shape.numbers)
         assert json.dumps(recipe._plain(found)) == json.dumps(alone), f"{definition}\n{shape.numbers}"
         plain = recipe._fresh(definition, layouts, aliased, made)
@@ -107,7 +109,7 @@ def checked(seen: Counter[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_formula_gives_what_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """In op tests, whose samples have many sizes and layouts."""
-    import ingot
+    from ingot.dispatch import forget_plans
     from ingot_tools.conformance.harness.subject import Refused, opened
     from ingot_tools.conformance.harness.suite import BY_NAME
     from ingot_tools.conformance.records import RECORDS as ALL
@@ -116,11 +118,8 @@ def test_a_formula_gives_what_is_written(monkeypatch: pytest.MonkeyPatch, tmp_pa
     Expr._interned.clear()  # which it does when it is full: texts would differ then in what is written once
     monkeypatch.setenv("INGOT_CACHE_DIR", str(tmp_path))
     checked(seen, monkeypatch)
-    ingot.autograd  # noqa: B018 - the library, for the records
     chosen = random.Random(os.environ.get("INGOT_TEST_SEED", "0")).sample(sorted(ALL), RECORDS)
     subject = opened("cpu:0")
-    from ingot.dispatch import forget_plans
-
     forget_plans()
     for name in chosen:
         for check in ("value", "padded", "overlapping", "edges", "gradient", "second_order"):
@@ -146,9 +145,10 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", FEW)
-def test_formulas_are_few(name: str) -> None:
+def test_formulas_are_few(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """A kernel is written for some ranges of sizes, not for each size."""
-    op, device, structures = OPS[name], open_device("cpu"), dict[str, recipe.Class]()
+    monkeypatch.setenv("INGOT_CACHE_DIR", str(tmp_path))
+    op, device, structures = OPS[name], open_device("cpu"), dict[str, recipe.Recipes]()
     for n in SIZES:
         shapes = FEW[name](n)
         kinds = [dt.bool_ if name == "where" and not k else dt.float32 for k in range(len(shapes))]
@@ -159,10 +159,8 @@ def test_formulas_are_few(name: str) -> None:
             layouts = {o.number: Layout.dense(o.shape, o.dtype, device) for o in definition.operands}
             shape = Shape.of(definition, layouts, frozenset())
             made = kernel.runtime().jit
-            kind = structures.setdefault(shape.structure, recipe.Class(shape.structure, made))
-            kind.formulas = [] if n == SIZES[0] else kind.formulas
-            kind.recipe(shape, frozenset())
-    conditions = [f.source[0] for kind in structures.values() for f in kind.formulas]
+            structures.setdefault(shape.structure, recipe.Recipes(shape.structure, made)).of(shape, frozenset())
+    conditions = [formula.source[0] for kind in structures.values() for formula, _ in kind.written.found]
     assert len(conditions) <= 6, conditions
 
 
@@ -178,7 +176,7 @@ def test_formulas_are_kept_on_disk(tmp_path: Any, monkeypatch: pytest.MonkeyPatc
         return Shape.of(definition, layouts, frozenset())
 
     first = shape(100)
-    found = recipe.Class(first.structure, made).recipe(first, frozenset())
-    again = recipe.Class(first.structure, made)
-    assert len(again.formulas) == 1 and again.formulas[0].holds(shape(120).numbers)
-    assert again.recipe(first, frozenset()) == found
+    found = recipe.Recipes(first.structure, made).of(first, frozenset())
+    again = recipe.Recipes(first.structure, made)
+    assert len(again.written.found) == 1 and again.written.at(shape(120).numbers)
+    assert again.of(first, frozenset()) == found

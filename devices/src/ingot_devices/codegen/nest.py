@@ -16,9 +16,9 @@ from ..dtypes import DType
 from ..ir.definition import Stage
 from ..ir.expr import Expr, const, walk, where
 from ..ir.program import Assign, Buffer, For, If, Let, Local, Put, Scalar, Statement
+from ..ir.size import Size
 from . import Unsupported, monoids
 from .bind import STATUS, Loops, Write
-from .sizes import Size
 
 ZERO, ONE = const(0, dt.index), const(1, dt.index)
 _LEAVES = frozenset({"const", "var", "special"})

@@ -1,60 +1,62 @@
 """The launches of a definition, planned once for all sizes that make the same decisions: what `schedule` asks before it plans.
 
-    definition + layouts ─ `Shape` ─▶ a `Planned` whose conditions hold? ─ no ─▶ planned and written with traced `sizes`
-                                      └─ its numbers for these sizes ─▶ `schedule.Kernel`
+    `Asked` ─ `Shape` ─▶ is there a `Planned` for these sizes? ─ no ─▶ planned, and its sources written, with traced sizes
+                         └─ its numbers for them ─▶ `schedule.Kernel`
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..ir.definition import Definition
-from ..layout import Layout
+from ..ir.size import Formula
 from . import monoids
 from .bind import bind
 from .collapse import collapse
 from .schedules import Launch, Plan
-from .sizes import Formula, Shape, Traced
+from .sizes import STRUCTURES, Shape, Written
 
 if TYPE_CHECKING:
     from ..device import Device
     from .schedule import Kernel, ScheduleCodegen
 
-MOST, REMEMBERED = 64, 4096
-"""Plans of one structure at most that are kept, and of how many structures."""
+
+class Asked(NamedTuple):
+    """What a kernel is wanted for: ``layouts`` are those of the tensor operands by number, ``aliased`` the inputs that share
+    memory with a result."""
+
+    codegen: ScheduleCodegen
+    definition: Definition
+    layouts: Mapping[int, Any]
+    device: Device
+    aliased: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class Planned:
-    """The usual launches of a definition for all sizes that meet the conditions of ``formula``, which gives their numbers.
+    """The usual launches of a definition for the sizes of a formula, which gives their numbers.
 
     ``plan`` has the numbers of the sizes that were traced, and programs without statements: ``sources`` have those.
     """
 
-    formula: Formula
     plan: Plan
     sources: list[str]
     used: list[int]
     outputs: list[int]
     bits: int
 
-    def kernel(self, given: Given, numbers: Sequence[int]) -> Kernel:
-        """The kernel for ``numbers``."""
+    def kernel(self, asked: Asked, numbers: Any) -> Kernel:
+        """The kernel that has these ``numbers`` (a formula's, for its sizes)."""
         from .schedule import Kernel
 
-        made = object.__new__(Kernel)
-        made.begin(*given)
-        found, workspaces, made.span = self.formula.made(numbers)
+        made = Kernel(asked)
+        found, workspaces, made.span = numbers
         made.used, made.outputs, made.bits = self.used, self.outputs, self.bits
         launches = tuple(_with(x, *each) for x, each in zip(self.plan.launches, found, strict=True))
         made.usual, made.written = Plan(launches, workspaces), self.sources
         return made
-
-
-Given = tuple["ScheduleCodegen", Definition, Mapping[int, Any], "Device", frozenset[int]]
-"""What a kernel is made for: its generator, definition, layouts, device, and the operands that share memory with a result."""
 
 
 def _with(launch: Launch, values: Sequence[Any], grid: Sequence[int], reach: int) -> Launch:
@@ -69,46 +71,35 @@ def _numbers(launch: Launch) -> list[Any]:
     return [[s.value for s in launch.slots], list(launch.grid), launch.reach]
 
 
-def known(
-    codegen: ScheduleCodegen,
-    definition: Definition,
-    layouts: Mapping[int, Layout],
-    device: Device,
-    aliased: frozenset[int],
-) -> Kernel | None:
-    """The kernel of a definition by what was planned before, or now is; None where there is nothing to write, or where it has
-    to be planned for its own sizes."""
-    shape = Shape.of(definition, layouts, aliased)
-    planned = codegen.cache(device).planned
-    if len(planned) > REMEMBERED:
+def known(asked: Asked) -> Kernel | None:
+    """The kernel by what was planned before, or now is; None where there is nothing to write, or where it has to be planned for
+    its own sizes."""
+    shape = Shape.of(asked.definition, asked.layouts, asked.aliased)
+    planned = asked.codegen.cache(asked.device).planned
+    if len(planned) > STRUCTURES:
         planned.clear()
-    kept = planned.setdefault(f"{definition.name}\n{shape.structure}", [])
-    found = next((p for p in kept if p.formula.holds(shape.numbers)), None)
-    if found is None and len(kept) < MOST:
-        trace, symbolic, lies = shape.symbolic()
-        try:
-            found = _planned(trace, (codegen, symbolic, lies, device, aliased))
-        except (TypeError, AttributeError, SyntaxError, RecursionError, MemoryError) as e:
-            codegen.untraced[definition.name] = f"{type(e).__name__}: {e}"
-        if found is not None:
-            kept.append(found)
-    return None if found is None else found.kernel((codegen, definition, layouts, device, aliased), shape.numbers)
+    kept = planned.setdefault(f"{asked.definition.name}\n{shape.structure}", Written())
+    found = kept.at(shape.numbers) or kept.add(lambda: _planned(asked, shape))
+    if found is None:
+        return None
+    formula, made = found
+    return made.kernel(asked, formula.made(shape.numbers))
 
 
-def _planned(trace: Traced, given: Given) -> Planned | None:
+def _planned(asked: Asked, shape: Shape) -> tuple[Formula, Planned] | None:
     """Plan for traced sizes."""
     from .schedule import Kernel
 
-    codegen, definition, lies, _, _ = given
+    trace, definition, lies = shape.symbolic()
     loops = monoids.rewrite(bind(definition, lies))
     if not loops.writes:
         return None
-    kernel = Kernel(*given, collapse(loops))
+    kernel = Kernel.of(asked._replace(definition=definition, layouts=lies), collapse(loops))
     plan, launches, sources = kernel.plan(kernel.bits), [], []
     for launch in (kernel.shared(x, kernel.pattern) for x in plan.launches):
-        sources.append(codegen.renderer(launch.program))  # which pins what it writes down
+        sources.append(asked.codegen.renderer(launch.program))  # which pins what it writes down
         x, y, z = launch.program.workgroup
         program = replace(launch.program, body=(), workgroup=(int(x), int(y), int(z)))
         launches.append(replace(launch, program=program))
     formula = trace.formula([[_numbers(x) for x in launches], dict(plan.workspaces), kernel.span])
-    return Planned(formula, Plan(tuple(launches), plan.workspaces), sources, kernel.used, kernel.outputs, kernel.bits)
+    return formula, Planned(Plan(tuple(launches), plan.workspaces), sources, kernel.used, kernel.outputs, kernel.bits)

@@ -35,8 +35,9 @@ from .emulate import emulate
 from .late import expand_late
 from .legalize import legalize
 from .nest import Slot, memory_name
-from .planned import Planned, known
+from .planned import Asked, Planned, known
 from .schedules import Launch, Plan, plan
+from .sizes import Written
 from .together import Section, together
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ MANY = 12
 
 class Renderer(Protocol):
     """What turns a program into what the device builds. ``sizes``, where it is there and true: it only writes the numbers in
-    a program down (``str``, ``float``), so that they may be `sizes.Size`."""
+    a program down (``str``, ``float``), so that they may be `ir.size.Size`."""
 
     rows: frozenset[str] | None
 
@@ -83,7 +84,7 @@ class _Cache:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.entries: dict[Any, Any] = {}
-        self.planned: dict[str, list[Planned]] = {}
+        self.planned: dict[str, Written[Planned]] = {}
         self.statistics = Statistics()
 
 
@@ -97,8 +98,6 @@ class ScheduleCodegen:
 
     def __init__(self, renderer: Renderer) -> None:
         self.renderer = renderer
-        self.untraced: dict[str, str] = {}
-        """What could not be planned for several sizes, and why: nothing should be here."""
         self._caches: WeakKeyDictionary[Device, _Cache] = WeakKeyDictionary()
         self._lock = threading.Lock()
 
@@ -110,12 +109,13 @@ class ScheduleCodegen:
         aliased: frozenset[int] = frozenset(),
     ) -> Compiled:
         """A launch of ``definition`` with each tensor operand (by number) in its layout. See `Codegen`."""
-        kernel = known(self, definition, layouts, device, aliased) if getattr(self.renderer, "sizes", False) else None
+        asked = Asked(self, definition, layouts, device, aliased)
+        kernel = known(asked) if getattr(self.renderer, "sizes", False) else None
         if kernel is None:
             loops = monoids.rewrite(bind(definition, layouts))
             if not loops.writes:
                 return Compiled(_nothing, f"// {definition.name}: no element to write", 0)
-            kernel = Kernel(self, definition, layouts, device, aliased, collapse(loops))
+            kernel = Kernel.of(asked, collapse(loops))
         self.cache(device).statistics.compiled += 1
         call = kernel.call()
         return Compiled(call, "\n".join(kernel.sources), kernel.count())
@@ -126,7 +126,8 @@ class ScheduleCodegen:
         kernels = []
         for launch, numbers in members:
             loops = collapse(monoids.rewrite(bind(launch.definition, launch.layouts)))
-            kernels.append((Kernel(self, launch.definition, launch.layouts, device, launch.aliased, loops), numbers))
+            asked = Asked(self, launch.definition, launch.layouts, device, launch.aliased)
+            kernels.append((Kernel.of(asked, loops), numbers))
         joint = _Joint(kernels)
         self.cache(device).statistics.compiled += 1
         call = joint.call()
@@ -176,48 +177,41 @@ def _nothing(*operands: Any) -> None:
 class Kernel:
     """One definition over one set of layouts: its variants by index width and by which operands share a handle."""
 
-    def __init__(
-        self,
-        codegen: ScheduleCodegen,
-        definition: Definition,
-        layouts: Mapping[int, Any],
-        device: Device,
-        aliased: frozenset[int],
-        loops: Loops,
-    ) -> None:
-        self.begin(codegen, definition, layouts, device, aliased)
-        self.loops = loops
-        used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
-        self.used = sorted(used - {STATUS})
-        self.outputs = sorted({w.operand for w in loops.writes} - {STATUS})
-        self.span = max((layouts[n].span for n in self.used), default=0)
-        for n in self.used:
-            nbytes = layouts[n].span * device.limits.storage_itemsize(layouts[n].dtype)
-            if nbytes > device.limits.max_binding:
-                raise Unsupported(f"operand {n} spans {nbytes} bytes; a binding of {device.name} reaches "
-                                  f"{device.limits.max_binding}")  # fmt: skip
-        small = self.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in self.plan(32).launches) < SMALL
-        self.bits = 32 if small else 64
-        if not small and device.limits.index_bits < 64:
-            raise Unsupported(f"{definition.name} reaches offsets that need 64 bits; {device.name} has 32")
+    used: list[int]
+    outputs: list[int]
+    bits: int
+    span: int
 
-    def begin(
-        self,
-        codegen: ScheduleCodegen,
-        definition: Definition,
-        layouts: Mapping[int, Any],
-        device: Device,
-        aliased: frozenset[int],
-    ) -> None:
-        """What needs no planning."""
-        self.codegen, self.definition, self.layouts = codegen, definition, layouts
-        self.device, self.aliased = device, aliased
-        self.params = dict(definition.params)
+    def __init__(self, asked: Asked) -> None:
+        """What needs no planning: `of` and `planned` do the rest."""
+        self.asked = asked
+        self.codegen, self.definition, self.layouts, self.device, self.aliased = asked
+        self.params = dict(asked.definition.params)
         self.plans: dict[tuple[int, bool], Plan] = {}
         self.usual: Plan | None = None  # that of sizes like these, without what its programs do
         self.written: list[str] = []  # the sources of that
         self.sources: list[str] = []  # of the usual variant, for people
         self.variants: dict[tuple[int, bool, tuple[int, ...]], Callable[..., None]] = {}
+
+    @staticmethod
+    def of(asked: Asked, loops: Loops) -> Kernel:
+        """The kernel of bound ``loops``; `Unsupported` says why the device has none."""
+        made, layouts, device = Kernel(asked), asked.layouts, asked.device
+        made.loops = loops
+        used = {n.value for n in walk(*loops.roots()) if n.op == "get"} | {w.operand for w in loops.writes}
+        made.used = sorted(used - {STATUS})
+        made.outputs = sorted({w.operand for w in loops.writes} - {STATUS})
+        made.span = max((layouts[n].span for n in made.used), default=0)
+        for n in made.used:
+            nbytes = layouts[n].span * device.limits.storage_itemsize(layouts[n].dtype)
+            if nbytes > device.limits.max_binding:
+                raise Unsupported(f"operand {n} spans {nbytes} bytes; a binding of {device.name} reaches "
+                                  f"{device.limits.max_binding}")  # fmt: skip
+        small = made.span < SMALL and _largest(loops) < SMALL and max(x.reach for x in made.plan(32).launches) < SMALL
+        made.bits = 32 if small else 64
+        if not small and device.limits.index_bits < 64:
+            raise Unsupported(f"{made.definition.name} reaches offsets that need 64 bits; {device.name} has 32")
+        return made
 
     @cached_property
     def loops(self) -> Loops:
@@ -225,6 +219,7 @@ class Kernel:
         return collapse(monoids.rewrite(bind(self.definition, self.layouts)))
 
     def plan(self, bits: int, aligned: bool = True) -> Plan:
+        """Its launches for one index width, for operands that begin at aligned elements or not."""
         if (bits, aligned) not in self.plans:
             limits = self.device.limits
             loops = replace(legalize(self.loops, limits, self.codegen.renderer.rows, bits), aligned=aligned)
@@ -329,9 +324,8 @@ class _Joint(Kernel):
 
     def __init__(self, kernels: Sequence[tuple[Kernel, Mapping[int, int]]]) -> None:
         first, _ = kernels[0]
+        super().__init__(first.asked._replace(aliased=frozenset()))
         self.kernels = kernels
-        self.codegen, self.device, self.definition, self.aliased = first.codegen, first.device, first.definition, frozenset()
-        self.plans, self.sources, self.variants, self.usual = {}, [], {}, None
         self.used = sorted({numbers[n] for k, numbers in kernels for n in k.used})
         self.outputs = sorted({numbers[n] for k, numbers in kernels for n in k.outputs})
         self.params = {numbers[n]: dtype for k, numbers in kernels for n, dtype in k.params.items()}

@@ -23,6 +23,7 @@ from typing import Any, ClassVar
 
 from .. import dtypes as dt
 from ..dtypes import DType
+from .size import Size
 
 Number = bool | int | float
 
@@ -65,7 +66,7 @@ class Expr:
         key: tuple[Any, ...] = (op, args, dtype, value, type(value), str(value) if type(value) is float else "")
         try:
             found = Expr._interned.get(key)
-        except TypeError:  # a size that is traced (`codegen.sizes`) has no hash
+        except TypeError:  # a size has no hash
             key = (op, args, dtype, _hashable(value))
             found = Expr._interned.get(key)
         if found is None:
@@ -167,11 +168,11 @@ class Expr:
         return show(self)
 
 
-def const(value: Number, dtype: DType) -> Expr:
+def const(value: Number | Size, dtype: DType) -> Expr:
     """A literal of ``dtype``. Integers wrap to the type's width; a float literal keeps NaN and infinity."""
-    if hasattr(value, "trace") and (dtype is dt.index or dtype.kind == "f"):
-        pass  # a size of `codegen.sizes`
-    elif dtype.kind == "b":
+    if isinstance(value, Size) and (dtype is dt.index or dtype.kind == "f"):
+        return Expr.of("const", (), dtype, value)
+    if dtype.kind == "b":
         value = bool(value)
     elif dtype.kind == "f":
         value = float(value)
@@ -186,10 +187,10 @@ def const(value: Number, dtype: DType) -> Expr:
 
 
 def _hashable(value: Any) -> Any:
-    """A key for a value with traced sizes in it: which trace, and what they are in it."""
+    """A key for a value with sizes in it: which trace, and what they are in it."""
     if isinstance(value, tuple):
         return tuple(map(_hashable, value))
-    return (id(value.trace), value.code) if hasattr(value, "trace") else value
+    return (id(value.trace), value.code) if isinstance(value, Size) else value
 
 
 def as_expr(value: Expr | Number, dtype: DType) -> Expr:

@@ -14,9 +14,9 @@ from typing import Any
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen import Unsupported
 from ingot_devices.codegen.bind import STATUS, Loops
-from ingot_devices.codegen.sizes import Size
 from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr, walk
+from ingot_devices.ir.size import Size
 
 from . import rows
 from .emit import TYPES, Function, Value, type_of

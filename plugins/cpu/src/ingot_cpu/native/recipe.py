@@ -27,9 +27,10 @@ from ingot_devices.codegen.collapse import collapse
 from ingot_devices.codegen.legalize import legalize
 from ingot_devices.codegen.nest import Nest as Reach
 from ingot_devices.codegen.schedules import check_order, split
-from ingot_devices.codegen.sizes import Formula, Shape
+from ingot_devices.codegen.sizes import STRUCTURES, Shape, Written
 from ingot_devices.ir.definition import Definition
 from ingot_devices.ir.expr import walk
+from ingot_devices.ir.size import Formula
 from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
@@ -55,9 +56,6 @@ GRAIN, LARGE_GRAIN, SHARES = 10_000, 50_000, 64
 itself; and into how many parts work between the two is cut."""
 NANOSECONDS = {"light": 0.06, "heavy": 0.5}
 """What an element takes, by the weight of its expression: for choosing chunks, not for timing."""
-REMEMBERED = 4096
-MOST_FORMULAS = 64
-"""Formulas of one structure at most: one whose every size is another kernel is not worth more."""
 
 
 @dataclass(frozen=True)
@@ -86,33 +84,28 @@ class Recipe:
 
 
 _memory: dict[tuple[str, tuple[int, ...], Jit], Recipe] = {}
-_classes: dict[tuple[str, Jit], Class] = {}
+_structures: dict[tuple[str, Jit], Recipes] = {}
 
 
-class Class:
-    """The recipes of one structure: formulas, each for the sizes that meet its conditions. They are kept on disk, too."""
+class Recipes:
+    """Those of one structure, each formula for the sizes that meet its conditions. They are kept on disk, too."""
 
     def __init__(self, structure: str, made: Jit) -> None:
-        self.jit, self.untraced = made, ""
+        self.jit = made
         blas = str(sorted(b.name for b in gemm.blas()))
         self.name = key("recipes", structure, made.fingerprint(), _code(), blas)
         data = Cache("cpu").get(self.name)
-        self.formulas = [Formula(*source) for source in json.loads(data)] if data else []
+        self.written = Written[None]([(Formula(*source), None) for source in json.loads(data)] if data else ())
 
-    def recipe(self, shape: Shape, aliased: frozenset[int]) -> Recipe:
-        """The recipe for the sizes of ``shape``, by a formula if there is one, else written."""
-        for formula in self.formulas:
-            if formula.holds(shape.numbers):
-                return _recipe(formula.made(shape.numbers))
-        if not self.untraced and len(self.formulas) < MOST_FORMULAS:
-            try:
-                self.formulas.append(self.trace(shape, aliased))
-            except (TypeError, AttributeError, SyntaxError, RecursionError, MemoryError) as e:
-                self.untraced = f"{type(e).__name__}: {e}"  # then each size is written by itself
-            else:
-                Cache("cpu").put(self.name, json.dumps([f.source for f in self.formulas]).encode())
-                return _recipe(self.formulas[-1].made(shape.numbers))
-        return _fresh(shape.definition, shape.layouts, aliased, self.jit)
+    def of(self, shape: Shape, aliased: frozenset[int]) -> Recipe:
+        """The recipe for the sizes of ``shape``, by a formula if there is one or can be, else written for them alone."""
+        found = self.written.at(shape.numbers)
+        if found is None:
+            found = self.written.add(lambda: (self.trace(shape, aliased), None))
+            if found is None:
+                return _fresh(shape.definition, shape.layouts, aliased, self.jit)
+            Cache("cpu").put(self.name, json.dumps([formula.source for formula, _ in self.written.found]).encode())
+        return _recipe(found[0].made(shape.numbers))
 
     def trace(self, shape: Shape, aliased: frozenset[int]) -> Formula:
         """The formula of a writing with sizes for numbers."""
@@ -125,12 +118,12 @@ def recipe(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
     shape = Shape.of(definition, layouts, aliased)
     found = _memory.get((shape.structure, shape.numbers, made))
     if found is None:
-        kept = _classes.get((shape.structure, made))
+        kept = _structures.get((shape.structure, made))
         if kept is None:
-            kept = _classes[shape.structure, made] = Class(shape.structure, made)
-        found = kept.recipe(shape, aliased)
-        for remembered in (_memory, _classes):
-            if len(remembered) >= REMEMBERED:
+            kept = _structures[shape.structure, made] = Recipes(shape.structure, made)
+        found = kept.of(shape, aliased)
+        for remembered in (_memory, _structures):
+            if len(remembered) >= STRUCTURES:
                 remembered.clear()
         _memory[shape.structure, shape.numbers, made] = found
     if found.refused:
