@@ -187,8 +187,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = {id(item) for item, _ in cases}
     rest = [i for i in items if id(i) not in chosen]
     if config.getoption("--others") is not None:
-        config.hook.pytest_deselected(items=rest)
-        rest = []
+        here = [i for i in rest if i.path.is_relative_to(Path(__file__).parent)]
+        config.hook.pytest_deselected(items=here)
+        rest = [i for i in rest if i not in here]
     items[:] = rest + [entry[-1] for entry in sorted(order, key=lambda e: e[:4])]
 
 

@@ -74,13 +74,11 @@ def _kind(device_type: Any) -> str:
 def _short(kind: str, dtype: Any) -> DType:
     """``dtype``, or the first of those that devices of ``kind`` have; RuntimeError where they have it not."""
     has = _has(kind)
-    if dtype is None and has:
-        return has[0]
-    if dtype not in has:
-        allowed = " or ".join(map(repr, has)) or "none: the device has no short float"
-        given = f"{dtype!r}" if dtype in SHORT or dtype is None else f"{dtype!r} is no short float, and"
-        raise RuntimeError(f"autocast on {kind} takes {allowed}; {given} was given")
-    return dtype
+    if not has:
+        raise RuntimeError(f"autocast has nothing to choose on {kind}: it has neither bfloat16 nor float16")
+    if dtype is not None and dtype not in has:
+        raise RuntimeError(f"autocast on {kind} takes {' or '.join(map(repr, has))}, not {dtype!r}")
+    return dtype or has[0]
 
 
 def _has(kind: str) -> list[DType]:
