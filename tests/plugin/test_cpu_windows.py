@@ -56,15 +56,21 @@ def wanted(case: Case) -> dict[str, Array]:
     """The convolution and its gradients by their sums, in float64."""
     x, weight, bias = cases.drawn(*case.x), cases.drawn(*case.weight).astype(np.float64), cases.drawn(case.weight[0])
     padded, taps = columns(case, x)
-    out = sum(np.einsum("nc...,oc->no...", padded[seen], weight[(..., *tap)]) for tap, seen in taps)
+    n, groups = case.x[0], case.groups
+    weight = weight.reshape(groups, -1, *case.weight[1:])
+
+    def parted(part: Array) -> Array:  # (n, groups, channels of each, pixels)
+        return part.reshape(n, groups, part.shape[1] // groups, -1)
+
+    counts = padded[taps[0][1]].shape[2:]
+    shares = (np.einsum("ngcp,goc->ngop", parted(padded[seen]), weight[(..., *tap)]) for tap, seen in taps)
+    out = sum(shares).reshape(n, -1, *counts)
     out += bias.astype(np.float64).reshape(-1, *(1,) * (out.ndim - 2))
-    slopes = cases.drawn(*out.shape).astype(np.float64)
+    slopes = parted(cases.drawn(*out.shape).astype(np.float64))
     to_x, to_weight = np.zeros_like(padded), np.zeros(case.weight)
-    flat = slopes.reshape(*slopes.shape[:2], -1)
     for tap, seen in taps:
-        to_x[seen] += np.einsum("no...,oc->nc...", slopes, weight[(..., *tap)])
-        part = padded[seen]
-        to_weight[(..., *tap)] = np.einsum("nop,ncp->oc", flat, part.reshape(*part.shape[:2], -1))
+        to_x[seen] += np.einsum("ngop,goc->ngcp", slopes, weight[(..., *tap)]).reshape(padded[seen].shape)
+        to_weight[(..., *tap)] = np.einsum("ngop,ngcp->goc", slopes, parted(padded[seen])).reshape(case.weight[:2])
     inner: Any = (..., *(slice(a, a + n) for n, (*_, (a, _)) in zip(case.x[2:], axes_of(case), strict=True)))
     return {"out": out, "x": to_x[inner], "weight": to_weight}
 
@@ -124,19 +130,24 @@ def test_no_bit_depends_on_the_instruction_set_or_the_threads(change: dict[str, 
 
 def test_a_chunk_is_never_part_of_the_result() -> None:
     """Chunks of other sizes, for other numbers of threads: each covers all rows of all pictures once."""
-    for high, batch in ((1, 1), (14, 1), (14, 16), (56, 3), (2, 16)):
+    for high, batch, groups in ((1, 1, 1), (14, 1, 4), (14, 16, 1), (56, 3, 2), (2, 16, 3)):
         for threads in (1, 2, 7):
-            made = geometry.cut(batch, high, threads, lambda images, rows: images * rows * 100_000, 4)
-            groups = -(-batch // made.images)
-            assert made.chunks == groups * made.bands and (made.bands == 1 or made.images == 1)
+            made = geometry.cut(batch, groups, high, threads, lambda images, rows: images * rows * 100_000, 4)
+            parts = -(-batch // made.images)
+            assert made.chunks == groups * parts * made.bands and (made.bands == 1 or made.images == 1)
             assert made.rows * (made.bands - 1) < high <= made.rows * made.bands
 
 
 # ---- who is chosen -----------------------------------------------------------------------------------------------------
 def chosen(case: Case, name: str = "convolution") -> tuple[str, str]:
     """The first words of the kernel's source, and why others were not taken."""
-    arrays = [cases.drawn(*case.x), cases.drawn(*case.weight), None]
-    plan, attempts = cases.planned(name, arrays, **case.how)
+    arrays: list[Array | None] = [cases.drawn(*case.x), cases.drawn(*case.weight), None]
+    how = case.how
+    if name != "convolution":
+        slopes = cases.results(case)["out"]
+        arrays, shape = ([slopes, arrays[1]], case.x) if name == "convolution_input" else ([slopes, arrays[0]], case.weight)
+        how |= {"shape": shape}
+    plan, attempts = cases.planned(name, arrays, **how)
     return plan.steps[-1].source.split(" ")[1], "; ".join(a.refused for a in attempts if a.refused)
 
 
@@ -144,23 +155,40 @@ def test_which_form_and_why_not_another() -> None:
     assert chosen(Case((8, 64, 56, 56), (64, 64, 3, 3), padding=1)) == ("winograd", "")
     assert chosen(cases.WINOGRAD[-1]) == ("panels", "")
     form, why = chosen(cases.DIRECT[0])
-    assert form == "direct" and why == "Winograd takes windows of 3×3 at stride 1, not dilated"
+    first = "Winograd takes windows of 3×3 at stride 1, not dilated"
+    assert form == "direct" and why == f"{first}; planes are for 16 outputs of a group or less, and for one channel"
     precision.set_float32_convolution("highest")
     form, why = chosen(cases.WINOGRAD[0])
-    assert form == "direct" and why == 'Winograd is less exact than "highest" (ingot_devices.precision)'
+    assert form == "planes" and why == 'Winograd is less exact than "highest" (ingot_devices.precision)'
     precision.set_float32_convolution("high")
     form, why = chosen(Case((1, 3, 8, 8), (16, 3, 3, 3), padding=1))
-    assert form == "direct" and why == "Winograd is for 16 channels, outputs and results of each and more"
+    assert form == "planes" and why == "Winograd is for 16 channels, outputs and results of each and more"
+    form, why = chosen(Case((1, 64, 8, 8), (64, 32, 5, 5), padding=2, groups=2))
+    assert form == "direct" and "planes are for 16 outputs of a group or less, and for one channel" in why
+    form, why = chosen(Case((1, 8, 21, 21), (8, 1, 3, 3), 5, groups=8))
+    assert form == "direct" and "columns are 5 apart, and there is code for 4" in why
+    wide = Case((1, 2, 40, 40), (2, 1, 33, 33), groups=2)
+    assert chosen(wide)[0] == "direct" and "windows have 1089 taps, and there is code for 1024" in chosen(wide)[1]
+
+
+def test_which_form_of_a_gradient_and_why_not_another() -> None:
+    strided = Case((1, 64, 8, 8), (64, 32, 5, 5), 2, 2, groups=2)
+    assert chosen(strided, "convolution_input")[0] == "phases"
+    few = Case((1, 64, 8, 8), (64, 4, 5, 5), 2, 2, groups=16)
+    assert chosen(few, "convolution_input")[0] == "planes"
+    assert chosen(few, "convolution_weight")[0] == "plane_weights,"
+    form, why = chosen(strided, "convolution_weight")
+    assert form == "gradient" and why == "planes are for weights that fill panels to less than 80%; it fills 100%"
 
 
 def test_what_native_code_refuses_is_numpys() -> None:
-    x, weight = cases.drawn(2, 4, 5, 5), cases.drawn(4, 2, 3, 3)
-    plan, attempts = cases.planned("convolution", [x, weight, None], stride=1, padding=1, dilation=1, groups=2)
+    x, weight = cases.drawn(2, 4, 5, 5, 5), cases.drawn(4, 4, 3, 3, 3)
+    plan, attempts = cases.planned("convolution", [x, weight, None], stride=1, padding=1, dilation=1, groups=1)
     assert plan.route == "registered" and "define void" not in plan.steps[-1].source
-    assert "it takes one or two spatial axes and one group; 2 and 2 were asked for" in [a.refused for a in attempts]
+    assert "it takes one or two spatial axes; 3 were asked for" in [a.refused for a in attempts]
     out = cases.drawn(2, 4, 3, 3)
     how: dict[str, Any] = {"stride": 2, "padding": 2, "dilation": 2, "groups": 1}
-    plan, attempts = cases.planned("convolution_input", [out, cases.drawn(4, 4, 3, 3)], shape=(2, 4, 5, 5), **how)
+    plan, attempts = cases.planned("convolution_input", [out, cases.drawn(4, 20, 3, 3)], shape=(2, 20, 5, 5), **how)
     assert "define void" not in plan.steps[-1].source
     assert "phases are for strides above 1, without dilation" in [a.refused for a in attempts]
 
@@ -193,7 +221,12 @@ FOLLOWS: dict[str, Follow] = {
     "compared": lambda y, channel, more: ingot.where(y > more, y, more * 3),
 }
 """What follows a convolution in the same kernel: functions of its result, a number of each output, a tensor of its shape."""
-FORMS = [cases.WINOGRAD[2], cases.WINOGRAD[4], cases.WINOGRAD[-1], *cases.DIRECT[:3]]
+FORMS = [cases.WINOGRAD[2], cases.WINOGRAD[4], cases.WINOGRAD[-3], cases.WINOGRAD[-1], *cases.DIRECT[:3], cases.DIRECT[-4],
+         *cases.PLANES[1:4]]  # fmt: skip
+
+
+def convolved(case: Case, x: Any, weight: Any, bias: Any) -> Any:
+    return F.conv2d(x, weight, bias, case.stride, case.padding, case.dilation, case.groups)
 
 
 @pytest.mark.parametrize("follow", FOLLOWS)
@@ -203,10 +236,10 @@ def test_what_follows_has_the_bits_of_a_kernel_of_its_own(case: Case, follow: st
     x, weight, channel = (ingot.from_numpy(cases.drawn(*shape)) for shape in (case.x, case.weight, case.weight[:1]))
 
     def function(x: Any, weight: Any, channel: Any, more: Any) -> Any:
-        y = F.conv2d(x, weight, channel if bias else None, case.stride, case.padding)
+        y = convolved(case, x, weight, channel if bias else None)
         return FOLLOWS[follow](y, channel, more)
 
-    more = ingot.from_numpy(cases.drawn(*F.conv2d(x, weight, None, case.stride, case.padding).shape))
+    more = ingot.from_numpy(cases.drawn(*convolved(case, x, weight, None).shape))
     made = ingot.compile(function, fullgraph=True)
     for _ in range(3):
         result = made(x, weight, channel, more)

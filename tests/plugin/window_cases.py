@@ -29,11 +29,12 @@ class Case(NamedTuple):
     stride: Any = 1
     padding: Any = 0
     dilation: Any = 1
+    groups: int = 1
 
     @property
     def how(self) -> dict[str, Any]:
         """The attributes of the rows ``convolution…``."""
-        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": 1}
+        return {"stride": self.stride, "padding": self.padding, "dilation": self.dilation, "groups": self.groups}
 
 
 WINOGRAD = [
@@ -46,6 +47,8 @@ WINOGRAD = [
     Case((2, 19, 6, 7), (18, 19, 3, 3), padding=((0, 1), (2, 0))),
     Case((1, 70, 61, 59), (40, 70, 3, 3), padding=1),  # bands of one picture
     Case((9, 64, 7, 7), (64, 64, 3, 3), padding=1),  # several pictures at a time
+    Case((3, 40, 9, 11), (68, 20, 3, 3), padding=1, groups=2),
+    Case((2, 64, 30, 31), (64, 16, 3, 3), padding=1, groups=4),
     Case((3, 130, 7, 5), (190, 130, 3, 3), padding=1),  # weights are larger than what they meet: panel by panel
 ]
 DIRECT = [
@@ -65,8 +68,25 @@ DIRECT = [
     Case((2, 1, 6, 6), (5, 1, 1, 1)),  # one channel, one tap
     Case((2, 1, 6, 6), (5, 1, 1, 1), 2),
     Case((3, 4, 21), (6, 4, 5), (3,), 2),
+    Case((3, 39, 13, 11), (54, 13, 3, 3), 2, 1, groups=3),
+    Case((9, 36, 7, 7), (102, 18, 1, 1), groups=2),
+    Case((2, 24, 10, 9), (50, 12, 3, 2), 1, 1, (2, 3), 2),
+    Case((2, 28, 70), (22, 14, 5), (2,), 2, (1,), 2),
 ]
-CASES = WINOGRAD + DIRECT
+PLANES = [
+    Case((2, 3, 9, 8), (3, 1, 3, 3), padding=1, groups=3),
+    Case((3, 20, 40, 44), (20, 1, 3, 3), 2, 1, groups=20),
+    Case((2, 12, 14, 14), (12, 1, 7, 7), padding=3, groups=12),
+    Case((2, 12, 9, 7), (24, 4, 3, 3), padding=1, groups=3),
+    Case((2, 24, 17, 19), (12, 8, 3, 2), (1, 2), ((1, 0), (0, 3)), (2, 3), 3),
+    Case((2, 10, 33), (15, 2, 31), padding=15, groups=5),  # one axis
+    Case((1, 6, 31, 90), (6, 1, 2, 2), 4, groups=6),  # some elements are seen by no tap
+    Case((2, 4, 21, 40), (4, 1, 5, 4), 3, ((5, 1), (6, 0)), groups=4),  # padding beyond the windows
+    Case((2, 6, 1, 1), (12, 3, 1, 1), groups=2),
+    Case((2, 14, 12, 13), (4, 7, 1, 1), 2, groups=2),
+    Case((2, 1, 28, 28), (5, 1, 5, 5), 1, 2),  # one channel, one group
+]
+CASES = WINOGRAD + DIRECT + PLANES
 
 
 def drawn(*shape: int) -> Array:

@@ -51,9 +51,9 @@ def ingot_backends(register: Callable[[Backend], None]) -> None:
 @hookimpl
 def ingot_kernels(register: Callable[[Any], None]) -> None:
     """Register the kernels written by hand."""
-    from . import convolution, kernels, pooling, windows
+    from . import convolution, kernels, maxima, pooling, windows
 
-    for kernel in (*kernels.KERNELS, *convolution.KERNELS, *windows.KERNELS, *pooling.KERNELS):
+    for kernel in (*kernels.KERNELS, *convolution.KERNELS, *windows.KERNELS, *maxima.KERNELS, *pooling.KERNELS):
         register(kernel)
 
 

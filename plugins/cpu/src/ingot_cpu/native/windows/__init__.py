@@ -6,6 +6,7 @@
     parts      what every kernel is made of: pack weights, gather pixels, scatter results
     direct, winograd, panels    the kernels: any window; 3×3 by F(4×4, 3×3), tile after tile or panel after panel
     turned, weights             the gradients of the input at a stride, and of the weight
+    planes, plane_weights       the same where a group has few channels; `grid` has their geometry
     tail                        what a program computes of the results before they go to memory
     pooling                     the greatest of each window
 """

@@ -11,10 +11,10 @@ from ingot_devices import dtypes as dt
 from ..emit import Value
 from . import product
 from .code import Code, Tiling
-from .parts import Finish, Piece, chunks, gather, scatter
+from .parts import Chunk, Finish, Piece, chunks, gather, scatter
 
 NAMES = (
-    "batch", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "places", "results",
+    "batch", "groups", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "places", "results",
     "height", "width", "channels", "top", "left", "wide", "deep", "tall", "down", "across",
     "outputs", "side", "area", "high", "count", "lines", "line", "parts", "part", "length", "panels",
 )  # fmt: skip
@@ -22,17 +22,18 @@ NAMES = (
 
 
 def text(tiling: Tiling, finish: Finish) -> str:
-    """The group: (x, weight, bias, out, space); units are threads."""
+    """The part: (x, weight, bias, out, space); units are threads."""
     c = Code(NAMES)
 
-    def chunk(first: Value, images: Value, row: Value, scratch: Value) -> None:
+    def chunk(of: Chunk) -> None:
+        first, images, row, scratch, panels = of
         rows = c.least(c.minus(c["high"], row), c["rows"])
         pixels, places, results = (c.byte_at("%space", c.sum(scratch, c[n])) for n in ("pixels", "places", "results"))
         reach = c.sum(c.product(c.sum(rows, -1), c["down"]), c["tall"])
         gather(c, pixels, first, images, c.minus(c.times(row, c["down"]), c["top"]), reach)
         total = c.product(images, rows, c["count"])
         _places(c, places, images, rows, reach, tiling)
-        c.each(0, c["panels"], lambda panel: _products(c, (pixels, places, results), panel, total, tiling))
+        c.each(0, c["panels"], lambda panel: _products(c, (pixels, places, results), panels, panel, total, tiling))
         piece = Piece(first, images, c.times(row, c["count"]), c.times(rows, c["count"]), c.number(0))
         scatter(c, results, piece, finish(c))
 
@@ -62,11 +63,11 @@ def _places(c: Code, places: str, images: Value, rows: Value, reach: Value, tili
         put(c.sum(total, k), *last)
 
 
-def _products(c: Code, memory: tuple[str, str, str], panel: Value, total: Value, tiling: Tiling) -> None:
-    """All results of a chunk for the outputs of one panel."""
+def _products(c: Code, memory: tuple[str, str, str], panels: Value, panel: Value, total: Value, tiling: Tiling) -> None:
+    """All results of a chunk for the outputs of one panel; those of its group begin with ``panels``."""
     pixels, places, results = memory
     size = c.product(c["lines"], c["parts"], c["length"], tiling.width)
-    weights = c.float_at(c.byte_at("%space", c["packed"]), c.times(panel, size))
+    weights = c.float_at(c.byte_at("%space", c["packed"]), c.times(c.sum(panels, panel), size))
 
     def some(first: Value, rows: int) -> None:
         starts = [c.load(c.at(places, dt.index, c.sum(first, r)), dt.index, 0) for r in range(rows)]

@@ -31,12 +31,13 @@ Pair = tuple[int, int]
 
 
 class Window(NamedTuple):
-    """Windows over ``batch`` pictures of ``channels`` × ``sizes``, giving ``outputs`` × ``counts``.
+    """Windows over ``batch`` images, each of ``groups`` pictures of ``channels`` × ``sizes``, giving ``outputs`` × ``counts``.
 
     ``output`` and ``input`` are distances in the weight, in floats; ``flipped``: its taps are read from the last on.
     """
 
     batch: int
+    groups: int
     channels: int
     sizes: Pair
     outputs: int
@@ -52,19 +53,29 @@ class Window(NamedTuple):
     @property
     def work(self) -> int:
         """Multiplications of the direct form."""
-        return self.batch * self.outputs * self.counts[0] * self.counts[1] * self.channels * self.taps[0] * self.taps[1]
+        return self.pictures * self.counts[0] * self.counts[1] * self.weights
+
+    @property
+    def pictures(self) -> int:
+        """One for each image and group."""
+        return self.batch * self.groups
+
+    @property
+    def weights(self) -> int:
+        """Floats of the weight of a group."""
+        return self.outputs * self.channels * self.taps[0] * self.taps[1]
 
 
 def asked(request: Request) -> Window:
-    """The windows of a convolution, of that whose weight has the gradient, or of the gradient of its input: at stride 1 that is
-    a convolution, and ``before`` is its own; else it goes by phases (`turned`). `Unsupported` says why there are none."""
+    """The windows of a convolution or of that whose weight has the gradient; of the gradient of its input with what is read and
+    what is written exchanged. `Unsupported` says why there are none."""
     to_input = request.op == "convolution_input"
     x, weight, out = request.layouts[0].shape, request.layouts[1].shape, request.outputs[0].shape
     if request.op == "convolution_weight":
         x, weight, out = weight, out, x
     attrs, rank = request.attributes, len(x) - 2
-    if rank > 2 or attrs["groups"] != 1:
-        raise Unsupported(f"it takes one or two spatial axes and one group; {rank} and {attrs['groups']} were asked for")
+    if rank > 2:
+        raise Unsupported(f"it takes one or two spatial axes; {rank} were asked for")
     if min(*x, *weight, *out) == 0:
         raise Unsupported("there is nothing to multiply")
 
@@ -74,22 +85,27 @@ def asked(request: Request) -> Window:
     taps = pair(weight[2:], 1)
     stride, dilation = (pair(each(attrs[name], rank), 1) for name in ("stride", "dilation"))
     before = pair(tuple(a for a, _ in pads(attrs["padding"], rank)), 0)
-    size = taps[0] * taps[1]
-    if not to_input:
-        distances = (x[1] * size, size)
-        return Window(x[0], x[1], pair(x[2:], 1), weight[0], pair(out[2:], 1), taps, stride, dilation, before, *distances)
-    distances = (size, out[1] * size)
-    at_one = Window(x[0], x[1], pair(x[2:], 1), out[1], pair(out[2:], 1), taps, stride, dilation, before, *distances, True)
-    if stride != (1, 1):
-        return at_one
-    turned = ((taps[0] - 1) * dilation[0] - before[0], (taps[1] - 1) * dilation[1] - before[1])
+    size, groups = taps[0] * taps[1], attrs["groups"]
+    channels, outputs = x[1] // groups, out[1] // groups
+    output, inner = (size, outputs * size) if to_input else (channels * size, size)
+    return Window(x[0], groups, channels, pair(x[2:], 1), outputs, pair(out[2:], 1), taps, stride, dilation, before,
+                  output, inner, to_input)  # fmt: skip
+
+
+def at_one(w: Window) -> Window:
+    """The gradient of an input as a convolution, which it is at stride 1 alone; a convolution as it is."""
+    if not w.flipped:
+        return w
+    if w.stride != (1, 1):
+        raise Unsupported("a gradient of the input is a convolution at stride 1 alone")
+    turned = ((w.taps[0] - 1) * w.dilation[0] - w.before[0], (w.taps[1] - 1) * w.dilation[1] - w.before[1])
     if min(turned) < 0:
         raise Unsupported("the padding is larger than the windows")
-    return at_one._replace(before=turned)
+    return w._replace(before=turned)
 
 
 class Cut(NamedTuple):
-    """``images`` pictures at once in whole, or ``bands`` of ``rows`` of one."""
+    """Pictures of ``images`` images at once in whole, or ``bands`` of ``rows`` of one."""
 
     images: int
     rows: int
@@ -97,7 +113,7 @@ class Cut(NamedTuple):
     chunks: int
 
 
-def cut(batch: int, high: int, threads: int, nbytes: Callable[[int, int], int], enough: int) -> Cut:
+def cut(batch: int, groups: int, high: int, threads: int, nbytes: Callable[[int, int], int], enough: int) -> Cut:
     """Chunks of at most `CACHE` bytes and some for each thread, where they can be; but not below ``enough`` rows.
 
     ``nbytes(images, rows)`` is what one takes. With few rows in a product its weights are read for little.
@@ -105,16 +121,16 @@ def cut(batch: int, high: int, threads: int, nbytes: Callable[[int, int], int], 
     bands = 1
     while bands < high:
         fewer = -(-high // (bands + 1))
-        if batch * bands >= 2 * threads and (nbytes(1, -(-high // bands)) <= CACHE or fewer < enough):
+        if batch * groups * bands >= 2 * threads and (nbytes(1, -(-high // bands)) <= CACHE or fewer < enough):
             break
         bands += 1
     rows = -(-high // bands)
     bands, images = -(-high // rows), 1
-    while bands == 1 and images < -(-batch // threads):
+    while bands == 1 and images < min(batch, -(-batch * groups // threads)):
         if images * rows >= enough and nbytes(images + 1, rows) > CACHE:
             break
         images += 1
-    return Cut(images, rows, bands, -(-batch // images) * bands)
+    return Cut(images, rows, bands, -(-batch // images) * bands * groups)
 
 
 class Layout(NamedTuple):
@@ -124,7 +140,8 @@ class Layout(NamedTuple):
     nbytes: int
 
 
-def _rounded(value: int, to: int) -> int:
+def rounded(value: int, to: int) -> int:
+    """The next multiple of ``to``."""
     return -(-value // to) * to
 
 
@@ -133,12 +150,12 @@ def _past(deep: int) -> int:
     return LANES * (deep + 1)
 
 
-def _laid(first: int, sections: Mapping[str, int]) -> tuple[dict[str, int], int]:
+def laid(first: int, sections: Mapping[str, int]) -> tuple[dict[str, int], int]:
     """Where sections of these bytes begin, and where they end."""
     places, at = {}, first
     for name, nbytes in sections.items():
         places[name] = at
-        at += _rounded(nbytes, LINE)
+        at += rounded(nbytes, LINE)
     return places, at
 
 
@@ -148,14 +165,15 @@ def _layout(
 ) -> Layout:  # fmt: skip
     """What both kernels share. ``sections(images, rows)``: the scratch of a chunk; ``rows``: of packed weights, each as wide as
     a panel; ``along``: rows of a product in one of ``high``."""
-    made = cut(w.batch, high, threads, lambda images, lines: sum(sections(images, lines).values()), -(-ENOUGH // along))
+    nbytes, enough = lambda images, lines: sum(sections(images, lines).values()), -(-ENOUGH // along)
+    made = cut(w.batch, w.groups, high, threads, nbytes, enough)
     panels = -(-w.outputs // tiling.width)
-    places, scratch = _laid(0, sections(made.images, made.rows))
-    packed = panels * rows * tiling.width * FLOAT
-    start = LINE + _rounded(packed, LINE)
+    places, scratch = laid(0, sections(made.images, made.rows))
+    packed = w.groups * panels * rows * tiling.width * FLOAT
+    start = LINE + rounded(packed, LINE)
     places = {name: at + start for name, at in places.items()}
     constants = {
-        "batch": w.batch, **made._asdict(), "scratch": scratch, "packed": LINE, **places,
+        "batch": w.batch, "groups": w.groups, **made._asdict(), "scratch": scratch, "packed": LINE, **places,
         "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0], "left": w.before[1],
         "outputs": w.outputs, "side": panels * tiling.width, "area": w.counts[0] * w.counts[1], "count": w.counts[1],
         "high": high, "panels": panels, **_weights(w), **more,
@@ -165,17 +183,17 @@ def _layout(
 
 def _weights(w: Window) -> dict[str, int]:
     """How `parts.pack` walks the weight. One tap alone: its channels, which lie side by side, are walked as taps are."""
-    taps = w.taps[0] * w.taps[1]
+    taps, walk = w.taps[0] * w.taps[1], {"output": w.output, "weights": w.weights}
     if taps == 1 and w.input == 1 and not w.flipped:
-        return {"inputs": 1, "output": w.output, "input": 1, "taps": w.channels}
-    return {"inputs": w.channels, "output": w.output, "input": w.input, "taps": taps}
+        return {"inputs": 1, "input": 1, "taps": w.channels, **walk}
+    return {"inputs": w.channels, "input": w.input, "taps": taps, **walk}
 
 
 def direct(w: Window, tiling: Tiling, threads: int) -> Layout:
     """The constants of `direct.text`."""
     tall, broad = ((t - 1) * d + 1 for t, d in zip(w.taps, w.dilation, strict=True))
     wide = max(w.before[1] + w.sizes[1], (w.counts[1] - 1) * w.stride[1] + broad)
-    side = _rounded(w.outputs, tiling.width)
+    side = rounded(w.outputs, tiling.width)
     deep = w.channels
 
     def sections(images: int, rows: int) -> dict[str, int]:
@@ -199,10 +217,10 @@ def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
     """The constants of `winograd.text`."""
     high, tiles = (-(-n // TILE) for n in w.counts)
     wide = max(w.before[1] + w.sizes[1], tiles * TILE + SEEN - TILE)
-    deep, side = _rounded(w.channels, LANES), _rounded(w.outputs, tiling.width)
+    deep, side = rounded(w.channels, LANES), rounded(w.outputs, tiling.width)
 
     def sections(images: int, rows: int) -> dict[str, int]:
-        tiled = _rounded(images * rows * tiles, tiling.rows[0])
+        tiled = rounded(images * rows * tiles, tiling.rows[0])
         results = images * rows * TILE * w.counts[1] + (TILE - 1) * w.counts[1] + TILE
         return {
             "pixels": (images * (rows * TILE + SEEN - TILE) * wide * deep + _past(deep)) * FLOAT,
@@ -212,7 +230,7 @@ def winograd(w: Window, tiling: Tiling, threads: int) -> Layout:
         }
 
     made = _layout(w, tiling, threads, high, sections, PLACES * w.channels, tiles, {"wide": wide, "deep": deep, "tiles": tiles})
-    tiled = _rounded(made.constants["images"] * made.constants["rows"] * tiles, tiling.rows[0])
+    tiled = rounded(made.constants["images"] * made.constants["rows"] * tiles, tiling.rows[0])
     return made._replace(constants={**made.constants, "tiled": tiled})
 
 
@@ -220,17 +238,18 @@ def panels(w: Window, tiling: Tiling, threads: int) -> Layout:
     """The constants of `panels.text`."""
     high, tiles = (-(-n // TILE) for n in w.counts)
     wide = max(w.before[1] + w.sizes[1], tiles * TILE + SEEN - TILE)
-    deep, tiled = _rounded(w.channels, LANES), _rounded(w.batch * high * tiles, tiling.rows[0])
+    deep, tiled = rounded(w.channels, LANES), rounded(w.batch * high * tiles, tiling.rows[0])
     area, count = w.counts[0] * w.counts[1], -(-w.outputs // tiling.width)
     each_ = (high * TILE + SEEN - TILE) * wide * deep + _past(deep)
-    shared, start = _laid(LINE, {"pixels": w.batch * each_ * FLOAT, "seen": PLACES * tiled * deep * FLOAT})
-    own, scratch = _laid(0, {
+    shared, start = laid(LINE, {"pixels": w.batch * each_ * FLOAT, "seen": PLACES * tiled * deep * FLOAT})
+    own, scratch = laid(0, {
         "packed": PLACES * DEPTH * tiling.width * FLOAT,
         "products": PLACES * tiled * tiling.width * FLOAT,
         "results": (w.batch * area + (TILE - 1) * w.counts[1] + TILE + LANES) * tiling.width * FLOAT,
     })  # fmt: skip
     constants = {
-        "batch": w.batch, "scratch": scratch, **shared, "each": each_, **{n: at + start for n, at in own.items()},
+        "batch": w.batch, "groups": w.groups, "scratch": scratch, **shared, "each": each_,
+        **{n: at + start for n, at in own.items()},
         "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0], "left": w.before[1],
         "wide": wide, "deep": deep, "outputs": w.outputs, "side": tiling.width, "area": area, "high": high,
         "count": w.counts[1], "tiles": tiles, "tiled": tiled, "panels": count, **_weights(w),
@@ -239,9 +258,11 @@ def panels(w: Window, tiling: Tiling, threads: int) -> Layout:
 
 
 def reads(w: Window, tiling: Tiling, threads: int) -> tuple[int, int]:
-    """Bytes that `winograd` and `panels` move: the transformed weight for each chunk, or all tiles for each panel."""
+    """Bytes that `winograd` and `panels` move: the transformed weight for each chunk, or all tiles for each panel.
+
+    The latter is for one group alone."""
     high, tiles = (-(-n // TILE) for n in w.counts)
-    outputs = _rounded(w.outputs, tiling.width)
+    outputs = rounded(w.outputs, tiling.width)
     weight = PLACES * w.channels * outputs * FLOAT
     seen = PLACES * w.channels * w.batch * high * tiles * FLOAT
     chunks = winograd(w, tiling, threads).constants["chunks"]
@@ -253,7 +274,7 @@ def turned(w: Window, tiling: Tiling, threads: int) -> tuple[Layout, tuple[int, 
     (down, across), (kh, kw) = w.stride, w.taps
     lines, columns = (-(-(n + b) // s) for n, b, s in zip(w.counts, w.before, w.stride, strict=True))
     tall, broad = -(-kh // down), -(-kw // across)
-    wide, deep, side = max(broad - 1 + w.sizes[1], columns + broad - 1), w.channels, _rounded(w.outputs, tiling.width)
+    wide, deep, side = max(broad - 1 + w.sizes[1], columns + broad - 1), w.channels, rounded(w.outputs, tiling.width)
 
     def sections(images: int, rows: int) -> dict[str, int]:
         most = images * rows * columns + tiling.rows[0]
@@ -288,18 +309,20 @@ def weights(w: Window, tiling: Tiling, threads: int) -> Layout:
     strips, parts = -(-length // tiling.width), w.taps[1] if apart else 1
     each_, row = tall * wide * deep + _past(deep), w.taps[0] * parts * strips * tiling.width
     most = tiling.rows[0]
-    span = most * max(1, min(SHARED, -(-w.outputs // (most * threads))))
-    places, nbytes = _laid(0, {
-        "pixels": (w.batch * each_ + tiling.width) * FLOAT,
-        "totals": _rounded(w.outputs, span) * row * FLOAT,
+    span = most * max(1, min(SHARED, -(-w.outputs * w.groups // (most * threads)), -(-w.outputs // most)))
+    units = -(-w.outputs // span)
+    places, nbytes = laid(0, {
+        "pixels": (w.pictures * each_ + tiling.width) * FLOAT,
+        "totals": w.groups * units * span * row * FLOAT,
     })  # fmt: skip
     constants = {
-        "batch": w.batch, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels, "top": w.before[0],
-        "left": w.before[1], "wide": wide, "deep": deep, "tall": tall, "each": each_, **places, "outputs": w.outputs,
+        "batch": w.batch, "groups": w.groups, "height": w.sizes[0], "width": w.sizes[1], "channels": w.channels,
+        "top": w.before[0], "left": w.before[1], "wide": wide, "deep": deep, "tall": tall, "each": each_, **places,
+        "outputs": w.outputs,
         "high": high, "band": max(1, CHAIN // count), "count": count, "down": w.stride[0], "across": w.stride[1],
         "lines": w.taps[0], "line": w.dilation[0] * wide * deep, "parts": parts, "part": w.dilation[1] * deep,
         "strips": strips, "row": row,
         "taps": w.taps[0] * w.taps[1], "broad": w.taps[1], "beside": strips * tiling.width if apart else deep,
-        "span": span,
+        "span": span, "units": units,
     }  # fmt: skip
     return Layout(constants, nbytes)

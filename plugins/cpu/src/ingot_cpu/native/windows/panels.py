@@ -19,14 +19,15 @@ from .winograd import PLACES, SEEN, TILE, back, forth, transformed
 DEPTH = 64
 """Channels whose transformed weights lie in the cache at a time."""
 NAMES = (
-    "batch", "scratch", "pixels", "each", "seen", "packed", "products", "results", "height", "width", "channels", "top",
-    "left", "wide", "deep", "outputs", "side", "area", "high", "count", "tiles", "tiled", "panels", "output", "input", "taps",
+    "batch", "groups", "scratch", "pixels", "each", "seen", "packed", "products", "results", "height", "width", "channels",
+    "top", "left", "wide", "deep", "outputs", "side", "area", "high", "count", "tiles", "tiled", "panels", "output", "input",
+    "taps", "weights",
 )  # fmt: skip
 """Constants of the launch; `geometry.panels` gives them."""
 
 
 def tiles() -> str:
-    """The group that transforms pictures; units are pictures."""
+    """The part that transforms pictures; units are pictures."""
     c = Code(NAMES)
     reset(c)
     top = c.minus(c.number(0), c["top"])
@@ -42,7 +43,7 @@ def tiles() -> str:
 
 
 def text(tiling: Tiling, finish: Finish, flipped: bool) -> str:
-    """The group: (x, weight, bias, out, space); units are threads, which take panels."""
+    """The part: (x, weight, bias, out, space); units are threads, which take panels."""
     c = Code(NAMES)
     seen = c.byte_at("%space", c["seen"])
 

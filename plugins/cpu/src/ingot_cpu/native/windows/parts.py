@@ -1,6 +1,7 @@
 """What all convolutions are made of: weights to panels, pixels gathered channel by channel, results scattered back.
 
-Outside, pictures are (N, C, H, W). Inside a chunk they lie with the channels side by side, so that one vector is 16 channels
+A picture is what a group of channels has of an image; outside, images are (N, groups, C, H, W), so that picture number
+n · groups + g is group g of image n. Inside a chunk they lie with the channels side by side, so that one vector is 16 channels
 of a pixel; the two ways are 16×16 transposes between memory and the cache. A store of 16 lanes may go past a row: what comes
 after is written later, in every loop here, and each buffer has room for it at its end.
 """
@@ -40,13 +41,16 @@ def block(c: Code, base: str, apart: Value, first: Value, count: Value, mask: st
 def pack(c: Code, tiling: Tiling, panel: Value, start: Value, stop: Value, put: Put) -> None:
     """Read what a weight has for a panel and the q from ``start`` to ``stop``: ``put`` gets 16 taps of 16 outputs at a time.
 
-    Constants: ``outputs``, ``output`` and ``input`` (floats from one output to the next, and from one q), ``taps``.
+    Constants: ``outputs``, ``output`` and ``input`` (floats from one output to the next, and from one q), ``taps``; ``panels``
+    of a group, and ``weights`` (floats of one).
     """
+    group, panel = c.divide(panel, c["panels"])
+    weight = c.float_at("%weight", c.times(group, c["weights"]))
     for half in range(0, tiling.width, LANES):
         first = c.sum(c.product(panel, tiling.width), half)
 
         def one(q: Value, first: Value = first, half: int = half) -> None:
-            base = c.float_at("%weight", c.product(q, c["input"]))
+            base = c.float_at(weight, c.product(q, c["input"]))
 
             def taps(t: Value) -> None:
                 count = c.least(c.minus(c["taps"], t), c.number(LANES))
@@ -58,13 +62,13 @@ def pack(c: Code, tiling: Tiling, panel: Value, start: Value, stop: Value, put: 
 
 
 def reset(c: Code) -> None:
-    """The counter of chunks at the workspace's begin becomes 0: done by the first unit of the first group."""
+    """The counter of chunks at the workspace's begin becomes 0: done by the first unit of the first part."""
     start = c.op("icmp eq i64 %lo, 0", dt.bool_, 0)
     c.when(start, lambda: c.do("store i64 0, ptr %space, align 8"))
 
 
 def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
-    """The group that packs a weight: panels × (tap, q) × outputs of a panel. ``flipped``: the taps from the last on."""
+    """The part that packs a weight: panels of all groups × (tap, q) × outputs of each. ``flipped``: taps from the last on."""
     c = Code(names)
     reset(c)
     target = c.byte_at("%space", c["packed"])
@@ -101,27 +105,44 @@ def shares(c: Code, count: Value, body: Callable[[Value, Value], None]) -> None:
     c.units(unit)
 
 
-def chunks(c: Code, body: Callable[[Value, Value, Value, Value], None]) -> None:
-    """``body(first image, images, first row, scratch)`` for each chunk that a thread takes."""
+class Chunk(NamedTuple):
+    """What a thread takes at a time: from picture ``first`` on those of a group, of ``images`` images, from row ``row`` on."""
+
+    first: Value
+    images: Value
+    row: Value
+    scratch: Value
+    panel: Value
+    """The group's first."""
+
+
+def chunks(c: Code, body: Callable[[Chunk], None]) -> None:
+    """``body`` for each chunk that a thread takes.
+
+    Constants: ``batch``, ``groups``, ``panels`` of a group; ``chunks`` of ``images``, or of ``rows`` where they have ``bands``.
+    """
 
     def chunk(number: Value, scratch: Value) -> None:
-        group, band = c.divide(number, c["bands"])
-        first = c.times(group, c["images"])
-        body(first, c.least(c.minus(c["batch"], first), c["images"]), c.times(band, c["rows"]), scratch)
+        rest, group = c.divide(number, c["groups"])
+        some, band = c.divide(rest, c["bands"])
+        image = c.times(some, c["images"])
+        images, row = c.least(c.minus(c["batch"], image), c["images"]), c.times(band, c["rows"])
+        body(Chunk(c.sum(c.times(image, c["groups"]), group), images, row, scratch, c.times(group, c["panels"])))
 
     shares(c, c["chunks"], chunk)
 
 
 def gather(c: Code, pixels: str, first: Value, images: Value, top: Value, rows: Value) -> None:
-    """Rows of pictures from row ``top`` on (it may lie above), channels side by side, with zeros around.
+    """Rows of pictures of a group, from picture ``first`` and row ``top`` on (it may lie above), channels side by side, with
+    zeros around.
 
-    Constants: ``height``, ``width``, ``channels``, ``left`` (zeros before), ``wide`` (pixels of a row with zeros), ``deep``
-    (floats of a pixel).
+    Constants: ``groups``; ``height``, ``width`` and ``channels`` of a picture; ``left`` (zeros before), ``wide`` (a row with
+    zeros), ``deep`` (floats of a pixel).
     """
     plane = c.times(c["height"], c["width"])
 
     def image(n: Value) -> None:
-        source = c.float_at("%x", c.product(c.sum(first, n), c["channels"], plane))
+        source = c.float_at("%x", c.product(c.sum(first, c.times(n, c["groups"])), c["channels"], plane))
         place = c.product(n, rows, c["wide"], c["deep"])
 
         def row(y: Value) -> None:
@@ -160,7 +181,8 @@ def _row(c: Code, source: str, target: str, plane: Value) -> None:
 
 
 class Piece(NamedTuple):
-    """Results of a chunk: ``pixels`` of each of some images from ``start`` on, of outputs from ``base`` on."""
+    """Results of a chunk: ``pixels`` from ``start`` on of each of some images, from picture ``first`` on; of a group's outputs
+    those from ``base`` on."""
 
     first: Value
     images: Value
@@ -170,21 +192,23 @@ class Piece(NamedTuple):
 
 
 def scatter(c: Code, results: str, piece: Piece, ends: Ends) -> None:
-    """Results (pixel, outputs side by side) to (N, O, pixels).
+    """Results (pixel, outputs side by side) to (N, groups, O, pixels).
 
-    Constants: ``outputs``, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
+    Constants: ``groups``, ``outputs`` of each, ``side`` (floats of a pixel's results), ``area`` (pixels of a picture).
     """
     count = piece.pixels
 
     def image(n: Value) -> None:
         held = c.float_at(results, c.product(n, count, c["side"]))
-        number = c.sum(piece.first, n)
+        picture = c.sum(piece.first, c.times(n, c["groups"]))
+        number, group = c.divide(picture, c["groups"])
+        before, others = c.times(picture, c["outputs"]), c.times(group, c["outputs"])
 
         def outputs(o: Value) -> None:
             every = [c.sum(piece.base, o, k) for k in range(LANES)]
             there = [c.below(output, c["outputs"]) for output in every]
-            planes = [c.times(c.sum(c.times(number, c["outputs"]), output), c["area"]) for output in every]
-            known = ends(number, [least(c, output, c["outputs"]) for output in every])
+            planes = [c.times(c.sum(before, output), c["area"]) for output in every]
+            known = ends(number, [c.sum(others, least(c, output, c["outputs"])) for output in every])
 
             def some(p: Value) -> None:
                 left = c.least(c.minus(count, p), c.number(LANES))
@@ -206,7 +230,7 @@ def plain(c: Code) -> Ends:
     def end(value: Value, place: Value, pixel: Value, count: Value, mask: str) -> None:
         c.store(value, c.float_at("%out", place), mask)
 
-    return lambda image, outputs: [end] * LANES
+    return lambda image, outputs: [end] * len(outputs)
 
 
 def added(c: Code, outputs: Sequence[Value]) -> list[Value]:

@@ -21,7 +21,7 @@ BOTH = f"<{2 * LANES} x float>"
 
 
 def text(apart: int, indices: bool) -> str:
-    """The group: (x, out), and ``indices`` where they are wanted; units are planes."""
+    """The part: (x, out), and ``indices`` where they are wanted; units are planes."""
     c = Code(NAMES, ("x", "out", "indices") if indices else ("x", "out"))
 
     def plane(number: Value) -> None:

@@ -146,13 +146,13 @@ def _kinds(value: Expr, write: Write, numbers: Mapping[int, dt.DType]) -> tuple[
 
 
 class Computed:
-    """A `Finish`: results, with their bias where there is one, through a tail. ``constants`` follow the kernel's own."""
+    """A `Finish`: results, with their bias where there is one, through a tail. ``constants`` follow the kernel's ``first``."""
 
-    def __init__(self, made: Tail, names: Sequence[str], bias: bool, target: Target) -> None:
+    def __init__(self, made: Tail, first: int, bias: bool, target: Target) -> None:
         self.tail, self.bias = made, bias
         self.access = Access(made.loops, dict(made.numbers), 0, target)
-        self.access.constants = [0] * len(names)
-        self.first = len(names)
+        self.access.constants = [0] * first
+        self.first = first
 
     @property
     def constants(self) -> tuple[int, ...]:
@@ -165,7 +165,7 @@ class Computed:
         t = self.tail
 
         def ends(image: Value, outputs: Sequence[Value]) -> list[End]:
-            bias: list[Any] = added(c, outputs) if self.bias else [None] * LANES
+            bias: list[Any] = added(c, outputs) if self.bias else [None] * len(outputs)
             return [self._end(c, {t.images: image, t.outputs: o}, b) for o, b in zip(outputs, bias, strict=True)]
 
         return ends

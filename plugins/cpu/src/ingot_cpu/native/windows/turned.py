@@ -15,12 +15,13 @@ from ingot_devices import dtypes as dt
 from ..emit import Value
 from . import product
 from .code import LANES, Code, Tiling
-from .parts import Piece, chunks, gather, pack, plain, reset, scatter
+from .parts import Chunk, Piece, chunks, gather, pack, plain, reset, scatter
 
 NAMES = (
-    "batch", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "places", "targets", "results",
+    "batch", "groups", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "places", "targets", "results",
     "height", "width", "channels", "left", "wide", "deep", "tall", "broad", "down", "across", "top", "before",
-    "outputs", "side", "area", "high", "count", "lines", "columns", "inputs", "output", "input", "taps", "panels", "phases",
+    "outputs", "side", "area", "high", "count", "lines", "columns", "inputs", "output", "input", "taps", "panels", "weights",
+    "phases",
 )  # fmt: skip
 """Constants of the launch; `geometry.turned` gives them, and behind them two tables: for each phase the numbers `PHASE`, for
 each tap how many taps lie before it in a panel."""
@@ -33,7 +34,7 @@ def _table(c: Code, *offset: Value | int) -> Value:
 
 
 def panels(tiling: Tiling) -> str:
-    """The group that packs the weight: panels × taps, phase after phase × q × outputs of a panel."""
+    """The part that packs the weight: panels of all groups × taps, phase after phase × q × outputs of a panel."""
     c = Code(NAMES)
     reset(c)
     target = c.byte_at("%space", c["packed"])
@@ -58,10 +59,11 @@ def panels(tiling: Tiling) -> str:
 
 
 def text(tiling: Tiling) -> str:
-    """The group: (grad, weight, -, out, space); units are threads. A band is ``rows`` windows high, each ``down`` elements."""
+    """The part: (grad, weight, -, out, space); units are threads. A band is ``rows`` windows high, each ``down`` elements."""
     c = Code(NAMES)
 
-    def chunk(first: Value, images: Value, row: Value, scratch: Value) -> None:
+    def chunk(of: Chunk) -> None:
+        first, images, row, scratch, panels = of
         rows = c.least(c.minus(c["lines"], row), c["rows"])
         pixels, places, targets, results = (
             c.byte_at("%space", c.sum(scratch, c[n])) for n in ("pixels", "places", "targets", "results")
@@ -76,7 +78,7 @@ def text(tiling: Tiling) -> str:
             held = [_table(c, c.product(number, len(PHASE)), k) for k in range(len(PHASE))]
             span = (images, row, rows, reach, begin, area)
             total = _places(c, places, targets, span, held, tiling)
-            c.each(0, c["panels"], lambda panel: _products(c, (pixels, places, targets, results), panel, held, total, tiling))
+            c.each(0, c["panels"], lambda k: _products(c, (pixels, places, targets, results), (panels, k), held, total, tiling))
 
         c.each(0, c["phases"], phase)
         piece = Piece(first, images, c.times(begin, c["count"]), area, c.number(0))
@@ -129,12 +131,12 @@ def _places(
 
 
 def _products(
-    c: Code, memory: tuple[str, ...], panel: Value, phase: Sequence[Value], total: Value, tiling: Tiling
+    c: Code, memory: tuple[str, ...], panels: tuple[Value, Value], phase: Sequence[Value], total: Value, tiling: Tiling
 ) -> None:
-    """All results of a phase for the outputs of one panel."""
+    """All results of a phase for the outputs of one panel: where those of its group begin, and its number there."""
     pixels, places, targets, results = memory
     _, _, high, wide, before = phase
-    row = c.times(c.sum(c.times(panel, c["taps"]), before), c["inputs"])
+    row = c.times(c.sum(c.times(c.sum(*panels), c["taps"]), before), c["inputs"])
     weights = c.float_at(c.byte_at("%space", c["packed"]), c.product(row, tiling.width))
     length = c.times(wide, c["deep"])
 
@@ -152,6 +154,6 @@ def _products(
         sums = c.loop(c.number(0), high, c.number(1), product.zeros(c, rows, tiling), line)
         for k, value in enumerate(sums):
             r, vector = divmod(k, tiling.vectors)
-            c.store(value, c.float_at(ends[r], c.product(panel, tiling.width), LANES * vector))
+            c.store(value, c.float_at(ends[r], c.product(panels[1], tiling.width), LANES * vector))
 
     product.groups(c, total, tiling, some)

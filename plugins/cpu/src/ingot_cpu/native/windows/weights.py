@@ -1,8 +1,8 @@
 """The gradient of a weight: for each tap, slopes (outputs × pixels) times what the tap saw (pixels × channels).
 
-One group lays all pictures out with their channels side by side; in the other each unit is some outputs, and sums over the
-pixels of one picture after the other. Slopes are read as they lie. Each sum is a chain over some rows of a picture, and these
-are added in their order, so no bit depends on the threads.
+One part lays all pictures out with their channels side by side; in the other each unit is some outputs of a group, and sums
+over the pixels of one of its pictures after the other. Slopes are read as they lie. Each sum is a chain over some rows of a
+picture, and these are added in their order, so no bit depends on the threads.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from .parts import gather, least
 
 OPERANDS = ("grad", "x", "out", "space")
 NAMES = (
-    "batch", "height", "width", "channels", "top", "left", "wide", "deep", "tall", "each", "pixels", "totals",
+    "batch", "groups", "height", "width", "channels", "top", "left", "wide", "deep", "tall", "each", "pixels", "totals",
     "outputs", "high", "band", "count", "down", "across", "lines", "line", "parts", "part", "strips", "row", "taps", "broad",
-    "beside", "span",
+    "beside", "span", "units",
 )  # fmt: skip
 """Constants of the launch; `geometry.weights` gives them."""
 
 
 def spread() -> str:
-    """The group that lays pictures out; units are pictures."""
+    """Lays pictures out; units are pictures."""
     c = Code(NAMES, OPERANDS)
     top = c.op(f"sub nsw i64 0, {c['top'].text}", dt.index, 0)
 
@@ -37,21 +37,24 @@ def spread() -> str:
 
 
 def text(tiling: Tiling) -> str:
-    """The group that multiplies; units are ``span`` outputs."""
+    """Multiplies; units are ``span`` outputs of a group, which has ``units`` of them."""
     c = Code(NAMES, OPERANDS)
     pixels, totals = (c.byte_at("%space", c[n]) for n in ("pixels", "totals"))
 
     def unit(number: Value) -> None:
-        start = c.times(number, c["span"])
+        group, part = c.divide(number, c["units"])
+        start = c.times(part, c["span"])
         count = c.least(c.minus(c["outputs"], start), c["span"])
-        held = c.float_at(totals, c.times(start, c["row"]))
+        held = c.float_at(totals, c.product(number, c["span"], c["row"]))
         c.zero(held, c.times(c["row"], c["span"]))
 
-        def picture(n: Value) -> None:
-            _picture(c, n, (start, count), c.float_at(pixels, c.times(n, c["each"])), held, tiling)
+        def image(n: Value) -> None:
+            picture = c.sum(c.times(n, c["groups"]), group)
+            _picture(c, picture, (start, count), c.float_at(pixels, c.times(picture, c["each"])), held, tiling)
 
-        c.each(0, c["batch"], picture)
-        c.each(0, count, lambda k: _finish(c, c.sum(start, k), c.float_at(held, c.times(k, c["row"]))))
+        c.each(0, c["batch"], image)
+        first = c.sum(c.times(group, c["outputs"]), start)
+        c.each(0, count, lambda k: _finish(c, c.sum(first, k), c.float_at(held, c.times(k, c["row"]))))
 
     c.units(unit)
     return c.text()

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from ..emit import Value
 from . import product
 from .code import LANES, Code, Tiling
-from .parts import Finish, Piece, chunks, gather, pack, reset, scatter
+from .parts import Chunk, Finish, Piece, chunks, gather, pack, reset, scatter
 
 TILE, SEEN, PLACES = 4, 6, 36
 NAMES = (
-    "batch", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "seen", "products", "results",
+    "batch", "groups", "images", "bands", "rows", "chunks", "scratch", "packed", "pixels", "seen", "products", "results",
     "height", "width", "channels", "top", "left", "wide", "deep", "outputs", "side", "area", "high", "count",
     "tiles", "tiled", "panels",
 )  # fmt: skip
@@ -66,7 +66,7 @@ def both_axes(c: Code, along: Line, grid: Sequence[Sequence[Value]]) -> list[lis
     return [along(c, [column[i] for column in columns]) for i in range(len(columns[0]))]
 
 
-# ---- the groups ----------------------------------------------------------------------------------------------------------
+# ---- the parts -----------------------------------------------------------------------------------------------------------
 def transformed(c: Code, taps: Sequence[Value], flipped: bool) -> list[Value]:
     """The 36 places of 9 taps."""
     held = taps[8::-1] if flipped else taps[:9]
@@ -74,7 +74,7 @@ def transformed(c: Code, taps: Sequence[Value], flipped: bool) -> list[Value]:
 
 
 def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
-    """The group that packs a weight: 36 places × panels × q × outputs of a panel."""
+    """The part that packs a weight: 36 places × panels of all groups × q × outputs of a panel."""
     c = Code(names)
     reset(c)
     target = c.byte_at("%space", c["packed"])
@@ -82,7 +82,7 @@ def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
     def panel(number: Value) -> None:
         def put(half: Value, q: Value, first: Value, taps: Sequence[Value]) -> None:
             for k, value in enumerate(transformed(c, taps, flipped)):
-                row = c.sum(c.times(c.sum(c.product(c["panels"], k), number), c["inputs"]), q)
+                row = c.sum(c.times(c.sum(c.product(c["groups"], c["panels"], k), number), c["inputs"]), q)
                 c.store(value, c.float_at(target, c.product(row, tiling.width), half))
 
         pack(c, tiling, number, c.number(0), c["inputs"], put)
@@ -92,10 +92,11 @@ def panels(names: Sequence[str], tiling: Tiling, flipped: bool) -> str:
 
 
 def text(tiling: Tiling, finish: Finish) -> str:
-    """The group: (x, weight, bias, out, space); units are threads."""
+    """The part: (x, weight, bias, out, space); units are threads."""
     c = Code(NAMES)
 
-    def chunk(first: Value, images: Value, row: Value, scratch: Value) -> None:
+    def chunk(of: Chunk) -> None:
+        first, images, row, scratch, panels = of
         pixels, seen, made, results = (
             c.byte_at("%space", c.sum(scratch, c[n])) for n in ("pixels", "seen", "products", "results")
         )
@@ -105,7 +106,7 @@ def text(tiling: Tiling, finish: Finish) -> str:
         gather(c, pixels, first, images, c.minus(begin, c["top"]), c.sum(c.product(bands, TILE), SEEN - TILE))
         forth(c, pixels, seen, images, bands, c.number(0))
         total = c.product(images, bands, c["tiles"])
-        c.each(0, PLACES, lambda k: _products(c, seen, made, k, total, tiling))
+        c.each(0, PLACES, lambda k: _products(c, seen, made, k, panels, total, tiling))
         back(c, made, results, images, bands, rows)
         scatter(c, results, Piece(first, images, c.times(begin, c["count"]), c.times(rows, c["count"]), c.number(0)), finish(c))
 
@@ -139,12 +140,12 @@ def forth(c: Code, pixels: str, seen: str, images: Value, bands: Value, start: V
     c.each(0, images, lambda n: c.each(0, bands, lambda y: c.each(0, c["tiles"], lambda x: tile(n, y, x))))
 
 
-def _products(c: Code, seen: str, made: str, place: Value, total: Value, tiling: Tiling) -> None:
-    """One of the 36: tiles × channels times channels × outputs."""
+def _products(c: Code, seen: str, made: str, place: Value, panels: Value, total: Value, tiling: Tiling) -> None:
+    """One of the 36: tiles × channels times channels × outputs, whose panels begin with ``panels``."""
     start = c.times(place, c["tiled"])
 
     def panel(number: Value) -> None:
-        row = c.times(c.sum(c.times(place, c["panels"]), number), c["channels"])
+        row = c.times(c.sum(c.product(place, c["groups"], c["panels"]), panels, number), c["channels"])
         weights = c.float_at(c.byte_at("%space", c["packed"]), c.product(row, tiling.width))
 
         def some(first: Value, rows: int) -> None:
