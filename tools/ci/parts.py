@@ -33,7 +33,7 @@ TESTS_IN_TWO = f"{TESTS} -n 2"
 OPS = f"{TESTS} tests/device/test_ops.py --device"
 FUZZ = "tests/device/test_compile_fuzz.py"
 DEVICES = f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py --ignore {FUZZ} --budget 45"
-OTHERWISE = f"{DEVICES} --others 240"  # a device without a kept kernel compiles for half an hour
+OTHERWISE = f"{DEVICES} --others 120"  # a device without a kept kernel compiles for half an hour
 ELSE = "cpu otherwise"
 JUDGE = (
     f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed \"$INGOT_TEST_SEED\" "

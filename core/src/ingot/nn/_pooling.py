@@ -74,8 +74,10 @@ def _average(
     _check(f"avg_pool{rank}d", input, rank)
     kernel, pads = each("kernel_size", kernel_size, rank, 1), each("padding", padding, rank, 0)
     step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
-    if kernel == tuple(input.shape[-rank:]) and not any(pads) and divisor is None:  # one window, which is all there is
-        return input.mean(tuple(range(-rank, 0)), keepdim=True)
+    sizes = input.shape[input.ndim - rank :]
+    if step == kernel and not any(pads) and divisor is None and not any(n % k for n, k in zip(sizes, kernel, strict=True)):
+        split = [m for n, k in zip(sizes, kernel, strict=True) for m in (n // k, k)]  # each element is in one window
+        return input.view(*input.shape[: input.ndim - rank], *split).mean(tuple(range(1 - 2 * rank, 0, 2)))
     return run("avg_pool", input, kernel=kernel, stride=step, padding=pads,
                ceil_mode=bool(ceil_mode), count_include_pad=bool(count_include_pad), divisor=divisor)  # fmt: skip
 

@@ -23,8 +23,8 @@ from .pool import pool
 from .shared import Shape, both
 from .window import spatial, within
 
-KINDS = {"nearest": (1, 0, 1.0), "nearest-exact": (1, 0, 1.0), "linear": (2, 0, 1.0), "cubic": (4, -1, 2.0)}
-"""Kind → (elements that are read, the first of them from the place down, how far from the place an element may be)."""
+KINDS = {"nearest": (1, 0), "nearest-exact": (1, 0), "linear": (2, 0), "cubic": (4, -1)}
+"""Kind → (elements that are read, the first of them from the place down)."""
 SHARPNESS = -0.75  # Keys' a
 
 
@@ -76,18 +76,32 @@ class Resized:
         return where(x <= 1, near, ((x - 5) * a * x + 8 * a) * x - 4 * a)
 
     @property
+    def times(self) -> int:
+        """How many outputs there are for an element, where that is a whole number everywhere; else 0."""
+        whole, rest = divmod(self.count, self.size)
+        return whole if not (rest or self.corners) and whole and self.scale == 1 / whole else 0
+
+    @property
     def seen(self) -> int:
-        """The most outputs that read one element, and some around them."""
-        if self.scale <= 0:
-            return self.count
-        return min(self.count, math.ceil(2 * KINDS[self.kind][2] / self.scale) + 4)
+        """The most outputs that read one element; 3 more where it is not known exactly which they are."""
+        if self.times:
+            return min(self.count, self.taps * self.times)
+        return min(self.count, math.ceil(self.taps / self.scale) + 3) if self.scale > 0 else self.count
 
     def output(self, i: Expr, j: Expr, work: DType) -> tuple[Expr, Expr]:
-        """The ``j``-th output that may read element ``i``, and whether there is such a one."""
+        """The ``j``-th output that may read element ``i``, and whether there is such a one.
+
+        Those that do lie at places from i - ``before`` to ``taps`` further, and `place` solved for the output says which they are.
+        """
         if self.seen == self.count:
             return j, const(True, dt.bool_)
-        first = (i.cast(work) - KINDS[self.kind][2]) * (1 / self.scale) - 2
-        o = s.floor(first).cast(dt.index) + j
+        before = self.taps + KINDS[self.kind][1] - 1
+        if self.times:
+            first = i * self.times - (2 * before - 1) * self.times // 2 if before else i * self.times
+            return first + j, within(first + j, self.count, -self.count, 2 * self.count)
+        half = 0.5 if self.middle else 0.0
+        shift = half if self.taps > 1 else 0.0
+        o = s.floor((i.cast(work) + (shift - before)) * (1 / self.scale) - half).cast(dt.index) - 1 + j
         return o, within(o, self.count, -1, self.count)
 
     def share(self, i: Expr, o: Expr, work: DType) -> Expr:

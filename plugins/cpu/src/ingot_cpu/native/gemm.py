@@ -16,7 +16,7 @@ from typing import Any
 
 from ingot_devices import dtypes as dt
 from ingot_devices.codegen.bind import STATUS, Loops, Rewrite, Write
-from ingot_devices.codegen.blas import library, set_threads
+from ingot_devices.codegen.blas import ALONE, library, set_threads
 from ingot_devices.codegen.nest import free_axes
 from ingot_devices.dtypes import DType
 from ingot_devices.ir.expr import Expr, walk
@@ -25,6 +25,8 @@ NAMES = {dt.float32: "scipy_cblas_sgemm64_", dt.float64: "scipy_cblas_dgemm64_"}
 """How the OpenBLAS in NumPy's wheels is called, with integers of 64 bits."""
 NANOSECONDS = 0.02
 """What a multiplication and addition takes, roughly: for choosing chunks."""
+SHARE, SIDE = 1_000_000, 64
+"""Multiply-adds of a part of a product at least, and its rows or columns."""
 
 
 @cache
@@ -61,6 +63,9 @@ class Side:
         if (self.rows == 1 or rows == 1) and (columns == 1 or self.columns >= rows):
             return True, max(self.columns if columns > 1 else rows, rows, 1)
         return None
+
+
+Sides = tuple[Side, Side, Side]
 
 
 @dataclass(frozen=True)
@@ -132,9 +137,9 @@ def match(loops: Loops, aliased: frozenset[int]) -> Product | None:
             continue
         if any(o.operand == w.operand and o is not w for o in loops.writes):
             continue
-        constants = _constants(loops, x, y, k, w, target)
-        if constants is not None:
-            return _product(loops, x.dtype, w, constants)
+        words = _constants(loops, x, y, k, w, target)
+        if words is not None:
+            return _product(loops, x.dtype, w, *words)
     return None
 
 
@@ -147,8 +152,8 @@ def _target(w: Write, kept: frozenset[int], d: DType) -> dict[int, int] | None:
         a.op == "index" for a in form.args) and {a.value for a in form.args} == kept else None
 
 
-def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, int]) -> tuple[int, ...] | None:
-    """The words of `ingot_gemm` after the function's address."""
+def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, int]) -> tuple[int, tuple[int, ...]] | None:
+    """How many matrices there are, and the words of `ingot_gemm` after the function's address."""
     ax, ay = axes_of(x) or {}, axes_of(y) or {}
     rows, columns = ax.keys() - ay.keys(), ay.keys() - ax.keys()
     batch = (ax.keys() & ay.keys()) - {k}
@@ -169,32 +174,44 @@ def _constants(loops: Loops, x: Expr, y: Expr, k: int, w: Write, out: dict[int, 
         sides = (_turned(sides[1]), _turned(sides[0]), _turned(sides[2]))
         m, n = n, m
         left, right, made = (not right[0], right[1]), (not left[0], left[1]), (False, made[1])
+    sides, m, n, count = (sides, m, n, loops.extents[b]) if b >= 0 else _parted(sides, m, n, size)
     item = x.dtype.itemsize
-    return (
+    return count, (
         int(x.dtype is dt.float64), *(s.operand for s in sides), *(s.start * item for s in sides),
         int(left[0]), int(right[0]), m, n, size, left[1], right[1], made[1], *(s.batch * item for s in sides),
     )  # fmt: skip
+
+
+def _parted(sides: Sides, m: int, n: int, size: int) -> tuple[Sides, int, int, int]:
+    """A product that BLAS would compute in the calling thread alone, as blocks of columns or of rows, which our threads share.
+
+    The sides, the rows and columns of a block, and how many there are: it follows from the sizes, so no bit depends on threads.
+    """
+    x, y, out = sides
+    work = m * n * size
+    for parts in (8, 4, 2) if work <= ALONE else ():
+        if work < parts * SHARE:
+            continue
+        if n % parts == 0 and n >= m and n >= parts * SIDE:
+            block = n // parts
+            return (x, replace(y, batch=y.columns * block), replace(out, batch=out.columns * block)), m, block, parts
+        if m % parts == 0 and m >= parts * SIDE:
+            block = m // parts
+            return (replace(x, batch=x.rows * block), y, replace(out, batch=out.rows * block)), block, n, parts
+    return (x, y, out), m, n, 1
 
 
 def _turned(side: Side) -> Side:
     return replace(side, rows=side.columns, columns=side.rows)
 
 
-def _product(loops: Loops, d: DType, w: Write, constants: tuple[int, ...]) -> Product:
+def _product(loops: Loops, d: DType, w: Write, batch: int, constants: tuple[int, ...]) -> Product:
     """What is left when the sum lies in the output of ``w``."""
-    batches = [a for a in free_axes(loops, 0) if a in _both(loops)]
-    batch = loops.extents[batches[0]] if batches else 1
     change = _Sum(Expr.of("get", (w.offset,), d, w.operand))
     left = replace(loops, stages=()).rewrite(change)
     rest = tuple(new for new, old in zip(left.writes, loops.writes, strict=True)
                  if not (old is w and old.value.op == "stage"))
     return Product(d.name, constants, batch, batch * constants[9] * constants[10] * max(constants[11], 1), rest, left)
-
-
-def _both(loops: Loops) -> set[int]:
-    x, y, _ = stage_of(loops) or (None, None, 0)
-    assert x is not None and y is not None
-    return set(axes_of(x) or {}) & set(axes_of(y) or {})
 
 
 class _Sum(Rewrite):

@@ -141,6 +141,8 @@ MIXED = (
     S(V(1, 1, 4, 3), scale_factor=(0.5, 1.7), mode="bilinear"), S(V(1, 1, 2, 2, 3), size=(3, 1, 4), mode="trilinear"),
     S(V(1, 1, 2, 3, 2), size=(1, 4, 3), mode="trilinear", align_corners=True),
     S(V(1, 1, 4, 3), size=(5, 7), mode="bicubic"), S(V(1, 2, 4, 5), size=(3, 2), mode="bicubic", align_corners=True),
+    S(V(1, 1, 4), scale_factor=8.0, mode="linear"), S(V(1, 1, 4), size=27, mode="linear"),
+    S(V(1, 1, 2, 6), scale_factor=(1.0, 7.0), mode="bicubic"), S(V(1, 1, 1, 6), size=(1, 41), mode="bicubic"),
     S(V(0, 2, 3), size=4, mode="linear"), S(V(2, 3, 17, 20), size=(33, 9), mode="bilinear", big=True),
     S(V(2, 3, 9, 8), scale_factor=3.0, mode="bicubic", big=True),
 )  # fmt: skip
@@ -148,6 +150,7 @@ PICKED = (
     S(V(2, 2, 3), size=5), S(V(1, 2, 3, 4), size=(5, 2)), S(V(1, 2, 2, 3), scale_factor=2.0),
     S(V(1, 1, 5, 3), scale_factor=(0.7, 1.7)), S(V(1, 1, 2, 2, 3), size=(3, 1, 4)),
     S(V(1, 2, 5, 3), size=(3, 7), mode="nearest-exact"), S(V(1, 3, 2), scale_factor=2.5, mode="nearest-exact"),
+    S(V(1, 1, 5), scale_factor=4.0), S(V(1, 1, 5), size=33), S(V(1, 1, 5), size=33, mode="nearest-exact"),
     S(V(0, 2, 3), size=4), S(V(2, 3, 17, 20), size=(33, 9), big=True),
 )  # fmt: skip
 BORDERS = (

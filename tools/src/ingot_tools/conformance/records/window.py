@@ -215,6 +215,8 @@ CONVOLUTIONS = (
     S(V(0, 2, 3, 3), V(2, 2, 2, 2), V(2)),
     S(V(2, 8, 17, 19), V(16, 8, 3, 3), V(16), padding=1, big=True),
     S(V(2, 8, 17, 19), V(16, 4, 3, 3), stride=2, groups=2, big=True),
+    S(V(2, 12, 17, 19), V(12, 1, 3, 3), V(12), padding=1, groups=12, big=True),
+    S(V(1, 24, 17, 19), V(36, 2, 3, 5), stride=2, padding=2, groups=12, big=True),
     S(V(1, 3, 20, 20), V(24, 3, 7, 7), stride=2, padding=3, big=True), S(V(3, 16, 9, 9), V(32, 16, 1, 1), big=True),
 )  # fmt: skip
 TRANSPOSED = (
@@ -234,7 +236,7 @@ AVERAGES = (
     S(V(1, 1, 5, 6), 3, stride=2, padding=1, ceil_mode=True), S(V(1, 1, 4, 4), 2, divisor_override=3),
     S(V(1, 1, 5, 6), 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
     S(V(2, 2, 4, 5), (4, 5)), S(V(1, 2, 4, 5), (4, 5), divisor_override=3), S(V(1, 2, 4, 5), (4, 5), stride=1, padding=(1, 0)),
-    S(V(0, 2, 4, 4), 2), S(V(2, 5, 19, 18), 3, stride=2, padding=1, big=True),
+    S(V(0, 2, 4, 4), 2), S(V(2, 5, 19, 18), 3, stride=2, padding=1, big=True), S(V(2, 3, 15, 16), (5, 4), big=True),
 )  # fmt: skip
 BATCHES = (
     S(V(4, 3), None, None, training=True), S(V(3, 2, 2, 2), None, None, V(2), V(2), training=True),
