@@ -29,6 +29,7 @@ DIFFERS: dict[tuple[str, ...], str] = {
         "scaled_dot_product_attention",
     ): "PyTorch's CPU kernel drops rows of infinite scores",
     ("nonfinite", "binary_cross_entropy_with_logits"): "PyTorch makes NaN of an infinite logit",
+    ("transposed", "local_response_norm"): "PyTorch views its input, which may not be contiguous",
     **{
         (how, "take_along_dim"): "PyTorch flattens by a view"
         for how in ("transposed", "stepped", "padded", "expanded", "overlapping", "far", "second_order")
@@ -39,7 +40,8 @@ DIFFERS: dict[tuple[str, ...], str] = {
     },
 }
 """Where PyTorch, not the reference, is off."""
-REFUSALS = ("not implemented for", "not supported", "Unsupported dtype", "_backward is not implemented")
+REFUSALS = ("not implemented for", "not supported", "Unsupported dtype", "_backward is not implemented",
+            "_backward' is not implemented")
 
 
 class Torch(Subject):

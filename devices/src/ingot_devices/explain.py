@@ -53,6 +53,7 @@ _EXAMPLES: dict[str, tuple[tuple[tuple[int, ...], ...], dict[str, Any]]] = {
     "lstm_gates": (((_N, 4 * _N), _SQUARE), {}),
     "gru_gates": (((_N, 3 * _N), (_N, 3 * _N), _SQUARE), {}),
     "adaptive_avg_pool_backward": (((_N, 1),), {}),
+    "adaptive_max_pool_backward": (((_N, 1), (_N, 1)), {}),
 }
 """Shapes and attributes for ops that fit none of these."""
 

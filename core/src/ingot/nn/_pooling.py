@@ -1,7 +1,8 @@
 """Pooling as functions: PyTorch's arguments, turned into what the ops ``max_pool`` (or
-``max_pool_with_indices``), ``avg_pool``, ``adaptive_avg_pool`` take.
+``max_pool_with_indices``), ``avg_pool``, ``adaptive_max_pool``, ``adaptive_avg_pool`` take.
 
-`nn.functional` exports these. The axes left of the pooled ones are (N, C) or (C,).
+`nn.functional` exports these; `_power_pooling` has those by powers and along channels. The axes left of the pooled ones are
+(N, C) or (C,).
 """
 
 from __future__ import annotations
@@ -109,27 +110,65 @@ def avg_pool3d(
     return _average(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
-def _adaptive(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
-    _check(f"adaptive_avg_pool{rank}d", input, rank)
+def _sizes(name: str, rank: int, input: Tensor, output_size: Adaptive) -> tuple[tuple[int, ...], tuple[int, ...] | None]:
+    """What an adaptive pooling gives, and the size of its windows where it is one."""
+    _check(name, input, rank)
     sizes = tuple(input.shape[input.ndim - rank :])
     given = (output_size,) * rank if output_size is None or isinstance(output_size, int) else tuple(output_size)
     if len(given) != rank:
-        raise RuntimeError(f"adaptive_avg_pool{rank}d: output_size must be {rank}, but got {list(given)}")
+        raise RuntimeError(f"{name}: output_size must be {rank}, but got {list(given)}")
     wanted = tuple(n if m is None else m for n, m in zip(sizes, given, strict=True))
     if min(wanted) < 0:
-        raise RuntimeError(f"adaptive_avg_pool{rank}d: elements of output_size must be greater than or equal to 0 but received "
-                           f"{list(wanted)}")
+        raise RuntimeError(f"{name}: elements of output_size must be greater than or equal to 0 but received {list(wanted)}")
+    even = 0 not in wanted and not any(n % m for n, m in zip(sizes, wanted, strict=True))
+    return wanted, tuple(n // m for n, m in zip(sizes, wanted, strict=True)) if even else None
+
+
+def _empty(rank: int, input: Tensor, wanted: tuple[int, ...], dtype: ingot.dtype) -> Tensor:
+    return ingot.empty((*input.shape[: input.ndim - rank], *wanted), dtype=dtype, device=input.device)
+
+
+def _adaptive_average(rank: int, input: Tensor, output_size: Adaptive) -> Tensor:
+    wanted, kernel = _sizes(f"adaptive_avg_pool{rank}d", rank, input, output_size)
     if 0 in wanted:
-        return ingot.empty((*input.shape[: input.ndim - rank], *wanted), dtype=input.dtype, device=input.device)
-    if any(n % m for n, m in zip(sizes, wanted, strict=True)):
+        return _empty(rank, input, wanted, input.dtype)
+    if kernel is None:
         return run("adaptive_avg_pool", input, size=wanted)
-    kernel = tuple(n // m for n, m in zip(sizes, wanted, strict=True))  # windows of one size
     return _average(rank, input, kernel, None, 0, ceil_mode=False, count_include_pad=True, divisor=None)
+
+
+def _adaptive_max(rank: int, input: Tensor, output_size: Adaptive, return_indices: bool) -> Any:
+    wanted, kernel = _sizes(f"adaptive_max_pool{rank}d", rank, input, output_size)
+    if kernel is not None:
+        return _max(rank, input, kernel, None, 0, 1, ceil_mode=False, return_indices=return_indices)
+    if 0 in wanted:
+        made: Any = tuple(_empty(rank, input, wanted, d) for d in (input.dtype, ingot.int64))
+    else:
+        made = run("adaptive_max_pool", input, size=wanted)
+    return made if return_indices else made[0]
+
+
+def adaptive_max_pool1d(input: Tensor, output_size: Adaptive, return_indices: bool = False) -> Any:
+    """The greatest of ``output_size`` windows along the last axis; see `adaptive_max_pool2d`."""
+    return _adaptive_max(1, input, output_size, return_indices)
+
+
+def adaptive_max_pool2d(input: Tensor, output_size: Adaptive, return_indices: bool = False) -> Any:
+    """The greatest of ``output_size`` windows that cover the last two axes: (N, C, H, W) → (N, C, *output_size).
+
+    The windows are those of `adaptive_avg_pool2d`; ``return_indices``, ties, NaN and the gradient are as in `max_pool2d`.
+    """
+    return _adaptive_max(2, input, output_size, return_indices)
+
+
+def adaptive_max_pool3d(input: Tensor, output_size: Adaptive, return_indices: bool = False) -> Any:
+    """The greatest of ``output_size`` windows that cover the last three axes; see `adaptive_max_pool2d`."""
+    return _adaptive_max(3, input, output_size, return_indices)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Adaptive) -> Tensor:
     """The means of ``output_size`` windows along the last axis; see `adaptive_avg_pool2d`."""
-    return _adaptive(1, input, output_size)
+    return _adaptive_average(1, input, output_size)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Adaptive) -> Tensor:
@@ -137,9 +176,9 @@ def adaptive_avg_pool2d(input: Tensor, output_size: Adaptive) -> Tensor:
 
     Window o of an axis cut into m is [⌊o·n / m⌋, ⌈(o + 1)·n / m⌉). None keeps an axis as it is.
     """
-    return _adaptive(2, input, output_size)
+    return _adaptive_average(2, input, output_size)
 
 
 def adaptive_avg_pool3d(input: Tensor, output_size: Adaptive) -> Tensor:
     """The means of ``output_size`` windows that cover the last three axes; see `adaptive_avg_pool2d`."""
-    return _adaptive(3, input, output_size)
+    return _adaptive_average(3, input, output_size)

@@ -65,6 +65,9 @@ from ingot.nn._pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
@@ -72,6 +75,7 @@ from ingot.nn._pooling import (
     max_pool2d,
     max_pool3d,
 )
+from ingot.nn._power_pooling import local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, pdist
 from ingot.nn._rearrange import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
 from ingot.nn._resize import interpolate
 from ingot.ops.activation import (
@@ -94,6 +98,9 @@ __all__ = [
     "adaptive_avg_pool1d",
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
+    "adaptive_max_pool1d",
+    "adaptive_max_pool2d",
+    "adaptive_max_pool3d",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -137,8 +144,12 @@ __all__ = [
     "layer_norm",
     "leaky_relu",
     "linear",
+    "local_response_norm",
     "log_softmax",
     "logsigmoid",
+    "lp_pool1d",
+    "lp_pool2d",
+    "lp_pool3d",
     "margin_ranking_loss",
     "max_pool1d",
     "max_pool2d",
@@ -152,6 +163,7 @@ __all__ = [
     "one_hot",
     "pad",
     "pairwise_distance",
+    "pdist",
     "pixel_shuffle",
     "pixel_unshuffle",
     "poisson_nll_loss",

@@ -17,6 +17,7 @@ reduce       sum mean prod count_nonzero var std norm logsumexp · amax amin arg
 scan         cumsum cumprod logcumsumexp cummax cummin · cumprod_backward
 contraction  matmul linear addmm
 window       convolution convolution_input convolution_weight · max_pool max_pool_with_indices max_pool_backward
+             adaptive_max_pool adaptive_max_pool_backward ·
              avg_pool avg_pool_backward adaptive_avg_pool adaptive_avg_pool_backward · resize resize_backward
 index        gather gather_backward scatter scatter_add · index index_backward index_put index_select index_add ·
              embedding embedding_backward one_hot bincount · compact coordinates nonzero masked_select

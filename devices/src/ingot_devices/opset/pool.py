@@ -1,4 +1,4 @@
-"""The window group, second half: max, average and adaptive average pooling over the last axes, and their gradients.
+"""The window group, second half: max and average pooling over the last axes, adaptive too, and their gradients.
 
 A gradient looks from an element at the few windows that hold it (see `window`) and adds up what they hand back, in the
 order of the windows. Max pooling that is to have a gradient keeps where each maximum lies, as the number of the element in its
@@ -20,7 +20,8 @@ from .window import Adaptive, Each, Sliding, attributes, check_each, each, fitti
 
 MAX = attributes(dilation=1, ceil_mode=False)
 AVERAGE = attributes(ceil_mode=False, count_include_pad=True, divisor=None)
-SHAPE = {"shape": None}
+SHAPE: dict[str, Any] = {"shape": None}
+SIZE: dict[str, Any] = {"size": (1,)}
 
 
 def pool(
@@ -62,14 +63,14 @@ def sliding(
 
 def adaptive(x: Spec, size: tuple[int, ...], **_: Any) -> tuple[Shape, list[Adaptive]]:
     """The axes of ``x`` left of the pooled ones, and those."""
-    lead, sizes = spatial("adaptive_avg_pool", x, len(size))
+    lead, sizes = spatial("adaptive pooling", x, len(size))
     if min(size) < 1 or min(sizes) < 1:
-        raise ValueError(f"adaptive_avg_pool of spatial sizes {list(sizes)} into {list(size)}: none of them may be below 1")
+        raise ValueError(f"adaptive pooling of spatial sizes {list(sizes)} into {list(size)}: none of them may be below 1")
     return lead, [Adaptive(n, m) for n, m in zip(sizes, size, strict=True)]
 
 
-def _average_axes(x: Spec, **attrs: Any) -> tuple[Shape, Sequence[Sliding | Adaptive]]:
-    return adaptive(x, **attrs) if "size" in attrs else sliding("avg_pool", x, **attrs)
+def _axes(name: str, x: Spec, **attrs: Any) -> tuple[Shape, Sequence[Sliding | Adaptive]]:
+    return adaptive(x, **attrs) if "size" in attrs else sliding(name, x, **attrs)
 
 
 # ---- max -------------------------------------------------------------------------------------------------------------
@@ -80,13 +81,13 @@ def _values_spec(x: Spec, **attrs: Any) -> tuple[Spec, ...]:
 def _max_spec(x: Spec, **attrs: Any) -> tuple[Spec, ...]:
     if x.dtype is dt.bool_:
         raise TypeError("max_pool does not take bool; convert the operand to another dtype")
-    lead, axes = sliding("max_pool", x, **attrs)
+    lead, axes = _axes("max_pool", x, **attrs)
     shape = (*lead, *(a.count for a in axes))
     return Spec.of(shape, x.dtype), Spec.of(shape, dt.int64)
 
 
 def _max(d: Define, x: Operand, **attrs: Any) -> None:
-    lead, axes = sliding("max_pool", Spec.of(x.shape, x.dtype), **attrs)
+    lead, axes = _axes("max_pool", Spec.of(x.shape, x.dtype), **attrs)
     at = d.axes(d.outputs[0].shape)
     taps = d.axes([a.taps for a in axes])
     places = [a.nearest(w, t) for a, w, t in zip(axes, at[len(lead) :], taps, strict=True)]
@@ -98,7 +99,7 @@ def _max(d: Define, x: Operand, **attrs: Any) -> None:
 
 
 def _max_backward(d: Define, grad: Operand, indices: Operand, shape: Shape, **attrs: Any) -> None:
-    lead, axes = sliding("max_pool", Spec.of(shape, grad.dtype), **attrs)
+    lead, axes = _axes("max_pool", Spec.of(shape, grad.dtype), **attrs)
     at = d.axes(shape)
     back = d.axes([a.seen for a in axes])
     found = [a.last(i) - j for a, i, j in zip(axes, at[len(lead) :], back, strict=True)]
@@ -118,8 +119,11 @@ def _max_backward_spec(grad: Spec, indices: Spec, shape: Shape, **attrs: Any) ->
 
 
 def _picked(b: Any, g: Any, indices: Any, kernel: Each, stride: Each, padding: Each, dilation: Each) -> Any:
+    return _at_places(b, g, indices, _rank(kernel, stride, padding, dilation))
+
+
+def _at_places(b: Any, g: Any, indices: Any, rank: int) -> Any:
     """``g`` at the maxima: planes flattened, read at their numbers."""
-    rank = _rank(kernel, stride, padding, dilation)
     lead = g.shape[: g.ndim - rank]
     flat = b.gather(b.view(g, shape=(*lead, volume(g.shape[g.ndim - rank :]))),
                     b.view(indices, shape=(*lead, volume(indices.shape[g.ndim - rank :]))), axis=-1)
@@ -129,7 +133,7 @@ def _picked(b: Any, g: Any, indices: Any, kernel: Each, stride: Each, padding: E
 # ---- average ---------------------------------------------------------------------------------------------------------
 def _average_spec(x: Spec, **attrs: Any) -> tuple[Spec, ...]:
     need_float("avg_pool", x)
-    lead, axes = _average_axes(x, **attrs)
+    lead, axes = _axes("avg_pool", x, **attrs)
     if attrs.get("divisor") == 0:
         raise ValueError("avg_pool: the divisor must not be zero")
     return (Spec.of((*lead, *(a.count for a in axes)), x.dtype),)
@@ -146,7 +150,7 @@ def _divisor(axes: Sequence[Sliding | Adaptive], window: Sequence[Expr], like: E
 
 
 def _average(d: Define, x: Operand, **attrs: Any) -> None:
-    lead, axes = _average_axes(Spec.of(x.shape, x.dtype), **attrs)
+    lead, axes = _axes("avg_pool", Spec.of(x.shape, x.dtype), **attrs)
     at = d.axes(d.outputs[0].shape)
     window, taps = at[len(lead) :], d.axes([a.taps for a in axes])
     found = [a.tap(w, t) for a, w, t in zip(axes, window, taps, strict=True)]
@@ -156,7 +160,7 @@ def _average(d: Define, x: Operand, **attrs: Any) -> None:
 
 
 def _average_backward(d: Define, grad: Operand, shape: Shape, **attrs: Any) -> None:
-    lead, axes = _average_axes(Spec.of(shape, grad.dtype), **attrs)
+    lead, axes = _axes("avg_pool", Spec.of(shape, grad.dtype), **attrs)
     at = d.axes(shape)
     place, back = at[len(lead) :], d.axes([a.seen for a in axes])
     found = [a.last(i) - j for a, i, j in zip(axes, place, back, strict=True)]
@@ -180,12 +184,16 @@ pool("max_pool_with_indices", "x", _max, _max_spec, MAX, "The greatest of each w
      x=lambda b, g, x_spec, indices, kernel, stride, padding, dilation, ceil_mode: b.max_pool_backward(g, indices, shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode))
 pool("max_pool_backward", "grad indices", _max_backward, _max_backward_spec, SHAPE | MAX, "The gradient of max_pool's x: each window's, where its greatest lies.",
      grad=_picked)
+pool("adaptive_max_pool", "x", _max, _max_spec, SIZE, "The greatest of each of `size` windows that cover the last axes, about equal in size, and its number in the plane.", "out indices",
+     x=lambda b, g, x_spec, indices, size: b.adaptive_max_pool_backward(g, indices, shape=x_spec.shape, size=size))
+pool("adaptive_max_pool_backward", "grad indices", _max_backward, _max_backward_spec, SHAPE | SIZE, "The gradient of adaptive_max_pool's x.",
+     grad=lambda b, g, indices, size: _at_places(b, g, indices, len(size)))
 pool("avg_pool", "x", _average, _average_spec, AVERAGE, "The mean of each window, or its sum over `divisor`.",
      x=lambda b, g, x_spec, kernel, stride, padding, ceil_mode, count_include_pad, divisor: b.avg_pool_backward(g, shape=x_spec.shape, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad, divisor=divisor))
 pool("avg_pool_backward", "grad", _average_backward, _average_backward_spec, SHAPE | AVERAGE, "The gradient of avg_pool's x.",
      grad=lambda b, g, kernel, stride, padding, ceil_mode, count_include_pad, divisor: b.avg_pool(g, kernel=kernel, stride=stride, padding=padding, ceil_mode=ceil_mode, count_include_pad=count_include_pad, divisor=divisor))
-pool("adaptive_avg_pool", "x", _average, _average_spec, {"size": (1,)}, "The mean of each of `size` windows that cover the last axes, about equal in size.",
+pool("adaptive_avg_pool", "x", _average, _average_spec, SIZE, "The mean of each of `size` windows that cover the last axes, about equal in size.",
      x=lambda b, g, x_spec, size: b.adaptive_avg_pool_backward(g, shape=x_spec.shape, size=size))
-pool("adaptive_avg_pool_backward", "grad", _average_backward, _average_backward_spec, SHAPE | {"size": (1,)}, "The gradient of adaptive_avg_pool's x.",
+pool("adaptive_avg_pool_backward", "grad", _average_backward, _average_backward_spec, SHAPE | SIZE, "The gradient of adaptive_avg_pool's x.",
      grad=lambda b, g, size: b.adaptive_avg_pool(g, size=size))
 # fmt: on

@@ -195,6 +195,10 @@ class Adaptive:
         """Where a window ends."""
         return ((window + 1) * self.size + (self.count - 1)) // self.count
 
+    def nearest(self, window: Expr, t: Expr) -> Expr:
+        """Element ``t`` of a window, or in its place the last one."""
+        return lesser(self.stop(window) - 1, self.start(window) + t)
+
     def last(self, i: Expr) -> Expr:
         """The last window that holds element ``i``."""
         return ((i + 1) * self.count + (self.size - 1)) // self.size - 1

@@ -1,4 +1,4 @@
-"""LayerNorm, GroupNorm and RMSNorm: each sample by statistics of its own. Over a batch: `batchnorm`."""
+"""LayerNorm, GroupNorm, RMSNorm and LocalResponseNorm: each sample by statistics of its own. Over a batch: `batchnorm`."""
 
 from __future__ import annotations
 
@@ -130,3 +130,17 @@ class RMSNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+
+
+class LocalResponseNorm(Module):
+    """x / (k + alpha · mean of x² over ``size`` channels nearby)^beta; see `functional.local_response_norm`."""
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
+        super().__init__()
+        self.size, self.alpha, self.beta, self.k = size, alpha, beta, k
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+
+    def extra_repr(self) -> str:
+        return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

@@ -117,6 +117,11 @@ def pairwise_distance(x: Any, y: Any, p: float = 2.0, eps: float = 1e-6, keepdim
     return (d**p).sum(axis=-1, keepdims=keepdim) ** (1 / p)
 
 
+def pdist(x: Any, p: float = 2.0) -> Any:
+    first, second = np.triu_indices(len(x), 1)
+    return pairwise_distance(x[first], x[second], p, 0.0)
+
+
 def triplet(a: Any, near: Any, far: Any, margin: float = 1.0, p: float = 2.0, eps: float = 1e-6, swap: bool = False) -> Any:
     apart = pairwise_distance(a, far, p, eps)
     apart = np.minimum(apart, pairwise_distance(near, far, p, eps)) if swap else apart
@@ -172,6 +177,8 @@ RECORDS = (
     P("pairwise_distance", pairwise_distance, domain=APART, scale=4.0, samples=(
         S(V(3, 4), V(3, 4)), S(V(3, 4), V(3, 4), 1), S(V(3, 4), V(3, 4), p=3, keepdim=True), S(V(2, 3, 4), V(4), eps=0.1),
         S(V(3, 4), V(4), float("inf")), S(V(), V()), S(V(0, 3), V(0, 3)), S(V(65, 129), V(65, 129), big=True))),
+    P("pdist", pdist, domain=APART, scale=4.0, no_zero_dim="rows only", no_empty="PyTorch takes no empty rows", samples=(
+        S(V(4, 3)), S(V(3, 2), 1.0), S(V(4, 3), p=3.0), S(V(3, 3), float("inf")), S(V(1, 3)), S(V(30, 33), big=True))),
     L("triplet_margin_loss", triplet, scale=8.0, no_zero_dim="vectors only", samples=(
         *reductions(*TRIPLE), S(*TRIPLE, margin=2.0, p=3, swap=True), S(V(4), V(4), V(4)), S(V(3, 4), V(3, 4), V(1, 4)),
         S(V(0, 3), V(0, 3), V(0, 3), reduction="sum"))),

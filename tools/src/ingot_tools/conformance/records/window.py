@@ -140,21 +140,42 @@ def avg_pool(rank: int) -> Callable[..., Any]:
     return reference
 
 
-def adaptive_avg_pool(rank: int) -> Callable[..., Any]:
-    def reference(x: Any, output_size: Any) -> Any:
+def adaptive(rank: int, greatest: bool) -> Callable[..., Any]:
+    """The mean of each window, or the greatest and its number."""
+
+    def reference(x: Any, output_size: Any, return_indices: bool = False) -> Any:
         lead, sizes = x.shape[: x.ndim - rank], x.shape[x.ndim - rank :]
         given = (output_size,) * rank if isinstance(output_size, int) else output_size
         wanted = [n if m is None else m for n, m in zip(sizes, given, strict=True)]
-        out = np.zeros((*lead, *wanted))
+        out, where = np.zeros((*lead, *wanted)), np.zeros((*lead, *wanted), np.int64)
+        numbers = np.arange(np.prod(sizes, dtype=int)).reshape(sizes)
         for at in np.ndindex(*wanted):
-            part = tuple(slice(o * n // m, -(-(o + 1) * n // m)) for o, n, m in zip(at, sizes, wanted, strict=True))
-            out[(..., *at)] = x[(..., *part)].mean(tuple(range(-rank, 0)))
-        return out
+            part: Any = tuple(slice(o * n // m, -(-(o + 1) * n // m)) for o, n, m in zip(at, sizes, wanted, strict=True))
+            window, place = x[(..., *part)].reshape(*lead, numbers[part].size), (..., *at)
+            best = np.argmax(window, -1)
+            where[place] = numbers[part].reshape(-1)[best]
+            out[place] = np.take_along_axis(window, best[..., None], -1)[..., 0] if greatest else window.mean(-1)
+        return (out, where) if return_indices else out
+
+    return reference
+
+
+def lp_pool(rank: int) -> Callable[..., Any]:
+    def reference(x: Any, p: float, kernel_size: Any, stride: Any = None, ceil_mode: bool = False) -> Any:
+        count = int(np.prod(axes(kernel_size, rank)))  # the mean goes on beyond the end
+        return (avg_pool(rank)(x**p, kernel_size, stride, 0, ceil_mode) * count) ** (1 / p)
 
     return reference
 
 
 # ---- normalisation ---------------------------------------------------------------------------------------------------
+def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    sums = np.zeros(x.shape)
+    for c in range(x.shape[1]):
+        sums[:, c] = (x[:, max(c - size // 2, 0) : c + (size - 1) // 2 + 1] ** 2).sum(1)
+    return x / (k + alpha * sums / size) ** beta
+
+
 def column(value: Any, x: Any) -> Any:
     return value.reshape(-1, *(1,) * (x.ndim - 2))
 
@@ -249,6 +270,7 @@ BATCHES = (
 )  # fmt: skip
 SUMS = {"ulp": 8, "scale": "terms"}
 MEANS = {"ulp": 4, "scale": "terms"}
+POWERS: dict[str, Any] = {"domain": POSITIVE, "ulp": 32, "half_ulp": 6}
 NORMAL: dict[str, Any] = {"domain": ASIDE, "ulp": 32, "half_ulp": 6, "scale": 1.0}
 
 # fmt: off
@@ -282,13 +304,28 @@ RECORDS = (
     W("avg_pool3d", avg_pool(3), **MEANS, samples=(
         S(V(1, 2, 3, 4, 4), 2), S(V(2, 4, 3, 5), (2, 1, 3), stride=(1, 2, 2), padding=(1, 0, 1), count_include_pad=False),
         S(V(1, 1, 2, 3, 2), 2, stride=1, divisor_override=3), S(V(0, 1, 2, 2, 2), 2))),
-    W("adaptive_avg_pool3d", adaptive_avg_pool(3), **MEANS, samples=(
+    W("adaptive_avg_pool3d", adaptive(3, greatest=False), **MEANS, samples=(
         S(V(1, 2, 3, 4, 5), (2, 3, 2)), S(V(2, 3, 2, 4), (None, 1, 2)), S(V(0, 1, 2, 2, 2), 2))),
-    W("adaptive_avg_pool1d", adaptive_avg_pool(1), **MEANS, samples=(
+    W("adaptive_avg_pool1d", adaptive(1, greatest=False), **MEANS, samples=(
         S(V(1, 2, 8), 3), S(V(2, 3), 5), S(V(2, 6), 2), S(V(0, 2, 4), 3))),
-    W("adaptive_avg_pool2d", adaptive_avg_pool(2), **MEANS, samples=(
+    W("adaptive_avg_pool2d", adaptive(2, greatest=False), **MEANS, samples=(
         S(V(1, 2, 5, 4), (2, 3)), S(V(2, 4, 4), 2), S(V(1, 2, 3, 5), (None, 1)), S(V(1, 1, 3, 2), (5, 3)), S(V(2, 3, 3, 3), 1),
         S(V(0, 2, 4, 4), 3), S(V(2, 3, 20, 17), (7, 7), big=True))),
+    W("adaptive_max_pool1d", adaptive(1, greatest=True), dtypes=FLOAT, ulp=0, result=("same", "int64"), samples=(
+        S(V(1, 2, 8), 3), S(V(2, 3), 5, return_indices=True), S(V(2, 6), 2), S(V(0, 2, 4), 3))),
+    W("adaptive_max_pool2d", adaptive(2, greatest=True), dtypes=FLOAT + WHOLE, ulp=0, result=("same", "int64"), samples=(
+        S(V(1, 2, 5, 4), (2, 3)), S(V(2, 4, 4), 2), S(V(1, 2, 3, 5), (None, 2), return_indices=True), S(V(1, 1, 3, 2), (5, 3)),
+        S(V(2, 3, 3, 3), 1), S(V(0, 2, 4, 4), 3), S(V(2, 3, 20, 17), (7, 7), return_indices=True, big=True))),
+    W("adaptive_max_pool3d", adaptive(3, greatest=True), dtypes=FLOAT, ulp=0, result=("same", "int64"), samples=(
+        S(V(1, 2, 3, 4, 5), (2, 3, 2), return_indices=True), S(V(2, 3, 2, 4), (None, 1, 2)), S(V(0, 1, 2, 2, 2), 2))),
+    W("lp_pool1d", lp_pool(1), **POWERS, samples=(S(V(1, 2, 7), 3.0, 3), S(V(2, 7), 1.5, 2, stride=1), S(V(0, 2, 4), 2.0, 2))),
+    W("lp_pool2d", lp_pool(2), **POWERS, samples=(
+        S(V(1, 2, 4, 4), 2.0, 2), S(V(1, 1, 4, 5), 3.0, (2, 3), stride=(1, 2)), S(V(1, 1, 5, 6), 2.0, 2, ceil_mode=True),
+        S(V(0, 2, 4, 4), 2.0, 2), S(V(2, 3, 19, 18), 2.0, 3, stride=2, big=True))),
+    W("lp_pool3d", lp_pool(3), **POWERS, samples=(S(V(1, 2, 2, 4, 3), 2.0, (1, 2, 3)), S(V(0, 1, 2, 2, 2), 2.0, 2))),
+    W("local_response_norm", local_response_norm, ulp=16, half_ulp=6, scale=1.0, samples=(
+        S(V(1, 4, 3), 3), S(V(2, 3, 2, 2), 4, alpha=0.5, beta=0.5, k=2.0), S(V(1, 5, 1, 2, 2), 1, alpha=1.0),
+        S(V(0, 4, 3), 2), S(V(3, 17, 9, 7), 5, alpha=0.1, big=True))),
     W("batch_norm", batch_norm, **NORMAL, samples=BATCHES),
     Record("batch_norm_update", move, moved, group="window", grad=False, **NORMAL, no_zero_dim=NO_SCALAR,
            no_empty="no variance", nonfinite="an infinite element leaves no variance",
