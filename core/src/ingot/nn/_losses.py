@@ -40,7 +40,7 @@ def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tenso
 
 def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """|input - target|, reduced."""
-    return reduced(_away(input, target), reduction)
+    return reduced(ingot.sub(*_alike(input, target)).abs(), reduction)
 
 
 def smooth_l1_loss(
@@ -51,7 +51,8 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss does not support negative values for beta, got {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    return reduced(_bent(_away(input, target), beta) * (1 / beta), reduction)
+    values: Tensor = run("huber", *_alike(input, target), float(beta))
+    return reduced(values if beta == 1 else values * (1 / beta), reduction)
 
 
 def huber_loss(
@@ -64,7 +65,7 @@ def huber_loss(
     """0.5 d² where d = |input - target| < delta, else delta · (d - 0.5 delta), times ``weight``, reduced (Huber, 1964)."""
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, got {delta}")
-    values = _bent(_away(input, target), delta)
+    values: Tensor = run("huber", *_alike(input, target), float(delta))
     if weight is None:
         return reduced(values, reduction)
     if weight.shape != input.shape:
@@ -72,21 +73,15 @@ def huber_loss(
     return reduced(values * weight, reduction)
 
 
-def _bent(distance: Tensor, end: float) -> Tensor:
-    """A parabola as far as ``end``, and its tangent from there on: m · (d - m / 2) for m = min(d, end)."""
-    near = distance.clamp_max(end)
-    return near * distance.sub(near, alpha=0.5)
-
-
-def _away(input: Tensor, target: Tensor) -> Tensor:
-    """|input - target|, with a warning where the two are not of one size."""
+def _alike(input: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """The two, with a warning where they are not of one size."""
     if input.shape != target.shape:
         warn(
             f"Using a target size ({target.shape}) that is different to the input size "
             f"({input.shape}). This will likely lead to incorrect results due to broadcasting. "
             "Please ensure they have the same size."
         )
-    return (input - target).abs()
+    return input, target
 
 
 # ---- by class ------------------------------------------------------------------------------------

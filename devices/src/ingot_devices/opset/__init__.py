@@ -7,7 +7,7 @@ pointwise    neg abs sign square cube reciprocal · add sub mul div floor_divide
              · eq ne lt le gt ge isnan isinf isfinite · logical_not logical_and logical_or
              logical_xor bitwise_not bitwise_and bitwise_or bitwise_xor bitwise_left_shift bitwise_right_shift · where ·
              asinh acosh atanh sinc erfinv logit logaddexp logaddexp2 xlogy ldexp · copysign signbit heaviside isposinf
-             isneginf · fmax fmin
+             isneginf · fmax fmin · huber
 view         view permute expand slice select diagonal unfold as_strided
 copy         copy cast flip roll · cat stack repeat · pad border border_backward tril triu fill_diagonal · slice_backward
              diagonal_backward unfold_backward as_strided_backward

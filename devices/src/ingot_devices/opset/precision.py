@@ -15,6 +15,6 @@ FLOAT32 = frozenset((
     # sums and products of many terms
     "sum prod norm cumsum cumprod softmax log_softmax layer_norm "
     # losses
-    "mse_loss nll_loss nll_loss_rows cross_entropy cross_entropy_rows soft_cross_entropy binary_cross_entropy "
+    "mse_loss huber nll_loss nll_loss_rows cross_entropy cross_entropy_rows soft_cross_entropy binary_cross_entropy "
     "binary_cross_entropy_with_logits"
 ).split())  # fmt: skip

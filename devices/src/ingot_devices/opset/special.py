@@ -68,6 +68,17 @@ def _logit_slope(g: Expr, x: Expr, eps: Expr | None) -> Expr:
     return where(outside, math.nan if eps is None else 0, g / (x * (1 - x)))
 
 
+def _huber(x: Expr, y: Expr, end: Expr) -> Expr:
+    """A parabola of the distance as far as ``end``, and its tangent from there on (Huber, 1964)."""
+    far = s.absolute(x - y)
+    near = s.minimum(far, end)
+    return near * (far - near * 0.5)
+
+
+def _bent(x: Expr, y: Expr, end: Expr) -> Expr:
+    return s.maximum(s.minimum(x - y, end), -end)
+
+
 def _logaddexp(x: Expr, y: Expr) -> Expr:
     """log(eˣ + eʸ) by the greater; where both are one infinity, that."""
     apart = -s.absolute(x - y)
@@ -150,6 +161,7 @@ pointwise("sinc", "x", _sinc, FLOAT, x=lambda g, x: g * _sinc_slope(x))
 pointwise("erfinv", "x", _erfinv, FLOAT, x=lambda g, out: g * s.exp(out * out) * (math.sqrt(math.pi) / 2))
 # ---- logarithms
 pointwise("logit", "x eps", _logit, Types("float", take=1), x=_logit_slope)
+pointwise("huber", "x y end", _huber, FLOATS, x=lambda g, x, y, end: g * _bent(x, y, end), y=lambda g, x, y, end: -(g * _bent(x, y, end)))
 pointwise("logaddexp", "x y", _logaddexp, FLOATS, x=lambda g, x, y: g / (s.exp(y - x) + 1), y=lambda g, x, y: g / (s.exp(x - y) + 1))
 pointwise("logaddexp2", "x y", _logaddexp2, FLOATS, x=lambda g, x, y: g / (s.exp2(y - x) + 1), y=lambda g, x, y: g / (s.exp2(x - y) + 1))
 pointwise("xlogy", "x y", _xlogy, FLOAT,

@@ -228,8 +228,6 @@ class _Sum(Rewrite):
 
 
 def units(product: Product) -> Sequence[int]:
-    """(units, grain): a batch of small matrices is shared by our threads, a large product by BLAS's own."""
-    if product.work * NANOSECONDS / max(product.batch, 1) > 50_000:
-        return product.batch, 0
-    each = product.work * NANOSECONDS / max(product.batch, 1)
-    return product.batch, max(1, round(10_000 / max(each, 1)))
+    """(units, grain): what BLAS would compute in the calling thread is shared by our threads, a large product by BLAS's own."""
+    each = product.work / max(product.batch, 1)
+    return product.batch, 0 if each > ALONE else max(1, round(10_000 / max(each * NANOSECONDS, 1)))
