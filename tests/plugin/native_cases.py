@@ -115,6 +115,10 @@ def cases() -> dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]:
         "scatter": ("embedding_backward", (normal(200, 6), rng.integers(0, 9, 200)), {"rows": 9}),
         "class loss": ("cross_entropy", (tall, rng.integers(0, 37, 5001), None, None), {}),
         "bias": ("linear", (wide, normal(12, 1003), normal(12)), {}),
+        "columns of a product": ("linear", (normal(32, 128), normal(512, 128), normal(512)), {}),
+        "rows of a product": ("matmul", (normal(512, 64), normal(64, 96)), {}),
+        "rows of a turned product": ("matmul", (normal(64, 768).T, normal(64, 48)), {}),
+        "a batch of products": ("matmul", (normal(5, 256, 64), normal(5, 64, 192)), {}),
         "adamw": ("adamw_step", adam, {}),
     }
     return found
