@@ -35,6 +35,7 @@ from ingot_devices.layout import Layout
 from ingot_devices.limits import DTypeClass, Limits
 
 from . import gemm, tile
+from .apart import joined
 from .elementary import KNOWN, Elementary
 from .jit import Jit
 from .lanes import HEAVY, weight
@@ -189,7 +190,7 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
         trees.append(("product", units, product.constants[7:15]))
         loops = collapse(replace(product.loops, writes=product.rest))
     if loops.writes:
-        groups = split(loops)
+        groups = joined(loops, split(loops))
         check_order(loops, groups, aliased)
         for writes in groups:
             nest = Nest(loops, writes, numbers, count, made.target, bool(aliased))
