@@ -40,6 +40,7 @@ from .elementary import KNOWN, Elementary
 from .jit import Jit
 from .lanes import HEAVY, weight
 from .nest import Nest
+from .pieces import cut
 
 ABSENT, ARRAY, FLOAT, INTEGER, BOOLEAN = range(5)
 KINDS = {"f": FLOAT, "i": INTEGER, "u": INTEGER, "b": BOOLEAN}
@@ -190,6 +191,7 @@ def _write(definition: Definition, layouts: Mapping[int, Layout], aliased: froze
         trees.append(("product", units, product.constants[7:15]))
         loops = collapse(replace(product.loops, writes=product.rest))
     if loops.writes:
+        loops = loops if aliased else cut(loops)
         groups = joined(loops, split(loops))
         check_order(loops, groups, aliased)
         for writes in groups:
