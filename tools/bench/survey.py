@@ -2,11 +2,13 @@
 
     .venv/bin/python tools/bench/survey.py [--elements 100 1000000] [--below 0.5] [--out FILE]
 
-Not for what is known to matter, which the other files hold to bounds, but to find what nobody has looked at.
+Not for what is known to matter, which the other files hold to bounds, but to find what nobody has looked at. `layers.py` does
+the same for layers, there and back.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -126,6 +128,17 @@ def cases(t: Any, n: int) -> Cases:
     return {name: (call, 200 if n < 10000 else 2) for kind in kinds for name, call in kind(t, n).items()}
 
 
+def look(file: str, names: list[str], options: argparse.Namespace, what: str) -> dict[str, Any]:
+    """Measure the cases of a file in both libraries; print those below ``options.below``, the worst first."""
+    found = rounds(str(Path(file)), {"torch": names, "ingot": names}, options.rounds)
+    rows = {k: (summary(found[f"torch {k}"])["median"], summary(found[f"ingot {k}"])["median"]) for k in names}
+    slow = sorted((peer / ours, name) for name, (peer, ours) in rows.items() if peer / ours < options.below)
+    print(f"\n{len(names)} {what}: {len(slow)} below {options.below} × PyTorch's speed")
+    for ratio, name in slow:
+        print(f"  {ratio:6.2f} ×  {name:<24} {rows[name][1]:12.1f} µs   PyTorch {rows[name][0]:12.1f}")
+    return {k: {"torch": a, "ingot": b, "ratio": a / b} for k, (a, b) in rows.items()}
+
+
 def main() -> int:
     """Measure both, print what is below, the worst first."""
     made = parser(__doc__ or "")
@@ -139,14 +152,7 @@ def main() -> int:
     kept: dict[str, Any] = {}
     for n in options.elements:
         os.environ[ELEMENTS] = str(n)
-        names = list(cases(import_module("ingot"), n))
-        found = rounds(str(Path(__file__)), {"torch": names, "ingot": names}, options.rounds)
-        rows = {k: (summary(found[f"torch {k}"])["median"], summary(found[f"ingot {k}"])["median"]) for k in names}
-        slow = sorted((peer / ours, name) for name, (peer, ours) in rows.items() if peer / ours < options.below)
-        print(f"\n{len(names)} calls on {n} elements: {len(slow)} below {options.below} × PyTorch's speed")
-        for ratio, name in slow:
-            print(f"  {ratio:6.2f} ×  {name:<22} {rows[name][1]:12.1f} µs   PyTorch {rows[name][0]:12.1f}")
-        kept[str(n)] = {k: {"torch": a, "ingot": b, "ratio": a / b} for k, (a, b) in rows.items()}
+        kept[str(n)] = look(__file__, list(cases(import_module("ingot"), n)), options, f"calls on {n} elements")
     if options.out:
         body = {"machine": machine(), "versions": versions("torch", "numpy"), "unit": "µs", "elements": kept}
         options.out.write_text(json.dumps(body, indent=1) + "\n")
