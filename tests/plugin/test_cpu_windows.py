@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -76,8 +78,8 @@ def wanted(case: Case) -> dict[str, Array]:
 
 
 def error(made: Array, exact: Array) -> float:
-    """The largest difference, as a share of the largest result."""
-    return float(np.abs(made - exact).max() / np.abs(exact).max())
+    """The largest difference, as a share of the largest result; where all are 0, itself."""
+    return float(np.abs(made - exact).max() / (np.abs(exact).max() or 1.0))
 
 
 # ---- values ------------------------------------------------------------------------------------------------------------
@@ -88,6 +90,30 @@ def test_beside_float64(case: Case) -> None:
     assert error(made["out"], exact["out"]) < (WINOGRAD if by_winograd else DIRECT)
     assert error(made["x"], exact["x"]) < (WINOGRAD if by_winograd else DIRECT)
     assert error(made["weight"], exact["weight"]) < DIRECT
+
+
+def any_case(draw: random.Random) -> Case:
+    """Windows of any kind that fit their pictures."""
+    rank, groups = draw.choice((1, 2, 2)), draw.choice((1, 1, 2, 3, 5, 8, 17))
+    channels, outputs = draw.choice((1, 1, 2, 3, 5, 9, 16, 18)), draw.choice((1, 1, 2, 3, 4, 7, 15, 16, 17, 33))
+    taps, stride, dilation, size = (
+        tuple(draw.choice(some) for _ in range(rank))
+        for some in ((1, 2, 3, 3, 4, 5, 7), (1, 1, 2, 3, 4, 5), (1, 1, 1, 2, 3), (1, 2, 5, 7, 9, 14, 17, 33, 40))
+    )
+    pads = tuple((draw.randint(0, 4), draw.randint(0, 4)) for _ in range(rank))
+    x, weight = (draw.choice((1, 2, 3)), groups * channels, *size), (groups * outputs, channels, *taps)
+    rows = zip(size, pads, taps, dilation, strict=True)
+    if any(n + sum(pad) <= d * (t - 1) for n, pad, t, d in rows) or math.prod(x) * outputs * math.prod(taps) > 2e6:
+        return any_case(draw)
+    return Case(x, weight, stride, pads, dilation, groups)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_windows(seed: int) -> None:
+    draw = random.Random(seed)
+    for case in (any_case(draw) for _ in range(12)):
+        made, exact = cases.results(case), wanted(case)
+        assert all(error(made[n], exact[n]) < WINOGRAD for n in made), case
 
 
 @pytest.mark.parametrize("case", cases.WINOGRAD, ids=IDS[: len(cases.WINOGRAD)])

@@ -90,13 +90,13 @@ def _wasted(count: int, parts: int) -> float:
 
 
 def _tiled(outputs: int, lines: int, length: int, registers: int) -> Tile:
-    """The tile that wastes least; of equals the one that reads pixels least often."""
+    """The tile that takes least: for a product of its own, what it wastes; beside it reads, which several products share."""
 
     def cost(t: Tile) -> tuple[float, int]:
         wasted = _wasted(outputs, t.outputs) * _wasted(lines, t.rows) * _wasted(length, t.vectors * LANES)
-        size = math.prod(t)
-        reads = 1 / (t.outputs * t.rows) + 1 / t.vectors + (size < registers // 2)
-        return wasted * (1 + reads), -size
+        pixels, weights = 1 / (t.outputs * t.rows), 1 / t.vectors
+        waits = math.prod(t) < registers // 2  # too few sums at a time: each product waits for the one before
+        return wasted * (1 + pixels + weights + waits), -math.prod(t)
 
     sizes = [Tile(o, r, v) for o in (1, 2, 3, 4) for r in (1, 2, 4) for v in (1, 2, 4) if o * r * v <= registers]
     return min(sizes, key=cost)

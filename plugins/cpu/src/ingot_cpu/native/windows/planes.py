@@ -89,7 +89,7 @@ def text(finish: Finish, v: Variant) -> str:
                 _phase(c, v, taps, pixels, weights, made)
 
         c.each(0, c["outputs"], outputs, v.tile.outputs)
-        c.each(0, c["outputs"], lambda o: _put(c, results, Piece(image, group, o, first), v, finish))
+        c.each(0, c["outputs"], lambda o: _put(c, results, Output(image, group, o, first), v, finish))
 
     shares(c, c["chunks"], chunk)
     return c.text()
@@ -196,8 +196,8 @@ def _products(
     return made
 
 
-class Piece(NamedTuple):
-    """An output of a group, from line ``first`` of its phases on."""
+class Output(NamedTuple):
+    """One of a group, from line ``first`` of its phases on."""
 
     image: Value
     group: Value
@@ -205,7 +205,7 @@ class Piece(NamedTuple):
     first: Value
 
 
-def _put(c: Code, results: str, of: Piece, v: Variant, finish: Finish) -> None:
+def _put(c: Code, results: str, of: Output, v: Variant, finish: Finish) -> None:
     """A band of results to where they belong."""
     output = c.sum(c.times(of.group, c["outputs"]), of.output)
     end = finish(c)(of.image, [output])[0]
