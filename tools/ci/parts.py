@@ -26,14 +26,14 @@ from typing import IO
 DEADLINE = 24 * 60  # seconds from the start of .ci/run
 LEAST = 15  # seconds that an elastic part samples for, however late it is
 TOLD = 20  # lines of a failed part that are said again at the end: a log is often kept by its end only
-AROUND = 40  # seconds beside its budget: imports, collection, the last test
+AROUND, MOST_AROUND = 8, 120  # seconds beside its budget, usually and at most: imports, collection, the last test
 PYTHON = sys.executable
 TESTS = f"{PYTHON} -m pytest -q -p no:cacheprovider"
 TESTS_IN_TWO = f"{TESTS} -n 2"
 OPS = f"{TESTS} tests/device/test_ops.py --device"
 FUZZ = "tests/device/test_compile_fuzz.py"
 DEVICES = f"{TESTS_IN_TWO} tests/device --ignore tests/device/test_ops.py --ignore {FUZZ} --budget 45"
-OTHERWISE = f"{DEVICES} --others 120"  # a device without a kept kernel compiles for half an hour
+OTHERWISE = f"{DEVICES} --others 75"  # a device without a kept kernel compiles for half an hour
 ELSE = "cpu otherwise"
 JUDGE = (
     f"{PYTHON} -m ingot_tools conformance {{0}}:0 --budget {{{{budget}}}} --seed \"$INGOT_TEST_SEED\" "
@@ -85,9 +85,9 @@ PARTS = (
     Part("nvrtc", 120, f"{PYTHON} tools/ci/nvrtc.py --budget {{budget}}", share=1.0),
     Part("cuda simulated", 240, f"{PYTHON} tools/ci/cuda_sim.py --budget {{budget}}", share=2.0),
     # The last parts change the environment: a later `uv sync` takes PyTorch away again.
-    Part("torch", 150, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
+    Part("torch", 90, f"python3 -m pip --python {PYTHON} install --quiet {TORCH}"),
     Part("torch build", 30, f'{PYTHON} -c "{CPU_BUILD}"'),
-    Part("parity", 240, f"{TESTS_IN_TWO} -m torch tests/parity", tests=True),
+    Part("parity", 180, f"{TESTS_IN_TWO} -m torch tests/parity", tests=True),
 )
 
 
@@ -144,7 +144,7 @@ def run(part: Part, later: Sequence[Part], end: float) -> Outcome:
     reserved = sum(p.seconds for p in later if not p.share) / 2 + AROUND * len(elastic)  # a limit is twice what is usual
     fair = (left - reserved) * part.share / sum(p.share for p in elastic)
     budget = int(min(part.seconds, max(fair, LEAST)))
-    return finish(part, part.command.format(budget=budget), budget + 3 * AROUND)
+    return finish(part, part.command.format(budget=budget), budget + MOST_AROUND)
 
 
 def run_full(part: Part) -> Outcome:
