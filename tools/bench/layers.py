@@ -7,7 +7,6 @@ A gradient has kernels of its own, which `survey.py` does not see. The slowest b
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import warnings
@@ -15,8 +14,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from common import Cases, machine, parser, serve, versions
-from survey import look
+from common import Cases, parser, serve
+from survey import keep, look
 
 Call = Callable[..., Any]
 IMAGE, MATRIX, WORDS = (8, 64, 56, 56), (1000, 1000), (8, 128, 256)
@@ -141,10 +140,7 @@ def main() -> int:
     if options.serve:
         warnings.simplefilter("ignore")
         return serve(cases(import_module(options.serve)))
-    rows = look(__file__, list(cases(import_module("ingot"))), options, "layers and functions, there and back")
-    if options.out:
-        body = {"machine": machine(), "versions": versions("torch", "numpy"), "unit": "µs", "rows": rows}
-        options.out.write_text(json.dumps(body, indent=1) + "\n")
+    keep(options, rows=look(__file__, list(cases(import_module("ingot"))), options, "layers and functions, there and back"))
     return 0
 
 

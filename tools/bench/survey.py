@@ -139,6 +139,13 @@ def look(file: str, names: list[str], options: argparse.Namespace, what: str) ->
     return {k: {"torch": a, "ingot": b, "ratio": a / b} for k, (a, b) in rows.items()}
 
 
+def keep(options: argparse.Namespace, **found: Any) -> None:
+    """Write what was measured, in microseconds, where that is asked for."""
+    if options.out:
+        body = {"machine": machine(), "versions": versions("torch", "numpy"), "unit": "µs", **found}
+        options.out.write_text(json.dumps(body, indent=1) + "\n")
+
+
 def main() -> int:
     """Measure both, print what is below, the worst first."""
     made = parser(__doc__ or "")
@@ -153,9 +160,7 @@ def main() -> int:
     for n in options.elements:
         os.environ[ELEMENTS] = str(n)
         kept[str(n)] = look(__file__, list(cases(import_module("ingot"), n)), options, f"calls on {n} elements")
-    if options.out:
-        body = {"machine": machine(), "versions": versions("torch", "numpy"), "unit": "µs", "elements": kept}
-        options.out.write_text(json.dumps(body, indent=1) + "\n")
+    keep(options, elements=kept)
     return 0
 
 
