@@ -24,6 +24,7 @@ EQUAL: tuple[Row, ...] = (
     ("abs", "< to <=", r".*< 0\) \?", "0 is its own negative"),
     ("max|max_pool1d|max_pool2d|cummax|cummin", "< to <=", r".*\(t\d+ >= 0\) & \(t\d+ < (1|c\d+)\)",
      "what it found itself lies within"),
+    ("adaptive_max_pool[123]d", "< to <=", r"for \(int (i\d+_0) = 0; \1 < n\d+; ", "one more is the last of the window again"),
     ("sinh|cosh", "< to <=", r".* < (709|88)\.0f?\) \?", "at the bound both forms are right, within the bound of the op"),
     ("randperm", "change a seed constant", r".*\n(  \w|\})", "a kernel without a loop draws one number, and any is the first"),
     ("", "drop a mask|< to <=", r"if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),

@@ -288,7 +288,7 @@ RECORDS = (
         S(V(2, 2, 3), V(2, 3, 2), V(3)), S(V(1, 2, 3), V(2, 1, 3), stride=2, padding=1, groups=2), S(V(0, 2, 3), V(2, 3, 2)))),
     W("conv_transpose2d", conv_transpose, **SUMS, samples=TRANSPOSED),
     W("conv_transpose3d", conv_transpose, **SUMS, samples=(
-        S(V(1, 2, 2, 1, 2), V(2, 1, 2, 2, 1), V(1)),
+        S(V(1, 2, 2, 1, 2), V(2, 1, 2, 2, 1), V(1)), S(V(1, 3, 2, 1, 4), V(3, 2, 1, 3, 2), stride=(1, 1, 3)),
         S(V(1, 2, 1, 2, 2), V(2, 1, 2, 1, 3), stride=(1, 2, 2), padding=(0, 0, 1), groups=2),
         S(V(0, 1, 2, 2, 2), V(1, 1, 2, 2, 2)))),
     W("max_pool1d", max_pool(1), dtypes=FLOAT, ulp=0, result=("same", "int64"), samples=(
