@@ -332,8 +332,9 @@ def report(tried: Sequence[Tried]) -> tuple[str, bool]:
         said = ", ".join(f"{n} by {way}" for way, n in ways.most_common())
         lines.append(f"{operator:24} {killed:5} of {len(mine):5} killed   {said}")
     lines += [
-        f"{'equal' if t.equal else 'survivor'}: {t.op}, {t.mutant.operator}, line {t.mutant.line}: {t.mutant.was}   "
-        f"{t.reason or '(no reason known)'}" for t in tried if not t.by
+        f"{'equal' if t.equal else 'survivor'}: {t.op}, {t.mutant.operator}, line {t.mutant.line}: {t.mutant.was.strip()}\n"
+        f"    became {t.mutant.source.splitlines()[t.mutant.line - 1].strip()}\n    {t.reason or '(no reason known)'}"
+        for t in tried if not t.by
     ]  # fmt: skip
     wrong = [t for t in tried if not t.equal]
     killed, unexplained = sum(bool(t.by) for t in wrong), sum(not (t.by or t.reason) for t in wrong)

@@ -193,7 +193,8 @@ RECORDS = (
         S(V(3, 4), ABOVE), S(V(3, 4), BELOW), S(V(4, 3), (HALF, ABOVE)), S(V(3, 11), ix([3], (1,))),
         S(V(3, 3), (ix([1, 2, 0] * 3, (9,)), ABOVE)))),
     X("setitem", put_array, call=put, method="", samples=PUTS, beyond=(
-        S(V(3, 4), ABOVE, 1.0), S(V(3, 4), BELOW, V(1, 4)), S(V(4, 3), (HALF, ABOVE), 1.0))),
+        S(V(3, 4), ABOVE, 1.0), S(V(3, 4), BELOW, V(1, 4)), S(V(4, 3), (HALF, ABOVE), 1.0), S(V(3, 4), ABOVE, V(1, 4)),
+        S(V(4, 3), (HALF, ABOVE), V(1)))),
     X("index_select", lambda x, dim, i: np.take(x, i, axis=dim), no_zero_dim=AXIS, beyond=(
         S(V(3, 4), 0, ABOVE), S(V(3, 4), 0, BELOW), S(V(4, 3), -1, ABOVE)), samples=(
         S(V(3, 4), 0, ROWS), S(V(3, 4), -1, ix([3, 0], (2,))), S(V(3, 4), 0, NONE),
