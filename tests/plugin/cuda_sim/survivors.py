@@ -29,6 +29,7 @@ EQUAL: tuple[Row, ...] = (
     ("max_pool1d|max_pool2d|max_pool3d", "< to <=", r"for \(int (i\d+_0) = 0; \1 < n\d+;(?s:.*)== \(long long\)",
      "what a window more has found lies elsewhere"),
     ("sinh|cosh", "< to <=", r".* < (709|88)\.0f?\) \?", "at the bound both forms are right, within the bound of the op"),
+    ("hypot", "< to <=", r".*> 0x1p\+\d+f?\) \? 0x1p-\d+f? : \(\(\w+ < 0x1p-\d+f?\) \? ", "at the bound both scales are right"),
     ("randperm", "change a seed constant", r".*\n(  \w|\})", "a kernel without a loop draws one number, and any is the first"),
     ("", "drop a mask|< to <=", r"if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
     ("", "drop a mask|< to <=", IN_LOOP + r"(a\d+_0\[l\d\]) = \1 \+ (v\d+\[|\(v\d+\[\w+\] \* )",
