@@ -18,9 +18,10 @@ AVERAGES: tuple[Any, ...] = (avg_pool1d, avg_pool2d, avg_pool3d)
 
 
 def _powers(rank: int, input: Tensor, norm_type: float, kernel_size: Each, stride: Each | None, ceil_mode: bool) -> Tensor:
+    powers = input.pow(norm_type)
     if norm_type == 0:
         raise ValueError(f"lp_pool{rank}d: norm_type must not be 0, which has no root; for means there is avg_pool{rank}d")
-    powers, kernel = input.pow(norm_type), each("kernel_size", kernel_size, rank, 1)
+    kernel = each("kernel_size", kernel_size, rank, 1)
     means = AVERAGES[rank - 1](powers, kernel, stride, 0, ceil_mode)
     return (means.sign() * means.abs().relu()).mul(math.prod(kernel)).pow(1.0 / norm_type)
 
