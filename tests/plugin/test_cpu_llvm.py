@@ -30,8 +30,7 @@ from ingot_devices.opset import OPS
 from native_cases import Array
 
 CODEGEN = CpuCodegen()
-REASON = CODEGEN.available()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
+pytestmark = elsewhere.native()
 CASES = native_cases.cases()
 SAMPLES = generated.samples()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import elsewhere
 import native_cases
 import numpy as np
 import pytest
@@ -19,8 +20,7 @@ from ingot_devices.plan import Ref
 from ingot_devices.view import View
 from native_cases import Array
 
-REASON = CpuCodegen().available()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
+pytestmark = elsewhere.native()
 
 
 def view(values: Array) -> View:

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import elsewhere
 import pytest
 from ingot_cpu.native import kernel, recipe
-from ingot_cpu.native.codegen import CpuCodegen
 from ingot_devices import dtypes as dt
 from ingot_devices import open_device
 from ingot_devices.codegen.sizes import Shape
@@ -22,8 +22,7 @@ from ingot_devices.ir.size import Formula, Size, Traced
 from ingot_devices.layout import Layout
 from ingot_devices.opset import OPS, Spec
 
-REASON = CpuCodegen().available()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
+pytestmark = elsewhere.native()
 RECORDS = 12
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import elsewhere
 import ingot
 import native_cases
 import numpy as np
@@ -16,8 +17,7 @@ from ingot_devices.ir.definition import Define, Operand
 from native_cases import Array
 
 CODEGEN = CpuCodegen()
-REASON = CODEGEN.available()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
+pytestmark = elsewhere.native()
 
 
 def native(name: str, *values: Any, **attrs: Any) -> list[Array]:

@@ -12,13 +12,11 @@ import ingot
 import numpy as np
 import pytest
 import window_cases as cases
-from ingot_cpu.native.codegen import CpuCodegen
 from ingot_cpu.native.windows import geometry
 from ingot_devices import precision
 from window_cases import Array, Case
 
-REASON = CpuCodegen().available()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=f"no native kernels here: {REASON}")
+pytestmark = elsewhere.native()
 WINOGRAD, DIRECT = 2e-5, 2e-6
 """Bounds of the error, in shares of the largest result. Winograd's was 1e-5 at most."""
 IDS = [f"{c.x}{c.weight}/{c.stride}+{c.padding}" for c in cases.CASES]
