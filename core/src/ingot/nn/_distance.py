@@ -17,6 +17,16 @@ def pairwise_distance(x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6,
     return (x1 - x2 + eps).norm(p, -1, keepdim)
 
 
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The ``p``-norm of the difference of each pair of rows: (N, D) → (N · (N - 1) / 2), the pairs (0, 1), (0, 2) …"""
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if p < 0:
+        raise RuntimeError("pdist only supports non-negative p values")
+    first, second = ingot.triu_indices(len(input), len(input), 1, device=input.device)
+    return pairwise_distance(input[first], input[second], p, eps=0.0)
+
+
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """x1·x2 / (|x1| |x2|) along ``dim``; no length counts as less than ``eps``."""
     if not ingot.result_type(x1, x2).is_floating_point:

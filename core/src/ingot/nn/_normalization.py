@@ -9,6 +9,8 @@ import math
 from collections.abc import Sequence
 
 import ingot
+from ingot.nn._padding import pad
+from ingot.nn._pooling import avg_pool1d
 from ingot.ops.common import run
 from ingot.ops.neural import update_running_
 from ingot.tensor import Tensor
@@ -116,3 +118,18 @@ def rms_norm(
 
 
 _EPSILON = {2: 2.0**-23, 4: 2.0**-23, 8: 2.0**-52}  # of the dtype that is computed in, by the bytes of the input's
+
+
+def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x / (k + alpha · mean of x² over ``size`` channels nearby)^beta: (N, C, …) → same (Krizhevsky et al., 2012).
+
+    The channels are ``size // 2`` before and the rest from the own one on; those beyond the ends are zeros that count.
+    """
+    if input.ndim < 3:
+        raise ValueError(f"Expected 3D or higher dimensionality input (got {input.ndim} dimensions)")
+    if input.numel() == 0:
+        return input
+    squares = (input * input).flatten(2).transpose(1, 2)  # (N, pixels, C)
+    padded = pad(squares, (size // 2, (size - 1) // 2))
+    means = avg_pool1d(padded, size, 1).transpose(1, 2).reshape(input.shape)
+    return input / means.mul(alpha).add(k).pow(beta)

@@ -1,8 +1,7 @@
 """Pooling as functions: PyTorch's arguments, turned into what the ops ``max_pool`` (or
 ``max_pool_with_indices``), ``avg_pool``, ``adaptive_max_pool``, ``adaptive_avg_pool`` take.
 
-`nn.functional` exports these; `_power_pooling` has those by powers and along channels. The axes left of the pooled ones are
-(N, C) or (C,).
+`nn.functional` exports these; `_power_pooling` has those by powers. The axes left of the pooled ones are (N, C) or (C,).
 """
 
 from __future__ import annotations
@@ -76,7 +75,8 @@ def _average(
     kernel, pads = each("kernel_size", kernel_size, rank, 1), each("padding", padding, rank, 0)
     step = kernel if stride is None or stride == [] else each("stride", stride, rank, 1)
     sizes = input.shape[input.ndim - rank :]
-    if step == kernel and not any(pads) and divisor is None and not any(n % k for n, k in zip(sizes, kernel, strict=True)):
+    even = all(n == k or (s == k and n % k == 0) for n, k, s in zip(sizes, kernel, step, strict=True))
+    if even and not any(pads) and divisor is None and input.is_floating_point():
         split = [m for n, k in zip(sizes, kernel, strict=True) for m in (n // k, k)]  # each element is in one window
         return input.view(*input.shape[: input.ndim - rank], *split).mean(tuple(range(1 - 2 * rank, 0, 2)))
     return run("avg_pool", input, kernel=kernel, stride=step, padding=pads,

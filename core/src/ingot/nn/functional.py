@@ -35,6 +35,7 @@ from ingot.nn._distance import (
     cosine_embedding_loss,
     cosine_similarity,
     pairwise_distance,
+    pdist,
     triplet_margin_loss,
     triplet_margin_with_distance_loss,
 )
@@ -59,7 +60,7 @@ from ingot.nn._margin_losses import (
     multilabel_soft_margin_loss,
     soft_margin_loss,
 )
-from ingot.nn._normalization import batch_norm, group_norm, instance_norm, rms_norm
+from ingot.nn._normalization import batch_norm, group_norm, instance_norm, local_response_norm, rms_norm
 from ingot.nn._padding import pad
 from ingot.nn._pooling import (
     adaptive_avg_pool1d,
@@ -75,7 +76,7 @@ from ingot.nn._pooling import (
     max_pool2d,
     max_pool3d,
 )
-from ingot.nn._power_pooling import local_response_norm, lp_pool1d, lp_pool2d, lp_pool3d, pdist
+from ingot.nn._power_pooling import lp_pool1d, lp_pool2d, lp_pool3d
 from ingot.nn._rearrange import channel_shuffle, fold, pixel_shuffle, pixel_unshuffle, unfold
 from ingot.nn._resize import interpolate
 from ingot.ops.activation import (

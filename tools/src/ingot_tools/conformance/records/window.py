@@ -256,7 +256,8 @@ AVERAGES = (
     S(V(1, 1, 5, 6), 2, stride=2, ceil_mode=True), S(V(1, 2, 5, 5), 3, stride=2, padding=1, count_include_pad=False),
     S(V(1, 1, 5, 6), 3, stride=2, padding=1, ceil_mode=True), S(V(1, 1, 4, 4), 2, divisor_override=3),
     S(V(1, 1, 5, 6), 3, stride=2, padding=1, ceil_mode=True, count_include_pad=False),
-    S(V(2, 2, 4, 5), (4, 5)), S(V(1, 2, 4, 5), (4, 5), divisor_override=3), S(V(1, 2, 4, 5), (4, 5), stride=1, padding=(1, 0)),
+    S(V(2, 2, 4, 5), (4, 5)), S(V(1, 2, 4, 6), (4, 3)), S(V(1, 2, 4, 6), (4, 3), stride=(1, 3)),
+    S(V(1, 2, 4, 5), (4, 5), divisor_override=3), S(V(1, 2, 4, 5), (4, 5), stride=1, padding=(1, 0)),
     S(V(0, 2, 4, 4), 2), S(V(2, 5, 19, 18), 3, stride=2, padding=1, big=True), S(V(2, 3, 15, 16), (5, 4), big=True),
 )  # fmt: skip
 BATCHES = (
