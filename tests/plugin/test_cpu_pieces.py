@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import elsewhere
+import generated
 import ml_dtypes
 import native_cases
 import numpy as np
@@ -74,7 +76,7 @@ def test_pieces_are_the_whole(case: str) -> None:
     assert len(found.parts) > 1 or case == "volumes"
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c not in ("volumes", "circular")])
+@pytest.mark.parametrize("case", [c for c in CASES if c != "volumes"])
 def test_no_piece_asks(case: str) -> None:
     """No comparison of an index with a number is left in any loop."""
     name, values, attrs = CASES[case]
@@ -96,6 +98,22 @@ def test_small_loops_stay_whole() -> None:
     found = ("pad", (drawn(10, 11), 2.5), {"pads": ((1, 2), (3, 4))})
     (definition,), layouts, _ = native_cases.prepared(*found)
     assert len(recipe.recipe(definition, layouts, frozenset(), jit()).parts) == 1
+
+
+@NATIVE
+def test_every_kind_of_loop_in_pieces(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Samples of all kinds of loops, and of halves, are small: here they are cut, too."""
+    monkeypatch.setattr(pieces, "LEAST", 1)
+    monkeypatch.setenv("INGOT_CACHE_DIR", str(tmp_path))
+    for kept in ("_memory", "_structures"):
+        monkeypatch.setattr(recipe, kept, {})
+    for op, values, attrs, expected in generated.samples().values():
+        assert not generated.wrong(native_cases.run(CODEGEN.native, op, *values, **attrs), expected), op
+    half = drawn(9, 11, dtype=ml_dtypes.bfloat16)
+    for name, attrs in (("pad", {"pads": ((1, 2), (3, 0))}), ("border", {"pads": ((1, 2), (3, 0))})):
+        values = (half, 1.0) if name == "pad" else (half,)
+        (got,) = native_cases.run(CODEGEN.native, name, *values, **attrs)
+        np.testing.assert_array_equal(got, by_numpy(name, values, attrs)[0])
 
 
 @NATIVE
