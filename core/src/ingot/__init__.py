@@ -70,9 +70,10 @@ from .printing import set_printoptions
 from .tensor import Tensor
 
 if TYPE_CHECKING:
-    from . import amp, compiler, library, linalg, nn, optim, profiler, streams, utils, vision
+    from . import amp, compiler, func, library, linalg, nn, optim, profiler, streams, utils, vision
     from .amp import autocast, get_autocast_dtype, is_autocast_enabled
     from .compiler import compile
+    from .func import vmap
     from .library import use_kernel, without_kernels
     from .nn.functional import cosine_similarity, pairwise_distance
     from .serialization import load, save
@@ -132,6 +133,7 @@ __all__ = [
     "float32",
     "float64",
     "from_dlpack",
+    "func",
     "get_autocast_dtype",
     "get_default_device",
     "get_default_dtype",
@@ -189,6 +191,7 @@ __all__ = [
     "use_kernel",
     "utils",
     "vision",
+    "vmap",
     "without_kernels",
 ]
 for _module in catalog.MODULES:
@@ -248,7 +251,8 @@ def from_dlpack(source: Any) -> Tensor:
 _LAZY = {
     "amp": "amp", "autocast": "amp", "get_autocast_dtype": "amp", "is_autocast_enabled": "amp",
     "nn": "nn", "optim": "optim", "utils": "utils", "save": "serialization", "load": "serialization", "compile": "compiler",
-    "compiler": "compiler", "library": "library", "linalg": "linalg", "profiler": "profiler", "vision": "vision",
+    "compiler": "compiler", "func": "func", "vmap": "func", "library": "library", "linalg": "linalg", "profiler": "profiler",
+    "vision": "vision",
     "finfo": "typeinfo", "iinfo": "typeinfo",
     "use_kernel": "library", "without_kernels": "library", "Stream": "streams", "Event": "streams", "streams": "streams",
     "cosine_similarity": "nn.functional", "pairwise_distance": "nn.functional",

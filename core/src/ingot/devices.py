@@ -93,11 +93,15 @@ def get_default_device() -> device:
 _open: dict[str, Any] = {}
 
 
-def open_device(spec: str | device | None) -> Any:
-    """The open contract Device of a name; None is the default device. `DeviceUnavailable` says why not."""
+def open_device(spec: Any) -> Any:
+    """The open contract Device of a name (or of a `device`); None is the default one. `DeviceUnavailable` says why not.
+
+    One that stands on another has no name: it is given itself."""
     name = str(get_default_device() if spec is None else spec)
     found = _open.get(name)
     if found is None or found.lost:
+        if getattr(spec, "beneath", None) is not None:
+            return spec
         found = discovery.open_device(name)
         _open[name] = found
     return found

@@ -24,7 +24,7 @@ from .autograd.saved import save
 from .base import TensorBase
 from .cpu import KIND as CPU
 from .devices import default_device, device_of
-from .lazy import casting, heard, resolution
+from .lazy import casting, crossing, heard, resolution
 
 if TYPE_CHECKING:
     from ingot_devices.layout import Layout
@@ -167,6 +167,8 @@ def _agree(op: Op, operands: Sequence[Any], device: Any) -> tuple[list[Any], Any
     devices = list(found.values())
     if len(devices) <= 1:
         return made, device or (devices[0] if devices else default_device())
+    if any(one.axes for one in devices):
+        return crossing.together(op.name, made)
     for one in devices:  # a device that was lost may have the name of the one that took its place
         one.require()
     homes = [o._layout.device for o in made if isinstance(o, TensorBase) and o._layout.shape]

@@ -60,7 +60,16 @@ class Generator:
         return self._seed
 
     def take(self, blocks: int) -> tuple[int, int, int, int]:
-        """(seed low, seed high, offset low, offset high) for an op that consumes ``blocks``; the offset moves on."""
+        """(seed low, seed high, offset low, offset high) for an op that consumes ``blocks``; the offset moves on.
+
+        Inside `func.vmap` each lane consumes as many, where it says that they differ.
+        """
+        for axis in state.axes:
+            if axis.randomness == "error":
+                raise RuntimeError("vmap: a random number was drawn inside; say with randomness='different' or 'same' whether "
+                                   "each lane has its own")
+            if axis.randomness == "different":
+                blocks *= axis.size
         with self._lock:
             offset = self._offset
             self._offset = (offset + blocks) % (1 << 64)

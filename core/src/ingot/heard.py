@@ -36,7 +36,12 @@ def find(
 
 
 def run(op: Op, entry: dispatch.Entry, operands: Sequence[Any]) -> list[Any]:
-    """`dispatch.run`, and tell the recorder. What a plan does inside is not news: on the host it reads and writes."""
+    """`dispatch.run`, and tell the recorder. What a plan does inside is not news: on the host it reads and writes.
+
+    On lanes (`ingot.func`) only what is inside is: the ops that run beneath.
+    """
+    if entry.plan.device.axes:
+        return dispatch.run(entry, operands)
     before = state.context
     state.context = before.change(recording=False)
     try:

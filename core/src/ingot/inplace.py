@@ -50,6 +50,10 @@ def write_into(x: Any, value: Any) -> None:
     """Copy ``value`` (broadcast, cast, any device) over ``x``, without the tape; the version goes up."""
     require_writable(x)
     if value._layout.device is not x._layout.device:
+        if x._layout.device.axes or value._layout.device.axes:
+            x, value = dispatch._agree(OPS["copy"], (x, value), None)[0]
+            write_into(x, value)
+            return
         if value._layout.shape != x._layout.shape or value._layout.dtype is not x._layout.dtype:
             value = value.to(x.device, x._layout.dtype).expand(x._layout.shape)
             write_into(x, value)
@@ -75,7 +79,7 @@ def write_into(x: Any, value: Any) -> None:
 
 def _run_copy(plan: Plan, value: Any, x: Any) -> None:
     context = state.context
-    if not context.recording:
+    if not context.recording or plan.device.axes:
         plan.run((value, x), TensorBase.kind)
         return
     state.context = context.change(recording=False)  # what a plan does inside is not news
@@ -186,7 +190,7 @@ def _write(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) -> 
     run = dispatch.run
     if entry is None:
         device = x._layout.device
-        moved, _ = dispatch._agree(op, operands, device)
+        moved, device = dispatch._agree(op, operands, device)
         keys = tuple([dispatch.key_of(o) for o in moved])
         others = None if patterns is None else (*patterns[:at], *patterns[at + 1 :])
         entry = dispatch.Entry(op, keys, attrs, _plan(op, keys, attrs, device, set(others or ()), at))
@@ -262,6 +266,8 @@ def _recorded(op: Op, operands: Sequence[Any], attrs: tuple[Any, ...], at: int) 
     """The in-place op with its gradient. Where the rules read the value of ``x`` before, a copy of that is saved; where they
     read a result that is not the new value of ``x``, element for element, that is computed apart and copied."""
     x = operands[at]
+    if x._layout.device.axes:  # on lanes all operands are, and have edges from there
+        operands = tuple(dispatch._agree(op, operands, x._layout.device)[0])
     rules = rules_of(op)
     edges = tuple([o._edge if isinstance(o, TensorBase) else None for o in operands])
     wanted = rules.wanted(edges) if rules is not None else None
@@ -369,6 +375,8 @@ def _further(operand: Any) -> Any:
 def assign(x: Any, value: Any) -> None:
     """``x[...] = value`` with the tape: x's value is ``value`` from here on."""
     require_not_leaf(x)
+    if value._layout.device is not x._layout.device and x._layout.device.axes:
+        value = dispatch._agree(OPS["copy"], (x, value), None)[0][1]
     write_into(x, value)
     if state.context.grad and (value._edge is not None or x._edge is not None
                                or (x._base is not None and x._base._edge is not None)):

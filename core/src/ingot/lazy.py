@@ -20,6 +20,7 @@ class LazyModule:
 
 
 casting = LazyModule("ingot.amp.casting")
+crossing = LazyModule("ingot.func.crossing")
 heard = LazyModule("ingot.heard")
 discovery = LazyModule("ingot_devices.discovery")
 interchange = LazyModule("ingot.interchange")

@@ -51,6 +51,8 @@ def destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any
 
 def moved(x: Any, opened: Any) -> Any:
     """``x`` on another device; the gradient moves back."""
+    if x._layout.device.axes:
+        raise RuntimeError("vmap: a tensor cannot be moved to another device inside; move it before the call")
     layout = Layout.dense(x._layout.shape, x._layout.dtype, opened)
     block, native = opened.pool.fresh(layout)
     made = TensorBase.kind.make(block, layout, 0, native)
@@ -64,7 +66,7 @@ def moved(x: Any, opened: Any) -> Any:
 def sent(x: Any, target: Any, dtype: Any, copy: bool) -> Any:
     """``x`` in ``dtype`` on device ``target``, where they are given. It is cast where it is, or there if it cannot be here."""
     home = x._layout.device
-    opened = home if target is None else open_device(target)
+    opened = home if target is None or (home.axes and str(target) == str(device_of(home))) else open_device(target)
     if dtype is not None and dtype is not x._layout.dtype:
         if opened is not home and home.limits.dtype_class(dtype).kind == "refused":
             return run("cast", moved(x, opened), dtype=dtype)

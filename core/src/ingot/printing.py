@@ -10,6 +10,7 @@ from ingot_devices.opset.op import Defaults
 from ingot_devices.transfer import read
 
 from .cpu import KIND as CPU
+from .lazy import crossing
 
 
 class _Options:
@@ -37,7 +38,9 @@ def set_printoptions(
 
 
 def tensor_text(x: Any) -> str:
-    """``tensor([1., 2.], device='opencl:0', grad_fn=<AddBackward>)``."""
+    """``tensor([1., 2.], device='opencl:0', grad_fn=<AddBackward>)``; inside `func.vmap` all lanes, the first axis."""
+    if x._layout.device.axes:
+        return f"lanes({tensor_text(crossing.every_lane(x))})"
     suffixes = []
     if not x._layout.size:
         body = "[]"

@@ -65,6 +65,7 @@ class Context:
 class _State(threading.local):
     context: Context = Context.of(True, False, False, False, "", (), False, ())
     recorder: Any = None  # what listens while a context says ``recording`` (the core's compiler)
+    axes: tuple[Any, ...] = ()  # of the functions that run on several values at once (the core's ``vmap``), the outermost first
 
 
 state = _State()

@@ -12,7 +12,7 @@ further capability has a default here.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -25,6 +25,8 @@ from .limits import Limits
 if TYPE_CHECKING:
     from .layout import Layout
     from .memory import Block, Pool
+    from .opset.op import Op
+    from .plan import Plan, Ref, Step
 
 Handle = Any
 """Whatever the plugin's allocator returns."""
@@ -56,6 +58,8 @@ class Device:
     host_visible: ClassVar[bool] = False  # handles can be read and written as NumPy arrays
     numpy_handles: ClassVar[bool] = False  # any NumPy array is a handle: small blocks come straight from NumPy
     streams: ClassVar[bool] = False  # has streams beside the default one
+    beneath: Any = None  # the device that this one stands on, for one made of another: `plan` and `copy_steps` are then its own
+    axes: tuple[Any, ...] = ()  # along which it computes on several values at once; see `beneath`
     gaps: Mapping[str, str] = MappingProxyType({})  # what it does not keep: a case of conformance → the reason
 
     name: str = "?"
@@ -214,6 +218,15 @@ class Device:
         """Let the current stream wait for what another library has queued on its ``stream`` (None: nothing)."""
         if stream is not None:
             raise ContractError(f"{self.name} knows no streams of other libraries")
+
+    # ---- a device made of another (`beneath`) --------------------------------------------------------------------
+    def plan(self, op: Op, keys: Sequence[Any], attrs: tuple[Any, ...]) -> Plan:
+        """The plan of ``op`` for operands of these layouts, in the place of `resolve`'s routes."""
+        raise ContractError(f"{self.name} stands on another device and defines no plan(...)")
+
+    def copy_steps(self, source: Ref, target: Ref) -> list[Step]:
+        """The steps of a copy between two values of one shape."""
+        raise ContractError(f"{self.name} stands on another device and defines no copy_steps(...)")
 
     # ---- other capabilities ------------------------------------------------------------------------------------
     def copy_peer(

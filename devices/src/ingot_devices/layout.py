@@ -55,8 +55,8 @@ class Layout:
 
     @staticmethod
     def forget(device: Any) -> None:
-        """Drop the layouts of a device that was closed: they would keep it alive."""
-        for key in [k for k in list(Layout._interned) if k[-1] is device]:
+        """Drop the layouts of a device that was closed, and of those that stand on it: they would keep it alive."""
+        for key in [k for k in list(Layout._interned) if _bottom(k[-1]) is device]:
             Layout._interned.pop(key, None)
 
     @staticmethod
@@ -77,6 +77,12 @@ class Layout:
         dims = "×".join(map(str, self.shape)) or "scalar"
         how = "" if self.is_dense else f" strides {self.strides}"
         return f"{self.dtype.name}[{dims}]{how}"
+
+
+def _bottom(device: Any) -> Any:
+    while getattr(device, "beneath", None) is not None:
+        device = device.beneath
+    return device
 
 
 def dense_strides(shape: Sequence[int]) -> tuple[int, ...]:

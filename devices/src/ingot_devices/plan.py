@@ -113,7 +113,7 @@ class Plan:
         pool = self.device.pool
         self.makers = tuple(pool.maker(layout) for layout in self.allocations)
         self._schedule()
-        if observe.OBSERVERS:
+        if observe.OBSERVERS and self.device.beneath is None:  # else what runs on the device beneath is watched
             observe.watch(self)
         if self.allocations:
             self.layout = self.allocations[0]

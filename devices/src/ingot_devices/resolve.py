@@ -55,6 +55,9 @@ def resolve(
     ``aliased``: inputs whose elements are the output's own (an in-place pointwise op). `NoKernelError` when every route
     refuses; ``attempts`` collects what was looked at.
     """
+    if device.beneath is not None:
+        made: Plan = device.plan(op, keys, attrs)
+        return made
     return _Resolver(op, tuple(keys), attrs, device, context or state.context, attempts, aliased).plan()
 
 
@@ -338,6 +341,9 @@ def copy_definition(source: Layout, target: Layout) -> Definition:
 
 def copy_steps(device: Any, source: Layout, target: Layout, frm: Ref, to: Ref) -> list[Step]:
     """The steps of a copy between two layouts of one device, by the best route there is."""
+    if device.beneath is not None:
+        own: list[Step] = device.copy_steps(frm, to)
+        return own
     definition = copy_definition(source, target)
     layouts = {0: source, 1: target}
     if device.codegen is not None:

@@ -38,9 +38,10 @@ def grad(
     """The gradients of ``outputs`` by each of ``inputs``, as a tuple; ``.grad`` is left alone.
 
     ``allow_unused``: None for an input that does not matter, instead of an error. ``materialize_grads``: zeros instead.
+    ``is_grads_batched``: ``grad_outputs`` have a first axis more, and so has each gradient (by `func.vmap`).
     """
     if is_grads_batched:
-        raise RuntimeError("is_grads_batched is not supported: call grad() once for each row")
+        return _batched(outputs, inputs, grad_outputs, create_graph, allow_unused, materialize_grads)
     roots, targets = _sequence(outputs), _sequence(inputs)
     for t in targets:
         if t._edge is None:
@@ -53,6 +54,23 @@ def grad(
     if materialize_grads:
         found = [builder.zeros(t._layout) if g is None else g for t, g in zip(targets, found, strict=True)]
     return tuple(found)
+
+
+def _batched(outputs: Any, inputs: Any, seeds: Any, create: bool, allow_unused: bool | None, zeros: bool) -> tuple[Any, ...]:
+    """`grad` for each row of the gradients ``seeds``."""
+    from ..func import vmap
+
+    if seeds is None:
+        raise RuntimeError("grad(): is_grads_batched needs grad_outputs, with a first axis more than the outputs")
+    reached: list[bool] = []
+
+    def rows(*given: Any) -> list[Any]:
+        found = grad(outputs, inputs, given, True, create, allow_unused, materialize_grads=zeros)
+        reached[:] = [g is not None for g in found]
+        return [g for g in found if g is not None]
+
+    made = iter(vmap(rows)(*_sequence(seeds)))
+    return tuple(next(made) if r else None for r in reached)
 
 
 def _sequence(value: Any) -> Sequence[Any]:

@@ -138,7 +138,8 @@ class _Walk:
         if edge is None or g is None or (self.stops is not None and not self.wanted(edge[0])):
             return False
         whole = node.entry.specs[0]
-        piece = piece_of(builder, whole, node.wanted.op.name, node.entry.attrs, g) if g.dtype is whole.dtype else None
+        alike = g._layout.dtype is whole.dtype and g._layout.device is whole.device
+        piece = piece_of(builder, whole, node.wanted.op.name, node.entry.attrs, g) if alike else None
         if piece is None:
             return False
         self.cut = True
@@ -190,7 +191,7 @@ class _Walk:
                 return
             _put_together(grads, flags)
             held, g = grads[number], g.whole(builder)[0] if type(g) is Pieces else g
-        if flags[number] and not self.create:
+        if flags[number] and not self.create and held._layout.device is g._layout.device:
             add_(held, g)
         else:
             grads[number], flags[number] = builder.add(held, g), True

@@ -136,6 +136,8 @@ def from_numpy(array: Any) -> Any:
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False, **ignored: Any) -> Any:
     """Uninitialised memory."""
     opened = open_device(device)
+    if opened.axes:
+        return zeros(*size, dtype=dtype, device=opened, requires_grad=requires_grad)
     layout = Layout.dense(shape_of(size), check_dtype(dtype) or Defaults.float, opened)
     block, native = opened.pool.fresh(layout)
     return _finish(TensorBase.kind.make(block, layout, 0, native), requires_grad)
@@ -163,7 +165,8 @@ def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool 
 
 
 def _like(input: Any, dtype: Any, device: Any) -> dict[str, Any]:
-    return {"dtype": check_dtype(dtype) or input.dtype, "device": input.device if device is None else device}
+    home = input._layout.device if input._layout.device.axes else input.device  # on lanes: for each of them
+    return {"dtype": check_dtype(dtype) or input.dtype, "device": home if device is None else device}
 
 
 def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ingot_devices import dtypes as dt
+from ingot_devices.context import state
 from ingot_devices.opset.op import OPS, Defaults
 
 from .. import dispatch
 from ..devices import open_device
 from ..generator import Generator, default_generator
+from ..lazy import crossing
 from .common import check_dtype, into, run, shape_of
 
 
@@ -31,8 +33,16 @@ def _size(shape: tuple[int, ...]) -> int:
 
 def _made(name: str, numbers: tuple[Any, ...], device: Any, requires_grad: bool = False, **attrs: Any) -> Any:
     row = OPS[name]
-    made = dispatch.call(row, numbers, row.bind(attrs), open_device(device))
+    opened = open_device(device)
+    if state.axes:
+        opened = crossing.drawn_on(opened)
+    made = dispatch.call(row, numbers, row.bind(attrs), opened)
     return made.requires_grad_() if requires_grad else made
+
+
+def _each(x: Any) -> Any:
+    """``x`` on the lanes of `func.vmap`, so that each draws numbers of its own."""
+    return crossing.lifted(x, state.axes) if state.axes else x
 
 
 def _floating(dtype: Any, name: str) -> dt.DType:
@@ -103,7 +113,7 @@ def randperm(n: int, *, generator: Generator | None = None, dtype: Any = None, d
 def bernoulli(input: Any, p: Any = None, *, generator: Generator | None = None) -> Any:
     """1 with probability ``input`` (or the number ``p``), else 0."""
     seeds = _draw("bernoulli", input.numel(), input.dtype, generator)
-    chance = input if p is None else p
+    chance = _each(input) if p is None else p
     return run("bernoulli", chance, *seeds, shape=input._layout.shape, dtype=input.dtype) if p is None else _made(
         "bernoulli", (float(p), *seeds), input.device, shape=input._layout.shape, dtype=input.dtype)
 
@@ -116,7 +126,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     size = input.numel() // max(input._layout.shape[-1], 1) * num_samples if replacement else input.numel()
     seeds = _draw("uniform", size, input.dtype, generator)
-    return run("multinomial", input, *seeds, samples=int(num_samples), replacement=bool(replacement))
+    return run("multinomial", _each(input), *seeds, samples=int(num_samples), replacement=bool(replacement))
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -129,7 +139,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
         made = input * 0.0
     else:
         seeds = _draw("dropout", input.numel(), input.dtype, None)
-        made = run("dropout", input, float(p), *seeds)[0]
+        made = run("dropout", _each(input), float(p), *seeds)[0]
     if inplace:
         from ..inplace import assign
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,8 @@ def _kernel(d: Definition, plan: _Axes, numbers: tuple[int, int, int], bias: Any
         if to is not None:
             out = to(out)
         if flat:
-            x, out = x.reshape(-1, x.shape[-1]), out.reshape(-1, out.shape[-1])
+            rows = prod(x.shape[:-1])  # not -1, which NumPy cannot tell where there are no elements
+            x, out = x.reshape(rows, x.shape[-1]), out.reshape(rows, out.shape[-1])
         matmul(x, y, out=out)
         if nb is not None:
             add(out, operands[nb], out=out)
