@@ -47,7 +47,7 @@ def test_lanes_are_one_axis_more(x: Any, w: Any) -> None:
     close(func.vmap(lambda a, b: a * b.sum(), in_dims=(0, None))(x, w), x * w.sum())
     close(func.vmap(lambda a: (a[:, None] * a, a.sum()), out_dims=(-1, 0))(x)[0], np.einsum("bi,bj->ijb", values(x), values(x)))
     close(func.vmap(lambda a: a * 2, in_dims=1, out_dims=1)(x), x * 2)
-    close(func.vmap(lambda a, *, by: a * by)(x, by=x), x * x)
+    close(func.vmap(lambda a, *, by: a * by)(x, by=x[0]), x * x[0])
     assert ingot.vmap is func.vmap
 
 
@@ -303,12 +303,15 @@ def test_products_with_the_jacobian(x: Any, w: Any) -> None:
         close(first, ingot.ones(5, 4) @ w.T + weight)
         close(second, x.T @ ingot.ones(5, 4))
     tangent = ingot.randn(5, 3)
-    (_, slope), (sines, squares) = func.jvp(lambda a: (a.sin(), (a * a).sum()), (x,), (tangent,)), (None, None)
-    sines, squares = slope
+    _, (sines, squares) = func.jvp(lambda a: (a.sin(), (a * a).sum()), (x,), (tangent,))
     close(sines, x.cos() * tangent)
     close(squares, (2 * x * tangent).sum())
     close(func.jvp(func.grad(lambda a: (a.sin() ** 2).sum()), (x,), (tangent,))[1], 2 * (2 * x).cos() * tangent, 1e-4)
     assert func.jvp(lambda a: ingot.ones(2), (x,), (tangent,))[1].tolist() == [0, 0]
+    value, push = func.linearize(lambda a, b: {"s": (a @ b).sum()}, x, w)
+    close(value["s"], (x @ w).sum())
+    for scale in (1.0, 2.0):
+        close(push(tangent * scale, w * 0)["s"], (tangent @ w).sum() * scale, 1e-4)
 
 
 def test_matrices(x: Any, w: Any) -> None:
@@ -347,6 +350,14 @@ def test_functional_call_leaves_the_module_alone(x: Any) -> None:
     func.functional_call(norm, state, (x,))
     close(state["running_mean"], x.mean(0) * 0.1)
     assert not values(norm.running_mean).any()
+
+
+def test_batch_norms_without_statistics_run_on_lanes(x: Any) -> None:
+    net = func.replace_all_batch_norm_modules_(nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4)))
+    batches = ingot.stack([x, x * 2 + 1])
+    close(func.vmap(net)(batches), ingot.stack([net(b) for b in batches]))
+    gradients = func.vmap(func.grad(lambda b: net(b).sin().sum()))(batches)
+    close(gradients, ingot.stack([func.grad(lambda b: net(b).sin().sum())(b) for b in batches]), 1e-4)
 
 
 class _Failing(nn.Module):

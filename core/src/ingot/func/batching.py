@@ -23,9 +23,9 @@ def vmap(
     """A function that takes what ``func`` takes with one axis more, and gives what it gives with one axis more.
 
     ``func`` is run once, on *lanes*: it sees each tensor without the axis. ``in_dims`` is the axis of each argument (None: the
-    argument is the same for all), one for all or a nest of the arguments' form; keyword arguments are mapped along their first
-    axis. ``out_dims`` says where the axis goes in the results. ``randomness``: whether random numbers in ``func`` are an
-    "error", "different" in each lane or the "same". ``chunk_size``: no more lanes at once than this.
+    argument is the same for all), one for all or a nest of the arguments' form; keyword arguments are the same for all.
+    ``out_dims`` says where the axis goes in the results. ``randomness``: whether random numbers in ``func`` are an "error",
+    "different" in each lane or the "same". ``chunk_size``: no more lanes at once than this.
 
     Most ops run on all lanes in one launch; others are taken apart, or run lane after lane. Values cannot be read on the host
     inside (``item()``, a branch on a tensor), and arguments cannot be written in place. ValueError for arguments whose sizes
@@ -40,17 +40,20 @@ def vmap(
 
     @wraps(func)
     def mapped(*args: Any, **kwargs: Any) -> Any:
-        leaves, rebuild = flatten((args, kwargs))
-        dims = [*_dims(in_dims, args), *([0] * (len(leaves) - len(flatten(args)[0])))]
-        dims = [_axis(d, v) for d, v in zip(dims, leaves, strict=True)]
+        leaves, rebuild = flatten(args)
+        dims = [_axis(d, v) for d, v in zip(_dims(in_dims, args), leaves, strict=True)]
         size = _size(leaves, dims)
+
+        def run(given: list[Any]) -> Any:
+            return func(*rebuild(given), **kwargs)
+
         if chunk_size is None or size <= chunk_size:
-            return _mapped(func, leaves, rebuild, dims, size, out_dims, randomness)
+            return _mapped(run, leaves, dims, size, out_dims, randomness)
         parts = []
         for start in range(0, size, chunk_size):
             count = min(chunk_size, size - start)
             some = [v if d is None else v.narrow(d, start, count) for v, d in zip(leaves, dims, strict=True)]
-            parts.append(flatten(_mapped(func, some, rebuild, dims, count, 0, randomness)))
+            parts.append(flatten(_mapped(run, some, dims, count, 0, randomness)))
         joined = [movedim(cat(same), 0, 0) for same in zip(*(p[0] for p in parts), strict=True)]
         made = parts[0][1](joined)
         return parts[0][1]([movedim(v, 0, d) for v, d in zip(joined, spread(out_dims, made, "out_dims"), strict=True)])
@@ -91,16 +94,14 @@ def _size(leaves: list[Any], dims: list[int | None]) -> int:
 
 
 def _mapped(
-    func: Callable[..., Any], leaves: list[Any], rebuild: Callable[[list[Any]], Any], dims: list[int | None], size: int,
-    out_dims: Any, randomness: str,
-) -> Any:  # fmt: skip
+    run: Callable[[list[Any]], Any], leaves: list[Any], dims: list[int | None], size: int, out_dims: Any, randomness: str
+) -> Any:
     outer = state.axes
     axis, session = Axis.begin(size, randomness)
     entered = [v if d is None else enter(movedim(lifted(v, outer), d, 0), axis) for v, d in zip(leaves, dims, strict=True)]
     state.axes = (*outer, axis)
     try:
-        args, kwargs = rebuild(entered)
-        made = func(*args, **kwargs)
+        made = run(entered)
     finally:
         state.axes = outer
     values, again = flatten(made)

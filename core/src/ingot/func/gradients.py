@@ -182,34 +182,60 @@ def jvp(
 ) -> Any:  # fmt: skip
     """(``func(*primals)``, its derivative in the direction ``tangents``): the product of the Jacobian matrix with a vector.
 
-    By two walks backwards: the first is linear in its cotangent, so its derivative by that, times the tangents, is what is
-    wanted (J. Townsend, "A new trick for calculating Jacobian vector products", 2017). ``strict``: RuntimeError where an output
-    does not depend on the primals. ``has_aux``: ``func`` returns (output, aux), and jvp (output, derivative, aux).
+    ``strict``: RuntimeError where an output does not depend on the primals. ``has_aux``: ``func`` returns (output, aux), and
+    jvp (output, derivative, aux).
     """
     if not isinstance(primals, tuple) or not isinstance(tangents, tuple):
         raise TypeError("jvp: primals and tangents must be tuples, with one entry for each argument of the function")
-    given = [lifted(t, state.axes) if isinstance(t, TensorBase) else t for t in flatten(tangents)[0]]
-    with scope(grad=True, inference=False):
-        tracked = _Tracked(primals, "jvp")
-        _require_like(given, tracked.values, "jvp", "tangents", "primals")
-        made, aux = _with_aux(func(*tracked.nest), has_aux, "jvp")
-        results, again = _outputs(made, "jvp")
-        if strict and any(r._edge is None for r in results):
-            raise RuntimeError("jvp: with strict=True every output must depend on the primals, and one does not")
-        outside = tracked.leads_outside(results) or any(t._edge is not None for t in given)
-        found = [_pushed(tracked, r, given, outside) for r in results]
-    value, slope = _free(again(results), outside), _free(again(found), outside)
-    return (value, slope, _free(aux, outside)) if has_aux else (value, slope)
+    pushed = _Pushed(func, primals, has_aux, "jvp")
+    if strict and any(r._edge is None for r in pushed.results):
+        raise RuntimeError("jvp: with strict=True every output must depend on the primals, and one does not")
+    slope = pushed(tangents)
+    return (pushed.value, slope, pushed.aux) if has_aux else (pushed.value, slope)
 
 
-def _pushed(tracked: _Tracked, result: Any, tangents: Sequence[Any], create: bool) -> Any:
-    """The derivative of one output in the direction of the tangents."""
-    if result._edge is None:
-        return builder.zeros(result._layout)
-    probe = builder.zeros(result._layout).requires_grad_()
-    pulled = engine.gradients([result], [probe], tracked.values, True, True)
-    pairs = [(g, t) for g, t in zip(pulled, tangents, strict=True) if g is not None and g._edge is not None]
-    if not pairs:
-        return builder.zeros(result._layout)
-    (found,) = engine.gradients([g for g, _ in pairs], [t for _, t in pairs], [probe], True, create)
-    return builder.zeros(result._layout) if found is None else found
+def linearize(func: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[..., Any]]:
+    """(``func(*primals)``, a function of tangents that gives the derivative in their direction), to be called many times."""
+    pushed = _Pushed(func, primals, False, "linearize")
+    return pushed.value, lambda *tangents: pushed(tangents)
+
+
+class _Pushed:
+    """A function at some primals, ready for tangents.
+
+    By two walks backwards: the first is linear in its cotangent, so its derivative by that, times the tangents, is what is
+    wanted (J. Townsend, "A new trick for calculating Jacobian vector products", 2017).
+    """
+
+    def __init__(self, func: Callable[..., Any], primals: tuple[Any, ...], has_aux: bool, where: str) -> None:
+        self.where = where
+        with scope(grad=True, inference=False):
+            self.tracked = _Tracked(primals, where)
+            made, aux = _with_aux(func(*self.tracked.nest), has_aux, where)
+            self.results, self.again = _outputs(made, where)
+            self.outside = self.tracked.leads_outside(self.results)
+            self.walks = [self._walk(r) if r._edge is not None else None for r in self.results]
+        self.value, self.aux = _free(self.again(self.results), self.outside), _free(aux, self.outside)
+
+    def _walk(self, result: Any) -> tuple[Any, list[Any]]:
+        """A cotangent, and the gradients as functions of it."""
+        probe = builder.zeros(result._layout).requires_grad_()
+        return probe, engine.gradients([result], [probe], self.tracked.values, True, True)
+
+    def __call__(self, tangents: tuple[Any, ...]) -> Any:
+        """The derivative in the direction of ``tangents``, in the form of the output."""
+        given = [lifted(t, state.axes) if isinstance(t, TensorBase) else t for t in flatten(tangents)[0]]
+        _require_like(given, self.tracked.values, self.where, "tangents", "primals")
+        create = self.outside or any(t._edge is not None for t in given)
+        with scope(grad=True, inference=False):
+            found = [self._pushed(r, walk, given, create) for r, walk in zip(self.results, self.walks, strict=True)]
+        return _free(self.again(found), create)
+
+    @staticmethod
+    def _pushed(result: Any, walk: tuple[Any, list[Any]] | None, tangents: Sequence[Any], create: bool) -> Any:
+        probe, pulled = walk or (None, [])
+        pairs = [(g, t) for g, t in zip(pulled, tangents, strict=False) if g is not None and g._edge is not None]
+        found = None
+        if pairs:
+            (found,) = engine.gradients([g for g, _ in pairs], [t for _, t in pairs], [probe], True, create)
+        return builder.zeros(result._layout) if found is None else found

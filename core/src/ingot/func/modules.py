@@ -71,6 +71,17 @@ def _places(module: Any) -> dict[str, tuple[dict[str, Any], str]]:
     }
 
 
+def replace_all_batch_norm_modules_(root: Any) -> Any:
+    """``root`` with all its batch norms without running statistics, which `vmap` could not write: they use the batch's."""
+    from ..nn.modules.batchnorm import _BatchNorm
+
+    for module in root.modules():
+        if isinstance(module, _BatchNorm):
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root
+
+
 def stack_module_state(models: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """(parameters, buffers) of several modules of one kind, each stacked along a new first axis, for an ensemble by `vmap`.
 
