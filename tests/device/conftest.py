@@ -4,7 +4,7 @@
 repeatable, chooses others). ``INGOT_REQUIRE=cpu,opencl`` fails the run where one of them is missing
 (`test_devices_found.py`).
 
-The op tests of one device have a budget of seconds, and so have those of functions made of ops. They
+The op tests of one device have a budget of seconds, and so have those of functions made of ops, and of ops on lanes. They
 run in an order drawn from the commit, such that every beginning of it spreads over all ops, and stop
 when the budget is spent: the summary says "ran n of N". With ``--others SECONDS`` all other tests have
 one, too, file by file in an order drawn as well, and those that are about no device are left out.
@@ -29,13 +29,13 @@ from ingot_devices.precision import exact
 
 BUDGETS = {"cpu": 90.0, "opencl": 240.0, "sim": 180.0}
 OTHERWISE = 120.0
-SHARES = {"op": 1.0, "function": 0.5, "other": float("inf")}
-"""Of a budget that nobody has set."""
+SHARES = {"op": 1.0, "function": 0.5, "lanes": 0.25, "other": float("inf")}
+"""Of a budget that nobody has set; that of lanes also of one that somebody has."""
 
 
 class Case(NamedTuple):
-    """A test of which a sample may do: of an op or a function ``kind``, called ``name``, by a ``check``; or an "other" one of a
-    file."""
+    """A test of which a sample may do: of a ``kind`` (an "op", an op on "lanes", a "function"), called ``name``, by a ``check``;
+    or an "other" one of a file."""
 
     device: str
     kind: str
@@ -146,7 +146,8 @@ def case_of(item: pytest.Item) -> Case | None:
     """What a test is about, if it is an op test, a row of functions, or any other where those have a budget; else None."""
     params = getattr(getattr(item, "callspec", None), "params", {})
     if {"device", "record", "check"} <= set(params):
-        return Case(params["device"], "op", params["record"].name, str(params["check"]))
+        kind = "lanes" if item.path.stem == "test_func_ops" else "op"
+        return Case(params["device"], kind, params["record"].name, str(params["check"]))
     if {"device", "row"} <= set(params):
         return Case(params["device"], "function", params["row"].name, getattr(item, "originalname", "").removeprefix("test_"))
     if "device" in params and item.config.getoption("--others") is not None:
@@ -198,7 +199,7 @@ def budget(config: pytest.Config, case: Case) -> float:
         return float("inf")
     given = config.getoption("--others" if case.kind == "other" else "--budget")
     usual = BUDGETS.get(case.device.split(":", maxsplit=1)[0], OTHERWISE) * SHARES[case.kind]
-    return usual if given is None else float(given)
+    return usual if given is None else float(given) * (SHARES["lanes"] if case.kind == "lanes" else 1)
 
 
 @pytest.hookimpl(tryfirst=True)
