@@ -34,8 +34,8 @@ SHARES = {"op": 1.0, "function": 0.5, "lanes": 0.25, "other": float("inf")}
 
 
 class Case(NamedTuple):
-    """A test of which a sample may do: of a ``kind`` (an "op", an op on "lanes", a "function"), called ``name``, by a ``check``;
-    or an "other" one of a file."""
+    """A test of which a sample may do: of a ``kind`` (an "op", an op on "lanes", a "function"), called ``name``, by a
+    ``check``; or an "other" one of a file."""
 
     device: str
     kind: str

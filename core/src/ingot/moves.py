@@ -66,7 +66,8 @@ def moved(x: Any, opened: Any) -> Any:
 def sent(x: Any, target: Any, dtype: Any, copy: bool) -> Any:
     """``x`` in ``dtype`` on device ``target``, where they are given. It is cast where it is, or there if it cannot be here."""
     home = x._layout.device
-    opened = home if target is None or (home.axes and str(target) == str(device_of(home))) else open_device(target)
+    stays = target is None or (home.axes and device_name(target) == device_of(home))
+    opened = home if stays else open_device(target)
     if dtype is not None and dtype is not x._layout.dtype:
         if opened is not home and home.limits.dtype_class(dtype).kind == "refused":
             return run("cast", moved(x, opened), dtype=dtype)
