@@ -402,6 +402,27 @@ def test_nothing_is_left_behind(x: Any) -> None:
     assert pool.stats().used == used
 
 
+def test_many_sizes_do_not_add_up(x: Any) -> None:
+    for size in range(2, 90):
+        func.vmap(lambda a: a)(x[:1].expand(size, 3))
+    assert len(Axis._known) < 90
+    assert len(vars(x._layout.device)["_lanes"]) < 90
+
+
+def test_an_axis_is_not_taken_while_its_tape_lives(x: Any) -> None:
+    """Two calls of one size whose results meet: each is on an axis of its own."""
+    kept: list[Any] = []
+
+    def keep(a: Any) -> Any:
+        kept.append(a)
+        return a
+
+    func.vmap(keep)(x)
+    both = func.vmap(lambda a: (a * kept[0]).sum())(x)  # the kept one is another axis, which is there no more
+    assert tuple(both.shape) == (5,)
+    assert len(both._layout.device.axes) == 1
+
+
 # ---- what is refused -------------------------------------------------------------------------------------------------
 # ruff: noqa: PLW0108  (each row is a call of x)
 @pytest.mark.parametrize(

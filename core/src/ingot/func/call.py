@@ -71,7 +71,12 @@ class Call:
             made = self.op.infer(specs_of(keys), attrs)
         except (ValueError, TypeError, IndexError):
             return False
-        return all((s.shape, s.dtype) == ((self.size, *w.shape), w.dtype) for s, w in zip(made, self.outputs, strict=True))
+        return self.gave(made)
+
+    def gave(self, made: Sequence[Any]) -> bool:
+        """True where ``made`` (values, or the specs of some) is for all lanes what the op gives for one."""
+        pairs = zip(made, self.outputs, strict=True)
+        return all(tuple(m.shape) == (self.size, *w.shape) and m.dtype is w.dtype for m, w in pairs)
 
     def run(self, operands: Sequence[Any], **changed: Any) -> Any:
         """The op itself beneath; None where it would not give the same."""

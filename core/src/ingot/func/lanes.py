@@ -26,6 +26,7 @@ from ..base import TensorBase
 
 _ages = itertools.count().__next__
 _lock = threading.Lock()
+_KEPT = 64  # sizes of axes, and axes of a device
 
 
 class Session:
@@ -51,6 +52,8 @@ class Axis:
         """A free axis, from now on the youngest, and what keeps others from taking it."""
         session = Session()
         with _lock:
+            if len(Axis._known) > _KEPT:  # of calls over many sizes
+                Axis._known = {key: held for key, axes in Axis._known.items() if (held := [a for a in axes if a.session])}
             known = Axis._known.setdefault((size, randomness), [])
             axis = next((a for a in known if a._session() is None), None)
             if axis is None:
@@ -127,6 +130,8 @@ class Lanes(Device):
         for axis in axes:
             with _lock:
                 made = vars(beneath).setdefault("_lanes", {})
+                if len(made) > _KEPT:
+                    made = vars(beneath)["_lanes"] = {a: lanes for a, lanes in made.items() if a.session}
                 beneath = made.get(axis) or made.setdefault(axis, Lanes(beneath, axis))
         return beneath
 

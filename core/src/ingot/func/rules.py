@@ -117,7 +117,7 @@ def _addmm(call: Call) -> Any:
     made = made if alpha == 1 else builder.mul(made, alpha)
     added = call.at(0, 2)
     if beta == 0:
-        return made if len(made._layout.shape) == 3 else None
+        return made
     return builder.add(made, added if beta == 1 else builder.mul(added, beta))
 
 

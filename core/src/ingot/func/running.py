@@ -36,9 +36,12 @@ def run(
         for place in op.mutates.values():
             own(values[place], any(isinstance(v, View) and not is_shared(v) for v in values))
         made, shared = _made(device, op, values, attrs, outputs)
+        taken = [v._block.inner for v in values if isinstance(v, View)]  # a result has memory of its own
         for k, (result, value) in enumerate(zip(results, made, strict=True)):
             if k not in op.mutates:
-                value = value if value._layout.is_dense else builder.copy(value)
+                if not value._layout.is_dense or any(value._block is block for block in taken):
+                    value = builder.copy(value)
+                taken.append(value._block)
                 fill(result, value, shared)
     finally:
         state.context = before
@@ -54,11 +57,11 @@ def _made(
         return _several(dispatch.call(op, operands, attrs, device.beneath)), True
     call = Call(device, op, values, attrs, outputs)
     found = drawn(call) if draws else RULES.get(op.name, aligned)(call)
-    if found is None and op.decompose is not None:
-        found = [_held(call, v) for v in _several(decompose(op, _Parts(device), values, attrs))]
-    if found is None:
-        found = _one_by_one(call, attrs)
-    return _several(found), False
+    if found is not None and call.gave(_several(found)):
+        return _several(found), False
+    if op.decompose is not None:
+        return [_held(call, v) for v in _several(decompose(op, _Parts(device), values, attrs))], False
+    return _one_by_one(call, attrs), False
 
 
 def _several(made: Any) -> Sequence[Any]:
