@@ -35,7 +35,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from .mutate import OPERATORS, Mutant, mutants
+from .mutate import OPERATORS, Mutant, mutants, where_strides_differ
 from .survivors import EQUAL, MISSED, reason
 from .use import Simulator, activate
 
@@ -48,6 +48,7 @@ ALIGNMENT, SHIFTED = re.compile(r"if \(.*\bo\d+\)* & \d+\) == 0\)"), "shifted"  
 LAID = frozenset("transposed stepped padded expanded far overlapping second_order".split())  # what lays operands otherwise
 ORDERS = ("forward", "reversed")  # of threads
 UNUSED = "no test launches it"
+SWAPPED, ALIKE = "swap strides", "both strides are one number in every launch, those of operands that lie otherwise included"
 WANTED = 0.95  # share of mutants that are killed, or of which it is known why they are not
 Case = tuple[Any, Any, str]  # check, record, case
 
@@ -214,7 +215,7 @@ def chosen(suite: Suite, count: int | None, seed: str) -> list[Tried]:
         for mutant in mutants(suite.sources[key]):
             if ALIGNMENT.search(mutant.was) and not any(c[0].name == SHIFTED for c in cases):
                 continue  # the suite shifts operands in an op's main dtype only: what other dtypes do is not held
-            if mutant.operator == "swap strides" and not any(c[0].name in LAID for c in cases):
+            if mutant.operator == SWAPPED and not any(c[0].name in LAID for c in cases):
                 continue  # and so it is with strides
             some = of_each_check(cases)[:FURTHER]
             strata[mutant.operator, cases[0][1].name].append(Tried(mutant, cases[0][1].name, key, some))
@@ -272,6 +273,8 @@ def run(count: int | None, seed: str, keep: float | None = None) -> Iterator[Tri
             place.mkdir()
             (place / one.key).write_text(one.mutant.source)
             if attempt(simulator, one, cache, {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}, launched):
+                if not (one.by or one.reason) and one.mutant.operator == SWAPPED and alike(simulator, suite, one, cache, place):
+                    one.equal, one.reason = True, ALIKE
                 yield one
 
 
@@ -301,6 +304,18 @@ def attempt(
             why = reason(one.op, one.mutant, EQUAL)
             one.equal, one.reason = bool(why), why or reason(one.op, one.mutant, MISSED)
     return met
+
+
+def alike(simulator: Simulator, suite: Suite, one: Tried, cache: dict[str, str], place: Path) -> bool:
+    """True where no launch can tell the two strides apart: the original traps where they differ, and no test ends so."""
+    probe = where_strides_differ(one.mutant, suite.sources[one.key])
+    file = place / "probe.packed"
+    file.write_text(packed(suite.heads[one.key], probe))
+    in_child(lambda: str(simulator.build_collected([file])), 600)
+    (place / one.key).write_text(probe)
+    cases = [*one.cases, *(case for case in own(one) if case not in one.cases)]
+    setting = {**cache, "INGOT_CUDA_SIM_SUBSTITUTES": str(place)}
+    return in_child(partial(fails, simulator, cases, setting, one.key), 30 * SECONDS) == ""
 
 
 def own(one: Tried) -> list[Case]:

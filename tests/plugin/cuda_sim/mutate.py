@@ -150,3 +150,13 @@ def mutants(source: str) -> Iterator[Mutant]:
         for at, changed in places(source, kernel.start()):
             at += len(source[at:]) - len(source[at:].lstrip("\n "))
             yield Mutant(operator, source.count("\n", 0, at) + 1, _line(source, at).strip(), changed)
+
+
+def where_strides_differ(mutant: Mutant, original: str) -> str:
+    """The original of a mutant whose strides were swapped, which traps where the two are different numbers."""
+    lines = original.splitlines()
+    at = mutant.line - 1
+    names = (re.findall(r"\bc\d+\b", text) for text in (lines[at], mutant.source.splitlines()[at]))
+    a, b = next((a, b) for a, b in zip(*names, strict=True) if a != b)
+    lines[at] = f"if ({a} != {b}) __trap(); {lines[at]}"
+    return "\n".join(lines) + "\n"

@@ -29,6 +29,9 @@ EQUAL: tuple[Row, ...] = (
     ("max_pool1d|max_pool2d|max_pool3d", "< to <=", r"for \(int (i\d+_0) = 0; \1 < n\d+;(?s:.*)== \(long long\)",
      "what a window more has found lies elsewhere"),
     ("sinh|cosh", "< to <=", r".* < (709|88)\.0f?\) \?", "at the bound both forms are right, within the bound of the op"),
+    ("erfinv", "< to <=", r".* < 0\.5f?\) \? \(erf\(", "at the bound both forms are right"),
+    ("fmod|remainder", "< to <=", r".*!= 0l?\) & \(\(t\d+ < 0l?\) != \(t\d+ < 0l?\)\)\) \?",
+     "where either is 0, so is the rest"),
     ("hypot", "< to <=", r".*> 0x1p\+\d+f?\) \? 0x1p-\d+f? : \(\(\w+ < 0x1p-\d+f?\) \? ", "at the bound both scales are right"),
     ("randperm", "change a seed constant", r".*\n(  \w|\})", "a kernel without a loop draws one number, and any is the first"),
     ("", "drop a mask|< to <=", r"if \((\(x_0 == 0\) & )?\(?row0 < rows\)", "rows behind the last do as the last"),
@@ -76,6 +79,10 @@ MISSED: tuple[Row, ...] = (
     ("binary_cross_entropy", "swap strides", r"const \w+ t\d+ = x\d+\[o\d+ \+ \(\(r\d+ \* c\d+\) \+ ",
      "what is no probability lies dense where it is to be refused"),
     ("bernoulli", "< to <=", r"[xv]\d+\[.* < [xv]\d+\[", "a word that is drawn is hardly ever equal to a probability"),
+    ("scaled_dot_product_attention|multi_head_attention", "drop a mask",
+     r"x\d+\[.*\] = \(.*\) \? x\d+\[.*\] : 0\.0f?;", "what is masked is multiplied by a probability of zero"),
+    ("multinomial", "< to <=", r".*\(t\d+ < p\d+\) \? t\d+ : p\d+;", "no draw is rounded up to the upper end"),
+    ("l1_loss", "< to <=", r".*< 0\.0f?\) \? \(-1\.0f?\)", "no sample lies at the kink"),
     ("randn|normal", "< to <=", r".*= t\d+ < 0x1p-126f;", "no draw is the least normal number"),
 )
 """They are wrong, and no test sees it."""

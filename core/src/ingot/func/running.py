@@ -36,7 +36,7 @@ def run(
         for place in op.mutates.values():
             own(values[place], any(isinstance(v, View) and not is_shared(v) for v in values))
         made, shared = _made(device, op, values, attrs, outputs)
-        taken = [v._block.inner for v in values if isinstance(v, View)]  # a result has memory of its own
+        taken: list[Any] = [lanes_of(v)._block for v in values if isinstance(v, View)]  # a result has memory of its own
         for k, (result, value) in enumerate(zip(results, made, strict=True)):
             if k not in op.mutates:
                 if not value._layout.is_dense or any(value._block is block for block in taken):

@@ -82,7 +82,7 @@ RECORDS = (
         S(1.0, 2.0, (3, 4), **HERE), S(0.0, 1.0, (), **HERE), S(0.0, 1.0, (0,), **HERE))),
     D("uniform", within(-2.0, 3.0 + 0.01), call=lambda t, x, a, b: x.clone().uniform_(a, b),
       no_empty="", no_zero_dim="", samples=(
-        S(V(3, 4), -2.0, 3.0), S(V(), -2.0, 3.0), S(V(0, 2), -2.0, 3.0))),
+        S(V(3, 4), -2.0, 3.0), S(V(), -2.0, 3.0), S(V(0, 2), -2.0, 3.0), S(V(80, 40), 1.0, 2.0))),
     D("multinomial", only_positive_weights, result="int64", dtypes=("float32", "float64"),
       domain=Domain(0.1, 1.0), no_empty="a distribution has elements",
       no_zero_dim="a distribution has an axis", samples=(
