@@ -90,8 +90,9 @@ def _loss(call: Call) -> Any:
 
 
 # ---- products ------------------------------------------------------------------------------------------------------------
-def _matmul(call: Call) -> Any:
-    return call.run([call.at(0, call.rank), call.at(1, call.rank)])
+def _matrices(call: Call) -> Any:
+    """Products and decompositions of matrices, whose leading axes broadcast."""
+    return call.run([call.at(k, call.rank) for k in range(len(call.values))])
 
 
 def _linear(call: Call) -> Any:
@@ -153,6 +154,9 @@ def _never(call: Call) -> Any:
     return None
 
 
+FACTORS = "inv det slogdet solve solve_triangular cholesky qr qr_complete eigh eigvalsh svd svd_full svdvals".split()
+
+
 def _each(names: str, rule: Rule) -> dict[str, Rule]:
     return dict.fromkeys(names.split(), rule)
 
@@ -165,7 +169,8 @@ RULES: dict[str, Rule] = {
     **_each("batch_norm batch_norm_backward batch_norm_weight_backward batch_norm_inference", images.batch_norm),
     **_each("convolution convolution_input convolution_weight", images.convolution),
     **{name: getattr(positions, name) for name in positions.__all__},
-    "repeat": _repeated, "matmul": _matmul, "linear": _linear, "addmm": _addmm,
+    "repeat": _repeated, "matmul": _matrices, "linear": _linear, "addmm": _addmm,
+    **_each(" ".join(f"linalg::{n}" for n in FACTORS), _matrices),
     "layer_norm": _layer_norm, "layer_norm_backward": _layer_norm_backward,
     # all of a lane's elements go into one result there, or what they are told about memory is no more so
     **_each("mse_loss_backward bce_backward bce_with_logits_backward cross_entropy soft_cross_entropy nll_loss", _never),

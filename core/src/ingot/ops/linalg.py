@@ -99,11 +99,75 @@ def linear(input: Any, weight: Any, bias: Any = None) -> Any:
     return run("linear", input, weight, bias)
 
 
+# ---- what takes a decomposition; `ingot.linalg` is imported when one of these is first called ------------------------------
+def inverse(input: Any) -> Any:
+    """`linalg.inv`."""
+    from ..linalg import solving
+
+    return solving.inv(input)
+
+
+def det(input: Any) -> Any:
+    """`linalg.det`."""
+    from ..linalg import solving
+
+    return solving.det(input)
+
+
+def slogdet(input: Any) -> Any:
+    """`linalg.slogdet`."""
+    from ..linalg import solving
+
+    return solving.slogdet(input)
+
+
+def logdet(input: Any) -> Any:
+    """The log of the determinant: NaN where that is negative, -inf where it is 0."""
+    sign, size = slogdet(input)
+    return run("where", run("lt", sign, 0), float("nan"), size)
+
+
+def cholesky(input: Any, upper: bool = False) -> Any:
+    """`linalg.cholesky`."""
+    from ..linalg import solving
+
+    return solving.cholesky(input, upper=upper)
+
+
+def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Any:
+    """X with A·X = ``input`` for A = L·Lᵀ (``upper``: LᵀL)."""
+    from ..linalg.solving import solve_triangular
+
+    turned = look("permute", L, dims=(*range(-L.ndim, -2), -1, -2))
+    first, second = (turned, L) if upper else (L, turned)
+    return solve_triangular(second, solve_triangular(first, input, upper=False), upper=True)
+
+
+def cholesky_inverse(L: Any, upper: bool = False) -> Any:
+    """The inverse of L·Lᵀ (``upper``: LᵀL)."""
+    from .creation import eye
+
+    return cholesky_solve(eye(L.shape[-1], dtype=L.dtype, device=L.device), L, upper)
+
+
+def pinverse(input: Any, rcond: float = 1e-15) -> Any:
+    """`linalg.pinv` with ``rcond`` as the share of the greatest singular value that counts as 0."""
+    from ..linalg import solving
+
+    return solving.pinv(input, rtol=rcond)
+
+
 def addmm_(self: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) -> Any:
     """`addmm` in place."""
     return into(self, addmm(self, mat1, mat2, beta=beta, alpha=alpha))
 
 
-FUNCTIONS = {f.__name__: f for f in (matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum)}
+FUNCTIONS = {
+    f.__name__: f
+    for f in (
+        matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum, inverse, det, slogdet, logdet, cholesky, cholesky_solve,
+        cholesky_inverse, pinverse,
+    )
+}  # fmt: skip
 ALONE = frozenset({"einsum", "linear"})
 METHODS = {"addmm_": addmm_}

@@ -1,5 +1,4 @@
-"""``torch.linalg``: norms, products and powers. Decompositions and what needs one (inverses, determinants, the 2-norm and the
-nuclear norm of matrices) are not here."""
+"""Norms, products and powers of matrices."""
 
 from __future__ import annotations
 
@@ -8,24 +7,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .ops import products, shape
-from .ops.common import axes_of, axis_of, check_dtype, into, run
-from .ops.linalg import matmul as _matmul
-from .ops.named import public
-from .ops.reduce import amax, amin, sum
+from ..ops import products, shape
+from ..ops.common import axes_of, axis_of, check_dtype, into, run
+from ..ops.linalg import matmul as _matmul
+from ..ops.reduce import amax, amin, sum
+from . import solving
 
 __all__ = [
-    "cross",
-    "diagonal",
-    "matmul",
-    "matrix_norm",
-    "matrix_power",
-    "multi_dot",
-    "norm",
-    "vander",
-    "vecdot",
-    "vector_norm",
-]
+    "cross", "diagonal", "matmul", "matrix_norm", "matrix_power", "multi_dot", "norm", "vander", "vecdot", "vector_norm",
+]  # fmt: skip
 
 
 def _floating(name: str, x: Any, dtype: Any) -> Any:
@@ -47,7 +37,8 @@ def matrix_norm(
     A: Any, ord: Any = "fro", dim: Sequence[int] = (-2, -1), keepdim: bool = False, *, dtype: Any = None, out: Any = None
 ) -> Any:
     """A norm of matrices, which lie in the two axes ``dim``: "fro" (the root of the sum of squares), 1 and -1 (the greatest and
-    the least sum of a column's sizes), inf and -inf (of a row's)."""
+    the least sum of a column's sizes), inf and -inf (of a row's), 2 and -2 (the greatest and the least singular value), "nuc"
+    (their sum)."""
     made = _floating("matrix_norm", A, dtype)
     if len(dim) != 2:
         raise RuntimeError(f"linalg.matrix_norm: dim must be a 2-tuple. Got {dim}")
@@ -58,13 +49,23 @@ def matrix_norm(
         raise RuntimeError(f"linalg.matrix_norm: dims must be different. Got ({dim[0]}, {dim[1]})")
     if ord == "fro":
         return into(out, run("norm", made, axes=tuple(sorted((row, column))), keepdim=keepdim, p=2.0))
+    if ord in (2, -2, "nuc"):
+        return into(out, _by_singular_values(made, ord, row, column, keepdim))
     if isinstance(ord, str) or abs(ord) not in (1, math.inf):
-        raise NotImplementedError(f"linalg.matrix_norm: ord={ord!r} is not here: 2, -2 and 'nuc' take singular values, which "
-                                  "no device computes; 'fro', 1, -1, inf and -inf are")
+        raise ValueError(f"linalg.matrix_norm: ord must be 'fro', 'nuc', 1, -1, 2, -2, inf or -inf, not {ord!r}")
     summed, over = (row, column) if abs(ord) == 1 else (column, row)
     sizes = sum(run("abs", made), summed, keepdim=True)
     found = (amax if ord > 0 else amin)(sizes, over, keepdim=True)
     return into(out, found if keepdim else shape.squeeze(found, (row, column)))
+
+
+def _by_singular_values(x: Any, ord: Any, row: int, column: int, keepdim: bool) -> Any:
+    values = solving.svdvals(shape.movedim(x, (row, column), (-2, -1)))
+    made = sum(values, -1) if ord == "nuc" else (amax if ord > 0 else amin)(values, -1)
+    if not keepdim:
+        return made
+    sizes = [1 if k - x.ndim in (row, column) else n for k, n in enumerate(x.shape)]
+    return shape.reshape(made, sizes)
 
 
 def norm(input: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, out: Any = None, dtype: Any = None) -> Any:
@@ -130,9 +131,6 @@ def vander(x: Any, N: int | None = None) -> Any:
     """The first ``N`` powers of each element along the last axis (as many as there are), as rows, the lowest first."""
     if not x.ndim:
         raise RuntimeError("linalg.vander: expected a tensor with one dimension or more")
-    from .ops.creation import arange
+    from ..ops.creation import arange
 
     return run("pow", shape.unsqueeze(x, -1), arange(x.shape[-1] if N is None else N, device=x.device))
-
-
-globals().update(public({name: globals()[name] for name in __all__}, {}))
