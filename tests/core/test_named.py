@@ -38,7 +38,7 @@ def _places() -> Any:
 
 OTHERS: dict[str, Any] = {
     **dict.fromkeys(
-        "weight mat mat1 mat2 vec source src target end tensor1 tensor2 key value values".split(), _ones
+        "weight L mat mat1 mat2 vec source src target end tensor1 tensor2 key value values".split(), _ones
     ),
     **dict.fromkeys("vec1 vec2 boundaries".split(), lambda: ingot.ones(2)),
     **dict.fromkeys("batch1 batch2".split(), lambda: ingot.ones(1, 2, 2)),
@@ -49,7 +49,7 @@ MORE: dict[str, dict[str, Any]] = {
     "F.softmax": {"dim": 0}, "F.log_softmax": {"dim": 0}, "ingot.clamp": {"min": 0}, "ingot.clip": {"min": 0},
     "ingot.clamp_": {"min": 0}, "ingot.clip_": {"min": 0}, "ingot.scatter": {"value": 1},
     "ingot.index_fill": {"value": 1}, "ingot.scatter_reduce": {"reduce": "sum"},
-    "ingot.split_with_sizes": {"split_sizes": [1]},
+    "ingot.split_with_sizes": {"split_sizes": [1]}, "linalg.solve_triangular": {"upper": True},
 }  # fmt: skip
 
 

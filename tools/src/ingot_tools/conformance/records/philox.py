@@ -11,7 +11,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 
 Draw = Callable[[int], Any]
@@ -56,7 +55,7 @@ def rand(draw: Draw, shape: tuple[int, ...], dtype: str, *_: Any, **__: Any) -> 
 def uniform(draw: Draw, shape: tuple[int, ...], dtype: str, _: Any, low: float, high: float) -> tuple[Any, Any]:
     """[low, high): what would be rounded up to the upper end is the lower one."""
     made = low + uniforms(draw, shape, dtype) * (high - low)
-    at_the_end = made.astype(getattr(ml_dtypes, dtype, dtype)) >= high
+    at_the_end = made.astype(np.dtype(dtype)) >= high
     return np.where(at_the_end, low, made), 2 * EPSILON[dtype] * max(abs(low), abs(high))
 
 
