@@ -40,6 +40,10 @@ def ensemble(t: Any, x: Any) -> Any:
     return t.func.vmap(lambda p, b: t.func.functional_call(models[0], (p, b), (x,)))(*state)
 
 
+def A(t: Any) -> Any:
+    return t.autograd.functional
+
+
 CASES: dict[str, Case] = {
     "rows": lambda t, x, w, v, q, i: t.func.vmap(lambda a, b: (a @ w, a * b.sum()))(x, v),
     "axes": lambda t, x, w, v, q, i: t.func.vmap(lambda a, b: a[:4] - b, in_dims=(1, None), out_dims=1)(x, w[0]),
@@ -75,6 +79,21 @@ CASES: dict[str, Case] = {
     "hessian by vector": lambda t, x, w, v, q, i: t.func.jvp(t.func.grad(lambda a: (a @ w).tanh().sum()), (x,), (v,))[1],
     "each sample": lambda t, x, w, v, q, i: t.func.vmap(t.func.grad(loss(t)[0]), (None, 0, 0))(loss(t)[1], x, i),
     "an ensemble": lambda t, x, w, v, q, i: ensemble(t, x),
+    **{
+        f"autograd.functional: {name}": case
+        for name, case in {
+            "jacobian": lambda t, x, w, v, q, i: A(t).jacobian(lambda a, b: (a * b.sum(0), (a * b).exp()), (x[0], v)),
+            "one jacobian": lambda t, x, w, v, q, i: A(t).jacobian(lambda a: a.sin() * a.sum(), x[0]),
+            "jacobian forwards": lambda t, x, w, v, q, i: A(t).jacobian(
+                lambda a: a.sin() * a.sum(), x[0], vectorize=True, strategy="forward-mode"),
+            "hessian": lambda t, x, w, v, q, i: A(t).hessian(lambda a, b: (a * b).sin().sum(), (x[0], v)),
+            "vjp": lambda t, x, w, v, q, i: A(t).vjp(lambda a, b: (a * b.sum(0), a @ w), (x, v), (v, x @ w)),
+            "vjp of a number": lambda t, x, w, v, q, i: A(t).vjp(lambda a: (a**3).sum(), x),
+            "jvp": lambda t, x, w, v, q, i: A(t).jvp(lambda a, b: (a * b, a @ w), (x, v), (v, x)),
+            "vhp": lambda t, x, w, v, q, i: A(t).vhp(lambda a: (a @ w).tanh().sum(), x, v),
+            "hvp": lambda t, x, w, v, q, i: A(t).hvp(lambda a, b: (a * b).sin().sum(), (x, v), (v, x)),
+        }.items()
+    },
     "batched grads": lambda t, x, w, v, q, i: t.autograd.grad(
         (y := x.requires_grad_()) * 2, [y], t.ones(2, 5, 3), is_grads_batched=True
     ),
@@ -93,6 +112,9 @@ BAD: dict[str, Case] = {
     "argnums": lambda t, x: t.func.grad(lambda a: a.sum(), argnums=2)(x),
     "aux": lambda t, x: t.func.grad(lambda a: a.sum(), has_aux=True)(x),
     "cotangents": lambda t, x: t.func.vjp(lambda a: a, x)[1](x.T),
+    "a vector that is missing": lambda t, x: A(t).vjp(lambda a: a, x),
+    "no dependence": lambda t, x: A(t).jacobian(lambda a: t.ones(2), x, strict=True),
+    "no single number": lambda t, x: A(t).hessian(lambda a: a, x),
     "no models": lambda t, x: t.func.stack_module_state([]),
     "several kinds": lambda t, x: t.func.stack_module_state([t.nn.Linear(1, 1), t.nn.ReLU()]),
 }  # fmt: skip
