@@ -13,9 +13,10 @@
    pass with the original, which is tried too. A kernel that only the run without kernels launched (its sizes follow from
    values, which were not there) has no mutants.
 
-A survivor is listed with its line. `EQUAL` has those that compute what the original does: they are counted apart. `MISSED` has
-others of which it is known why. Of the rest there should be no more than one in twenty (`WANTED`); a run fails where there are
-more than three standard deviations of such a sample beyond that.
+A survivor is listed with its line. `EQUAL` has those that compute what the original does: they are counted apart, and so are
+swapped strides that are one number in every launch (`alike`: the original, made to trap where they differ, never does).
+`MISSED` has others of which it is known why. Of the rest there should be no more than one in twenty (`WANTED`); a run fails
+where there are more than three standard deviations of such a sample beyond that.
 """
 
 from __future__ import annotations
