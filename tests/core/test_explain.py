@@ -75,7 +75,7 @@ def test_dtypes_shapes_and_attributes(cpu: Any) -> None:
 
 def test_no_op_needs_a_hint(cpu: Any) -> None:
     shy = []
-    for name in OPS:
+    for name in [name for name, op in OPS.items() if op.group != "custom"]:  # somebody may have declared others
         try:
             explain(name, cpu)
         except IngotError:

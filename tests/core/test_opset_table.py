@@ -13,6 +13,8 @@ from ingot_devices import opset
 from ingot_devices.opset import NO_GRADIENT, OPS, Op, Spec, add_op
 from opset_tape import Tape, Value
 
+HOUSE = {name: op for name, op in OPS.items() if op.group != "custom"}  # somebody may have declared others by now
+
 
 def screen() -> dict[str, set[str]]:
     """Group → names, as the package's docstring lists them."""
@@ -29,18 +31,18 @@ def screen() -> dict[str, set[str]]:
 def test_the_screen_lists_every_op_in_its_group() -> None:
     shown = screen()
     held: dict[str, set[str]] = {}
-    for op in OPS.values():
+    for op in HOUSE.values():
         held.setdefault(op.group, set()).add(op.name)
     assert shown == held
 
 
-@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+@pytest.mark.parametrize("op", HOUSE.values(), ids=HOUSE)
 def test_an_op_means_one_thing(op: Op) -> None:
     meanings = [op.expression, op.define, op.view]
     assert sum(m is not None for m in meanings) == 1 or (op.decompose is not None and not any(meanings))
 
 
-@pytest.mark.parametrize("op", OPS.values(), ids=OPS)
+@pytest.mark.parametrize("op", HOUSE.values(), ids=HOUSE)
 def test_an_op_has_a_gradient_or_is_listed(op: Op) -> None:
     if op.name in NO_GRADIENT:
         assert not op.gradient
