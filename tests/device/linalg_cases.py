@@ -75,6 +75,7 @@ CASES: dict[str, Case] = {
                            lambda a, y: np.linalg.solve(positive(a), y), (SQUARE, SIDE)),
     "cholesky_inverse": Case(lambda t, a: t.cholesky_inverse(t.linalg.cholesky(positive(a))),
                              lambda a: np.linalg.inv(positive(a)), (SQUARE[0],)),
+    "a negative power": Case(lambda t, a: t.linalg.matrix_power(a, -3), lambda a: np.linalg.matrix_power(a, -3), (SQUARE,)),
     "det": Case(lambda t, a: t.linalg.det(a), np.linalg.det, (SQUARE,)),
     "det of one": Case(lambda t, a: a.det(), np.linalg.det, (SQUARE[1],)),
     "slogdet": Case(lambda t, a: t.linalg.slogdet(a).logabsdet, lambda a: np.linalg.slogdet(a)[1], (SQUARE,)),
@@ -92,6 +93,9 @@ CASES: dict[str, Case] = {
                               lambda a: _parts(*np.linalg.svd(a, full_matrices=False)), (WIDE,)),
     "svdvals": Case(lambda t, a: t.linalg.svdvals(a), lambda a: np.linalg.svd(a, compute_uv=False), (TALL,)),
     "pinv": Case(lambda t, a: t.linalg.pinv(a), np.linalg.pinv, (TALL,)),
+    "pinverse": Case(lambda t, a: t.pinverse(a), np.linalg.pinv, (TALL,)),
+    "matrix_rank": Case(lambda t, a: t.linalg.matrix_rank(a) + 0 * a.sum(), lambda a: np.linalg.matrix_rank(a) + 0 * a.sum(),
+                        (TALL,)),
     "lstsq": Case(lambda t, a, y: t.linalg.lstsq(a, y).solution, _least_squares, (TALL, DRAW.standard_normal((2, 5, 2)))),
     "lstsq of a wide one": Case(lambda t, a, y: t.linalg.lstsq(a, y).solution, _least_squares,
                                 (WIDE, DRAW.standard_normal((2, 3, 2)))),
@@ -106,3 +110,13 @@ CASES: dict[str, Case] = {
 
 def listed(made: Any) -> list[Any]:
     return list(made) if isinstance(made, tuple) else [made]
+
+
+def called() -> set[str]:
+    """The names of the functions that the cases call, as ``linalg.inv`` or ``det``."""
+    found = set()
+    for case in CASES.values():
+        names = case.call.__code__.co_names
+        found |= {f"linalg.{n}" if "linalg" in names else n for n in names}
+        found |= set(names)
+    return found | {"linalg.LinAlgError"}

@@ -321,3 +321,10 @@ def test_set_a_number(t: Any, device: str, key: Any, value: Any, dtype: str) -> 
         x[key] = value
     wanted[key] = value
     same(x, wanted)
+
+
+def test_a_part_without_elements_does_not_lie_behind_the_end(t: Any, device: str) -> None:
+    """A strict device looks where an operand begins, though it reads nothing of it."""
+    x, y = t.ones(3, 0, 24, device=device), t.ones(2, 24, device=device)
+    for part in (x[2], x[1:][1], x[-1]):
+        same(t.cat([part, y]), np.ones((2, 24), np.float32))

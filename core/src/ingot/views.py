@@ -61,7 +61,8 @@ def view_rule(op: Op, layout: Layout, attrs: tuple[Any, ...]) -> Look | None:
     made = None
     if found is not None:
         shape, strides, offset = found
-        made = ((op, attrs),), Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device), offset
+        seen = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
+        made = ((op, attrs),), seen, offset if seen.size else 0  # what has no elements does not lie behind the end
     if len(_rules) > _KEPT:
         _rules.clear()
     _rules[key] = made
@@ -138,7 +139,7 @@ def _part(layout: Layout, op: Op, attrs: tuple[int, ...], start: int, kind: tupl
         assert op.view is not None
         shape, strides, _ = op.view(layout.shape, layout.strides, *attrs)
         seen = _parts[layout, kind] = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
-    return ((op, attrs),), seen, start * layout.strides[attrs[0]]
+    return ((op, attrs),), seen, start * layout.strides[attrs[0]] if seen.size else 0
 
 
 # ---- remembering -------------------------------------------------------------------------------------------------------

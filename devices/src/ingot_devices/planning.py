@@ -185,7 +185,7 @@ class PlanBuilder(Builder):
             return self._view(op, self.call(OPS["copy"], (x,), ()), attributes)
         shape, strides, offset = found
         made = Layout.of(tuple(shape), tuple(strides), layout.dtype, layout.device)
-        return Symbol(x.slot, made, x.offset + offset)
+        return Symbol(x.slot, made, x.offset + offset if made.size else 0)
 
 
 def decompose(op: Op, builder: Builder, operands: Sequence[Any], attributes: tuple[Any, ...]) -> Any:

@@ -118,7 +118,7 @@ def multi_dot(tensors: Sequence[Any], *, out: Any = None) -> Any:
 
 
 def matrix_power(A: Any, n: int, *, out: Any = None) -> Any:
-    """A square matrix, or each of a batch, multiplied ``n`` times; ``n`` is not negative."""
+    """A square matrix, or each of a batch, multiplied ``n`` times; its inverse where ``n`` is negative."""
     return into(out, products.matrix_power(A, n))
 
 

@@ -139,12 +139,14 @@ def _cross(x: Any, y: Any, dim: int) -> Any:
 
 
 def matrix_power(input: Any, n: int) -> Any:
-    """A square matrix, or each of a batch, multiplied ``n`` times, by squaring; ``n`` is not negative."""
+    """A square matrix, or each of a batch, multiplied ``n`` times, by squaring; the inverse where ``n`` is negative."""
     shape = input._layout.shape
     if input.ndim < 2 or shape[-1] != shape[-2]:
         raise RuntimeError(f"linalg.matrix_power: A must be batches of square matrices, but got shape {list(shape)}")
     if n < 0:
-        raise NotImplementedError(f"matrix_power of a negative power ({n}) takes an inverse, which is not supported")
+        from ..linalg import solving
+
+        return matrix_power(solving.inv(input), -n)
     if n == 0:
         from .creation import eye
 
