@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import signal
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -86,9 +85,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # begun in the background by a shell: children would inherit that, and those that are sent a Ctrl-C not notice it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.stash[TALLY] = Tally()
     config.pluginmanager.register(Workers(config.stash[TALLY]))
     if config.getoption("--cuda-driver") == "simulated":
