@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ingot_tools.conformance.harness.subject import Refused, opened
-from ingot_tools.conformance.harness.suite import BY_NAME, Check, run_case
+from harness.op_case import judged
+from ingot_tools.conformance.harness.subject import opened
+from ingot_tools.conformance.harness.suite import BY_NAME, Check
 from ingot_tools.conformance.records import RECORDS
 from ingot_tools.conformance.records.record import Record
 from lane_ops import LaneSubject
@@ -31,7 +32,4 @@ def lanes(device: str) -> Iterator[LaneSubject]:
 
 @pytest.mark.parametrize(("check", "record", "case"), CASES)
 def test_op_on_lanes(lanes: LaneSubject, device: str, check: Check, record: Record, case: str) -> None:
-    try:
-        run_case(lanes, check, record, case)
-    except Refused as reason:
-        pytest.skip(str(reason))
+    judged(lanes, check, record, case)

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from compiled_ops import CompiledSubject
-from ingot_tools.conformance.harness.subject import Refused, Subject, opened
-from ingot_tools.conformance.harness.suite import Check, each_case, run_case
+from harness.op_case import judged
+from ingot_tools.conformance.harness.subject import Subject, opened
+from ingot_tools.conformance.harness.suite import Check, each_case
 from ingot_tools.conformance.records import RECORDS
 from ingot_tools.conformance.records.record import Record
 
@@ -29,7 +30,4 @@ def subject(device: str, request: pytest.FixtureRequest) -> Iterator[Subject]:
 
 @pytest.mark.parametrize(("check", "record", "case"), CASES)
 def test_op(subject: Subject, device: str, check: Check, record: Record, case: str) -> None:
-    try:
-        run_case(subject, check, record, case)
-    except Refused as reason:
-        pytest.skip(str(reason))
+    judged(subject, check, record, case)

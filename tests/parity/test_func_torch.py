@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-# ruff: noqa: PLW0108  (each row is a call of the same arguments)
 pytestmark = [pytest.mark.torch, pytest.mark.filterwarnings("ignore:::torch")]
 DRAW = np.random.default_rng(7)
 X, W, V, Q = (DRAW.standard_normal(shape).astype(np.float32) for shape in ((5, 3), (3, 4), (5, 3), (3, 2, 6, 4)))
@@ -56,7 +55,7 @@ CASES: dict[str, Case] = {
     "in each other": lambda t, x, w, v, q, i: t.func.vmap(t.func.vmap(lambda a, b: a - b, (None, 0)), (0, None))(x, v),
     "not by lane": lambda t, x, w, v, q, i: t.func.vmap(lambda a: w * 2)(x),
     "positions": lambda t, x, w, v, q, i: t.func.vmap(lambda a, k: (a[k], w[k], a.index_select(0, k[None])))(x, i),
-    "classes": lambda t, x, w, v, q, i: t.func.vmap(lambda a, k: t.nn.functional.cross_entropy(a, k))(x, i),
+    "classes": lambda t, x, w, v, q, i: t.func.vmap(t.nn.functional.cross_entropy)(x, i),
     "images": lambda t, x, w, v, q, i: t.func.vmap(
         lambda a: t.nn.functional.conv2d(a[None], q[:1, :1, :3, :3]))(q[:, :1]),
     "images by filter": lambda t, x, w, v, q, i: t.func.vmap(

@@ -127,13 +127,6 @@ def logdet(input: Any) -> Any:
     return run("where", run("lt", sign, 0), float("nan"), size)
 
 
-def cholesky(input: Any, upper: bool = False) -> Any:
-    """`linalg.cholesky`."""
-    from ..linalg import solving
-
-    return solving.cholesky(input, upper=upper)
-
-
 def cholesky_solve(input: Any, L: Any, upper: bool = False) -> Any:
     """X with A·X = ``input`` for A = L·Lᵀ (``upper``: LᵀL)."""
     from ..linalg.solving import solve_triangular
@@ -165,7 +158,7 @@ def addmm_(self: Any, mat1: Any, mat2: Any, *, beta: Any = 1, alpha: Any = 1) ->
 FUNCTIONS = {
     f.__name__: f
     for f in (
-        matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum, inverse, det, slogdet, logdet, cholesky, cholesky_solve,
+        matmul, mm, bmm, mv, dot, outer, addmm, linear, einsum, inverse, det, slogdet, logdet, cholesky_solve,
         cholesky_inverse, pinverse,
     )
 }  # fmt: skip
