@@ -107,13 +107,14 @@ def vhp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, 
     """(the output, vᵀ·H) of a function whose result is one number, for ``v`` in the form of the inputs."""
     args = _arguments(inputs)
     value = _strictly(_scalar(func, "vhp"), strict)
-    _, pull = _func.vjp(_func.grad(value, tuple(range(len(args)))), *args)
-    return _history(value(*args), create_graph), _given(pull(*_vector(v, args, "input", "vhp")), inputs, create_graph)
+    _, pull, made = _func.vjp(_func.grad_and_value(value, tuple(range(len(args)))), *args, has_aux=True)
+    return _history(made, create_graph), _given(pull(*_vector(v, args, "input", "vhp")), inputs, create_graph)
 
 
 def hvp(func: Function, inputs: Any, v: Any = None, create_graph: bool = False, strict: bool = False) -> tuple[Any, Any]:
     """(the output, H·v) of a function whose result is one number, for ``v`` in the form of the inputs."""
     args = _arguments(inputs)
     value = _strictly(_scalar(func, "hvp"), strict)
-    _, slope = _func.jvp(_func.grad(value, tuple(range(len(args)))), args, _vector(v, args, "input", "hvp"))
-    return _history(value(*args), create_graph), _given(slope, inputs, create_graph)
+    both = _func.grad_and_value(value, tuple(range(len(args))))
+    _, slope, made = _func.jvp(both, args, _vector(v, args, "input", "hvp"), has_aux=True)
+    return _history(made, create_graph), _given(slope, inputs, create_graph)

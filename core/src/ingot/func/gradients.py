@@ -161,7 +161,7 @@ def vjp(func: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
         _require_like(given, results, "vjp", "cotangents", "output")
         create = outside or any(g._edge is not None for g in given)
         with scope(grad=True, inference=False):
-            found = tracked.gradients(results, given, create=create and state.context.grad, keep=True)
+            found = tracked.gradients(results, given, create=create, keep=True)
         return tuple(tracked.rebuild(found))
 
     value = _free(again(results), outside)

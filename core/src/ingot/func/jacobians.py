@@ -11,7 +11,7 @@ from ..base import TensorBase
 from ..ops.creation import eye
 from .batching import vmap
 from .gradients import Argnums, chosen, jvp, replaced, vjp
-from .tree import flatten
+from .tree import Rebuild, flatten
 
 
 def _basis(values: Sequence[Any]) -> list[Any]:
@@ -25,6 +25,19 @@ def _basis(values: Sequence[Any]) -> list[Any]:
     return made
 
 
+def _of_leaves(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Argnums, where: str
+) -> tuple[Callable[..., Any], list[Any], Rebuild]:
+    """``func`` as a function of the tensors within the chosen arguments; these; and what makes such arguments of others."""
+    places, wanted = chosen(args, argnums, where)
+    inputs, form = flatten(wanted)
+
+    def run(*values: Any) -> Any:
+        return func(*replaced(args, places, form(list(values)), argnums), **kwargs)
+
+    return run, inputs, form
+
+
 def jacrev(
     func: Callable[..., Any], argnums: Argnums = 0, *, has_aux: bool = False, chunk_size: int | None = None
 ) -> Callable[..., Any]:
@@ -36,12 +49,7 @@ def jacrev(
 
     @wraps(func)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        places, wanted = chosen(args, argnums, "jacrev")
-        inputs, form = flatten(wanted)
-
-        def run(*values: Any) -> Any:
-            return func(*replaced(args, places, form(list(values)), argnums), **kwargs)
-
+        run, inputs, form = _of_leaves(func, args, kwargs, argnums, "jacrev")
         made, pullback, *aux = vjp(run, *inputs, has_aux=has_aux)
         results, again = flatten(made)
         found = vmap(lambda *rows: pullback(again(list(rows))), chunk_size=chunk_size)(*_basis(results))
@@ -66,12 +74,7 @@ def jacfwd(
 
     @wraps(func)
     def matrix(*args: Any, **kwargs: Any) -> Any:
-        places, wanted = chosen(args, argnums, "jacfwd")
-        inputs, form = flatten(wanted)
-
-        def run(*values: Any) -> Any:
-            return func(*replaced(args, places, form(list(values)), argnums), **kwargs)
-
+        run, inputs, form = _of_leaves(func, args, kwargs, argnums, "jacfwd")
         def column(*tangents: Any) -> tuple[list[Any], list[Any]]:
             made, slope, *more = jvp(run, tuple(inputs), tangents, has_aux=has_aux)
             outputs, aux = flatten(made), flatten(more)
