@@ -84,6 +84,9 @@ def test_in_chunks(x: Any) -> None:
     close(one, (x + x[0]).T)
     close(two["s"], x.sum(1))
     assert sizes == [2, 2, 1]
+    moved, same = func.vmap(lambda a: (a * 2, x[0]), out_dims=(-1, None), chunk_size=2)(x)
+    close(moved, (x * 2).T)
+    close(same, x[0])
 
 
 def test_within_each_other(x: Any, w: Any) -> None:

@@ -56,7 +56,7 @@ class Layout:
     @staticmethod
     def forget(device: Any) -> None:
         """Drop the layouts of a device that was closed, and of those that stand on it: they would keep it alive."""
-        for key in [k for k in list(Layout._interned) if _bottom(k[-1]) is device]:
+        for key in [k for k in list(Layout._interned) if bottom(k[-1]) is device]:
             Layout._interned.pop(key, None)
 
     @staticmethod
@@ -79,7 +79,8 @@ class Layout:
         return f"{self.dtype.name}[{dims}]{how}"
 
 
-def _bottom(device: Any) -> Any:
+def bottom(device: Any) -> Any:
+    """The device that ``device`` stands on in the end (`Device.beneath`): itself, as a rule."""
     while getattr(device, "beneath", None) is not None:
         device = device.beneath
     return device

@@ -319,7 +319,7 @@ def host_run(name: str, evaluate: Any, inputs: int, device: Any) -> Any:
     def call(*views: Any) -> None:
         tensors = [v for v in views if isinstance(v, View)]
         moved = sum(v._layout.size * v._layout.dtype.itemsize for v in tensors)
-        note(name, device.name, moved, "it has no kernel here, only its NumPy reference")
+        note(name, device.name, moved, "there is its NumPy reference alone")
         given = [read(v) if isinstance(v, View) else v for v in views[:inputs]]
         made = [np.empty(v._layout.shape, v._layout.dtype.numpy) for v in views[inputs:]]
         evaluate(*given, *made)

@@ -53,10 +53,11 @@ def vmap(
         for start in range(0, size, chunk_size):
             count = min(chunk_size, size - start)
             some = [v if d is None else v.narrow(d, start, count) for v, d in zip(leaves, dims, strict=True)]
-            parts.append(flatten(_mapped(run, some, dims, count, 0, randomness)))
-        joined = [movedim(cat(same), 0, 0) for same in zip(*(p[0] for p in parts), strict=True)]
-        made = parts[0][1](joined)
-        return parts[0][1]([movedim(v, 0, d) for v, d in zip(joined, spread(out_dims, made, "out_dims"), strict=True)])
+            parts.append(_mapped(run, some, dims, count, out_dims, randomness))
+        again = flatten(parts[0])[1]
+        every = zip(*(flatten(p)[0] for p in parts), strict=True)
+        places = spread(out_dims, parts[0], "out_dims")
+        return again([same[0] if d is None else cat(same, d) for same, d in zip(every, places, strict=True)])
 
     return mapped
 
@@ -97,7 +98,7 @@ def _mapped(
     run: Callable[[list[Any]], Any], leaves: list[Any], dims: list[int | None], size: int, out_dims: Any, randomness: str
 ) -> Any:
     outer = state.axes
-    axis, session = Axis.begin(size, randomness)
+    axis, _held = Axis.begin(size, randomness)  # until this call is over
     entered = [v if d is None else enter(movedim(lifted(v, outer), d, 0), axis) for v, d in zip(leaves, dims, strict=True)]
     state.axes = (*outer, axis)
     try:
@@ -105,9 +106,7 @@ def _mapped(
     finally:
         state.axes = outer
     values, again = flatten(made)
-    out = again([_left(v, d, axis) for v, d in zip(values, spread(out_dims, made, "out_dims"), strict=True)])
-    del session
-    return out
+    return again([_left(v, d, axis) for v, d in zip(values, spread(out_dims, made, "out_dims"), strict=True)])
 
 
 def _left(value: Any, dim: Any, axis: Axis) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ingot_devices.context import state
-from ingot_devices.layout import Layout
+from ingot_devices.layout import Layout, bottom
 
 from ..autograd.node import Node, next_seq
 from ..base import TensorBase
@@ -123,20 +123,13 @@ def lifted(x: Any, axes: Sequence[Axis]) -> Any:
     return x
 
 
-def _bottom(device: Any) -> Any:
-    """The device that no other is beneath."""
-    while device.beneath is not None:
-        device = device.beneath
-    return device
-
-
 def _by_age(axes: set[Axis]) -> list[Axis]:
     return sorted(axes, key=lambda a: a.age)
 
 
 def drawn_on(device: Any) -> Any:
     """Where random numbers are drawn inside `vmap`: ``device`` with all axes around the caller."""
-    return Lanes.over(_bottom(device), *_by_age({*device.axes, *state.axes}))
+    return Lanes.over(bottom(device), *_by_age({*device.axes, *state.axes}))
 
 
 def together(name: str, operands: Sequence[Any]) -> tuple[list[Any], Any]:
@@ -147,13 +140,13 @@ def together(name: str, operands: Sequence[Any]) -> tuple[list[Any], Any]:
     made = list(operands)
     places = [k for k, o in enumerate(made) if isinstance(o, TensorBase)]
     axes = _by_age({a for k in places for a in made[k]._layout.device.axes})
-    home = _bottom(next((made[k] for k in places if made[k]._layout.shape), made[places[0]])._layout.device)
+    home = bottom(next((made[k] for k in places if made[k]._layout.shape), made[places[0]])._layout.device)
     for k in places:
         device = made[k]._layout.device
-        if _bottom(device) is not home:
+        if bottom(device) is not home:
             if device.axes or made[k]._layout.shape or device.kind != CPU:
                 raise RuntimeError(f"{name}: expected all tensors to be on the same device, but found at least two devices, "
-                                   f"{home.name} and {_bottom(device).name}! Move one of them with .to()")
+                                   f"{home.name} and {bottom(device).name}! Move one of them with .to()")
             made[k] = made[k].to(device_of(home))
         made[k] = lifted(made[k], axes)
     return made, Lanes.over(home, *axes)
